@@ -1,0 +1,27 @@
+"""How it is measured: audio -> embeddings -> probes -> scores -> tables."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.evaluation import evaluate
+    from benchmark.leaderboard import Leaderboard
+    from benchmark.result import RunResult
+    from benchmark.settings import RunSettings
+
+__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate"]
+
+_HOME = {
+    "evaluate": "benchmark.evaluation",
+    "RunSettings": "benchmark.settings",
+    "Leaderboard": "benchmark.leaderboard",
+    "RunResult": "benchmark.result",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # on first use: `--help` and `list` need not wait for torch
+    import importlib
+
+    if name not in _HOME:
+        raise AttributeError(f"module 'benchmark' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

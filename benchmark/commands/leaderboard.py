@@ -1,0 +1,56 @@
+"""`leaderboard`: tables from result files alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "leaderboard",
+        help="rebuild the tables from result files",
+        description="Rebuild the leaderboard from the result files under a folder.",
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/runs"), metavar="DIR",
+        help="folder with result files (default: results/runs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", choices=("terminal", "markdown", "csv"), default="terminal",
+        help="default: terminal",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
+    parser.set_defaults(function=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+    from benchmark.files import write_atomically
+    from benchmark.leaderboard import Leaderboard
+    from benchmark.tables import FORMATS, to_terminal
+
+    if not arguments.results.is_dir():
+        raise CannotStartError(
+            f"no folder {arguments.results}; run a benchmark first, or --results DIR"
+        )
+    board, unreadable = Leaderboard.from_folder(arguments.results)
+    for line in unreadable:
+        print(f"left out: {line}", file=sys.stderr)
+    if not board.tables:
+        raise CannotStartError(f"no result file under {arguments.results}; run a benchmark first")
+    if arguments.format == "terminal" and arguments.out is None:
+        to_terminal(board, Console(highlight=False))
+    else:
+        if arguments.format == "terminal":
+            raise CannotStartError("--out needs --format markdown or csv")
+        text = FORMATS[arguments.format](board)
+        if arguments.out is None:
+            print(text, end="")
+        else:
+            write_atomically(arguments.out, text.encode())
+    return NOT_ALL_DONE if unreadable else ALL_DONE

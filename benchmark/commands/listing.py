@@ -1,0 +1,53 @@
+"""`list`: what can be asked for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "list", help="list encoders or tasks", description="List what can be asked for by name."
+    )
+    parser.add_argument("what", choices=("encoders", "tasks"))
+    parser.set_defaults(function=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from benchmark.exits import ALL_DONE, CannotStartError
+
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    if arguments.what == "encoders":
+        from encoders import encoder_names
+
+        for head in ("encoder", "from"):
+            table.add_column(head)
+        for name, origin in encoder_names().items():
+            table.add_row(name, origin)
+        console.print(table)
+        console.print("\nYour own: --encoder path/to/file.py:ClassName")
+        return ALL_DONE
+    from tasks import TaskError, builtin_tasks
+
+    try:
+        specs = builtin_tasks()
+    except TaskError as error:
+        raise CannotStartError(str(error)) from error
+    for head in ("task", "title", "domain", "classes", "metric", "folds", "crop"):
+        # of a narrow terminal only titles pay the price: names are there to be copied
+        numeric = head in ("classes", "folds", "crop")
+        table.add_column(head, no_wrap=head != "title", justify="right" if numeric else "left")
+    for spec in specs.values():
+        folds = str(len(spec.folds)) if spec.folds else "-"
+        crop = f"{spec.crop_seconds:g} s" if spec.crop_seconds else "-"
+        table.add_row(
+            spec.name, spec.title, spec.domain, str(spec.num_classes), spec.metric, folds, crop
+        )
+    console.print(table)
+    console.print(f"\n{len(specs)} tasks. Your own: --tasks path/to/task.yaml (tasks/README.md)")
+    return ALL_DONE

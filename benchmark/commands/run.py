@@ -1,0 +1,197 @@
+"""`run`: score encoders on tasks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.result import RunResult
+    from benchmark.settings import RunSettings
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="score encoders on tasks (the default command)",
+        description="Score encoders on tasks. What has been computed already and is still valid "
+        "is used again, so an interrupted run is taken up by the same command.",
+    )
+    parser.add_argument(
+        "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
+        help="names (see `list encoders`) or path/to/file.py:ClassName",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tasks", nargs="+", action="extend", metavar="TASK",
+        help="names (see `list tasks`), `all`, speech, sound, music, or task files "
+        "(default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--data", metavar="DIR",
+        help="folder with the tasks' folders of shards, or `synthetic` for audio made by "
+        "procedure (default: $EARMARK_DATA, else data)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/runs"), metavar="DIR",
+        help="folder for result files (default: results/runs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR",
+        help="folder for embeddings and synthetic audio (default: $EARMARK_CACHE, else "
+        "~/.cache/earmark)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--limit", type=_positive, metavar="N", help="at most N clips of each split or fold"
+    )
+    parser.add_argument(
+        "--seeds", type=_positive, metavar="N", help="train every probe N times (default: 5)"
+    )
+    parser.add_argument(
+        "--failed-share", type=_share, metavar="SHARE",
+        help="share of a task's clips that may fail before the task has (default: 0.01)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
+    )
+    parser.add_argument(
+        "--batch-seconds", type=_seconds, metavar="S", help="audio in one batch (default: 120)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="threads that decode (default: cores, up to 8)",
+    )
+    parser.add_argument("--force", action="store_true", help="compute again what is there already")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done: clips, hours, bytes"
+    )
+    parser.set_defaults(function=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # torch takes a second or two to import; `--help` need not wait for it
+    from benchmark.evaluation import evaluate
+    from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+    from benchmark.plan import print_plan
+    from benchmark.result import FAILED
+    from encoders import EncoderError, find_encoder, load_encoder
+    from tasks import TaskError, select_tasks
+
+    settings = _settings(arguments)
+    try:
+        specs = select_tasks(arguments.tasks or ["all"])
+        for name in arguments.encoder:
+            find_encoder(name)
+        if arguments.dry_run:
+            loaded = [load_encoder(name) for name in arguments.encoder]
+            complete = print_plan(loaded, specs, settings, sys.stdout)
+            return ALL_DONE if complete else NOT_ALL_DONE
+        if not settings.is_synthetic and not settings.data_folder.is_dir():
+            raise CannotStartError(
+                f"no folder {settings.data_folder}; give the folder of shards with --data DIR or "
+                "$EARMARK_DATA, or try --data synthetic"
+            )
+        there = next(p for p in (settings.results, *settings.results.parents) if p.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise CannotStartError(
+                f"{settings.results}: results cannot be written there; choose another folder with "
+                "--results DIR"
+            )
+        begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        results = evaluate(
+            arguments.encoder,
+            specs,
+            on_result=lambda result: _announce(result, begun),
+            **vars(settings),
+        )
+    except (TaskError, EncoderError) as error:
+        raise CannotStartError(str(error)) from error
+    _show(results, settings)
+    return NOT_ALL_DONE if any(result.status == FAILED for result in results) else ALL_DONE
+
+
+def _settings(arguments: argparse.Namespace) -> RunSettings:
+    import dataclasses
+
+    from benchmark.settings import RunSettings
+
+    given: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in ("data", "results", "cache", "limit", "batch_seconds", "workers")
+        if getattr(arguments, name) is not None
+    }
+    settings = RunSettings(**given, device=arguments.device, force=arguments.force)
+    changes = {
+        name: getattr(arguments, name)
+        for name in ("seeds", "failed_share")
+        if getattr(arguments, name) is not None
+    }
+    return dataclasses.replace(settings, protocol=dataclasses.replace(settings.protocol, **changes))
+
+
+def _announce(result: RunResult, begun: str) -> None:
+    """One line as a cell is there. begun: when this run was started, as results write it."""
+    from benchmark.progress import clock
+    from benchmark.result import FAILED
+
+    who = f"{result.encoder['name']} · {result.task['name']}"
+    if result.status == FAILED:
+        print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
+        return
+    shown = ", ".join(
+        f"{probe} {score.metric} {score.value:.3f}" for probe, score in result.scores.items()
+    )
+    spent = clock(result.run["seconds"]) if result.run["started"] >= begun else "as before"
+    print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
+
+
+def _show(results: list[RunResult], settings: RunSettings) -> None:
+    """The run's table on the terminal; the tables of all results, of its kind, as files."""
+    from rich.console import Console
+
+    from benchmark.files import write_atomically
+    from benchmark.leaderboard import Leaderboard
+    from benchmark.tables import FORMATS, to_terminal
+
+    print(file=sys.stderr)
+    to_terminal(Leaderboard(results), Console(highlight=False))
+    board, _ = Leaderboard.from_folder(settings.results, synthetic=settings.is_synthetic)
+    mark = ".synthetic" if settings.is_synthetic else ""
+    names = []
+    for name, suffix in (("markdown", "md"), ("csv", "csv")):
+        path = settings.results / f"leaderboard{mark}.{suffix}"
+        write_atomically(path, FORMATS[name](board).encode())
+        names.append(str(path))
+    print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {text!r}")
+    return value

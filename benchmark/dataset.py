@@ -1,0 +1,111 @@
+"""A task's shards on disk: which there are, which of their clips are asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.shards import Shard, read_shard
+from tasks import TaskSpec
+
+
+class DataError(ValueError):
+    """Data that cannot be scored. One line: what, where, how to mend it."""
+
+
+@dataclass(frozen=True)
+class DatasetShard:
+    """A shard, the split or fold it belongs to, and the clips asked for (None: all)."""
+
+    split: str
+    shard: Shard
+    keys: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All shards of one task. limit: at most so many clips a split or fold; None: all."""
+
+    spec: TaskSpec
+    shards: tuple[DatasetShard, ...]
+    limit: int | None
+
+    @property
+    def clips(self) -> int:
+        """Clips asked for."""
+        return sum(
+            len(part.shard.entries) if part.keys is None else len(part.keys) for part in self.shards
+        )
+
+
+def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
+    """Shard paths of every split or fold, sorted by name, without reading them.
+
+    Raises DataError, naming folder and pattern, where a split or fold has none, and where one
+    file would belong to two.
+    """
+    folder = data / spec.folder
+    if spec.also_in is not None and not folder.is_dir() and (data / spec.also_in).is_dir():
+        folder = data / spec.also_in
+    found: dict[str, list[Path]] = {}
+    owner: dict[Path, str] = {}
+    for split, pattern in spec.shard_patterns.items():
+        found[split] = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if not found[split]:
+            what = "fold" if spec.folds else "split"
+            reason = "" if folder.is_dir() else " (there is no such folder)"
+            raise DataError(
+                f"no shards for {what} {split}: nothing matches {folder / pattern}{reason}"
+            )
+        for path in found[split]:
+            other = owner.setdefault(path, split)
+            if other != split:
+                raise DataError(
+                    f"shard {path} belongs to both {other} and {split}; mend the patterns"
+                )
+    return found
+
+
+def open_dataset(
+    spec: TaskSpec,
+    data: Path,
+    *,
+    limit: int | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Index all shards of a task. report(done, total) is called after each.
+
+    With `limit`, the clips of a split with the lowest SHA-256 of their keys are taken: a fixed
+    choice that does not depend on how clips are spread over shards or ordered in them.
+    """
+    found = locate_shards(spec, data)
+    total = sum(len(paths) for paths in found.values())
+    parts: list[DatasetShard] = []
+    for split, paths in found.items():
+        shards = []
+        for path in paths:
+            shards.append(read_shard(path))
+            if report is not None:
+                report(len(parts) + len(shards), total)
+        if limit is None:
+            parts += [DatasetShard(split, shard) for shard in shards]
+        else:
+            parts += _limited(split, shards, limit)
+    return Dataset(spec, tuple(parts), limit)
+
+
+def _limited(split: str, shards: list[Shard], limit: int) -> list[DatasetShard]:
+    ranked = sorted(
+        (hashlib.sha256(entry.key.encode()).digest(), number, entry.key)
+        for number, shard in enumerate(shards)
+        for entry in shard.entries
+    )[:limit]
+    chosen: list[set[str]] = [set() for _ in shards]
+    for _, number, key in ranked:
+        chosen[number].add(key)
+    return [
+        DatasetShard(split, shard, None if len(keys) == len(shard.entries) else frozenset(keys))
+        for shard, keys in zip(shards, chosen, strict=True)
+    ]

@@ -1,0 +1,142 @@
+"""Confidence intervals by bootstrap over sources.
+
+Items of one source (a speaker, a recording) are not independent, so whole sources are drawn with
+replacement and the metric is computed on what was drawn. For accuracy the interval is the
+percentile interval (Efron and Tibshirani 1993, chapter 13). For mAP it is the basic interval
+(Davison and Hinkley 1997, section 5.2), the percentiles mirrored at the estimate: a positive item
+drawn twice vouches for itself, so average precision is higher in resamples than in the sample, and
+percentiles would miss the truth on that side. Seeded: the same items give the same interval.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SEED = 20250523
+_CHUNK = 100  # resamples at once; bounds memory to _CHUNK x N
+
+
+def source_weights(
+    sources: NDArray[np.int64], resamples: int, seed: int = _SEED
+) -> NDArray[np.float32]:
+    """How often each source is drawn: (resamples, number of sources), each row summing to it.
+
+    sources: (N,) any integers that tell the items' sources apart.
+    """
+    count = len(np.unique(sources))
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    return draws.astype(np.float32)
+
+
+def accuracy_interval(
+    correct: NDArray[np.float64],
+    sources: NDArray[np.int64],
+    *,
+    resamples: int,
+    confidence: float,
+) -> tuple[float, float] | None:
+    """Interval of the mean of `correct` (N,), each item's share of right answers over the seeds.
+
+    None where there is only one source: nothing can be said then.
+    """
+    _, numbers = np.unique(sources, return_inverse=True)
+    weights = source_weights(sources, resamples).astype(np.float64)
+    if weights.shape[1] < 2:
+        return None
+    right = np.bincount(numbers, weights=correct)
+    items = np.bincount(numbers)
+    return _percentiles((weights @ right) / (weights @ items), confidence)
+
+
+def mean_average_precision_interval(
+    folds: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]],
+    sources: NDArray[np.int64],
+    *,
+    resamples: int,
+    confidence: float,
+    on_resamples: Callable[[int, int], None] | None = None,
+) -> tuple[float, float] | None:
+    """Basic interval of mAP, averaged over folds and seeds within each resample; within 0..1.
+
+    folds: for each test fold its labels (N_f, C) and scores (S, N_f, C) for S seeds. sources:
+    (N,) of all folds' items, in their order. A class without a positive item in a resample is
+    left out of that resample's mean. None where there is only one source, and where a fold has no
+    positive item at all, so that mAP itself cannot be computed. on_resamples(done, total) is
+    called now and then.
+    """
+    _, numbers = np.unique(sources, return_inverse=True)
+    weights = source_weights(sources, resamples)
+    if weights.shape[1] < 2 or not all(labels.any() for labels, _ in folds):
+        return None
+    weights = np.concatenate([np.ones_like(weights[:1]), weights])  # first the sample itself
+    values = np.empty(len(weights))
+    ends = np.cumsum([len(labels) for labels, _ in folds])
+    for start in range(0, len(weights), _CHUNK):
+        items = np.ascontiguousarray(weights[start : start + _CHUNK].T)[numbers].T
+        rounds = [
+            _weighted_map(labels, one, items[:, end - len(labels) : end])
+            for (labels, scores), end in zip(folds, ends, strict=True)
+            for one in scores
+        ]
+        values[start : start + _CHUNK] = np.mean(rounds, axis=0)
+        if on_resamples is not None:
+            on_resamples(min(start + _CHUNK, resamples), resamples)
+    low, high = _percentiles(values[1:], confidence)
+    twice = 2 * float(values[0])
+    return max(0.0, twice - high), min(1.0, twice - low)
+
+
+def _weighted_map(
+    labels: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """mAP for each row of item weights: (N, C), (N, C), (R, N) -> (R,)."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter's lock
+        values = np.stack(
+            list(
+                pool.map(
+                    lambda c: weighted_average_precision(labels[:, c], scores[:, c], weights),
+                    np.flatnonzero(labels.any(axis=0)),
+                )
+            )
+        )
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
+    return mean
+
+
+def weighted_average_precision(
+    labels: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Average precision of one class under many weightings: (N,), (N,), (R, N) -> (R,).
+
+    Equal scores share one threshold. NaN where no positive item has weight.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    # the last item of every run of equal scores: only there may precision be read
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    positives = np.flatnonzero(labels[order])
+    if len(positives) == 0:
+        return np.full(len(weights), np.nan)
+    end_of = ends[np.searchsorted(ends, positives)]
+    last_positive = np.searchsorted(positives, end_of, side="right") - 1
+    by_item = weights.T  # items in rows: whole rows are gathered and added
+    own = by_item[order[positives]].astype(np.float64)
+    drawn = np.cumsum(by_item[order], axis=0)[end_of]
+    hits = np.cumsum(own, axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(drawn > 0, hits[last_positive] / drawn, 0.0)
+        result: NDArray[np.float64] = (precision * own).sum(axis=0) / hits[-1]
+    return result
+
+
+def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    tail = (1 - confidence) / 2 * 100
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return float(low), float(high)

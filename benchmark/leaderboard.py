@@ -1,0 +1,261 @@
+"""The leaderboard: result files to tables. Rows tasks, columns encoders.
+
+What cannot be compared never stands in one table: synthetic and real data, protocols, numbers of
+seeds and limits have tables of their own, and a task whose data or declaration differs between
+encoders has a row for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
+from tasks import DOMAINS
+
+_FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
+PROBES = {"linear": "linear probe", "knn": "kNN"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One task, encoder and probe. score is None where the task failed or did not run."""
+
+    status: str
+    score: Score | None = None
+
+    @property
+    def value(self) -> float:
+        return self.score.value if self.score is not None else math.nan
+
+
+NOT_RUN = Cell("not run")
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean of scores over tasks. tasks: how many have a score; of: how many were to."""
+
+    value: float
+    tasks: int
+    of: int
+
+
+@dataclass
+class Row:
+    """A task's row: encoder column -> probe -> cell."""
+
+    name: str
+    title: str
+    domain: str
+    metric: str
+    weight: float
+    cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
+
+    def cell(self, column: str, probe: str) -> Cell:
+        return self.cells.get(column, {}).get(probe, NOT_RUN)
+
+    def has(self, probe: str) -> bool:
+        """Whether the task is measured by this probe at all."""
+        return any(probe in cells for cells in self.cells.values())
+
+
+@dataclass
+class Table:
+    """Results that may be compared with each other."""
+
+    synthetic: bool
+    protocol: str
+    seeds: int
+    limit: int | None
+    columns: list[str]
+    rows: list[Row]
+    notes: list[str]
+
+    @property
+    def caption(self) -> str:
+        """What the table holds, in one line."""
+        words = [
+            "SYNTHETIC data (made by procedure; says nothing about real audio)"
+            if self.synthetic
+            else "real data",
+            f"protocol {self.protocol}",
+            f"{self.seeds} seed{'s' if self.seeds != 1 else ''}",
+        ]
+        if self.limit is not None:
+            words.append(f"LIMITED to {self.limit} clips a split")
+        return ", ".join(words)
+
+    @property
+    def probes(self) -> list[str]:
+        return [probe for probe in PROBES if any(row.has(probe) for row in self.rows)]
+
+    def means(self, probe: str) -> dict[str, dict[str, Mean]]:
+        """Name of the mean -> column -> mean: each domain, all tasks, all tasks weighted."""
+        rows = [row for row in self.rows if row.has(probe)]
+        groups = {
+            f"mean of {domain}": [row for row in rows if row.domain == domain]
+            for domain in DOMAINS
+            if any(row.domain == domain for row in rows)
+        }
+        groups["mean of all"] = rows
+        means = {
+            name: {column: _mean(group, column, probe, weighted=False) for column in self.columns}
+            for name, group in groups.items()
+        }
+        means["weighted mean"] = {
+            column: _mean(rows, column, probe, weighted=True) for column in self.columns
+        }
+        return means
+
+
+def _mean(rows: list[Row], column: str, probe: str, *, weighted: bool) -> Mean:
+    scored = [(row.cell(column, probe).value, row.weight if weighted else 1.0) for row in rows]
+    scored = [(value, weight) for value, weight in scored if math.isfinite(value)]
+    total = sum(weight for _, weight in scored)
+    value = sum(value * weight for value, weight in scored) / total if scored else math.nan
+    return Mean(value, len(scored), len(rows))
+
+
+class Leaderboard:
+    """Tables made from results alone."""
+
+    def __init__(self, results: Iterable[RunResult]) -> None:
+        groups: dict[tuple[bool, str, int, int], list[RunResult]] = {}
+        for result in results:
+            limit = result.data.get("limit")
+            key = (
+                result.synthetic,
+                result.protocol["name"],
+                result.protocol["seeds"],
+                -1 if limit is None else limit,
+            )
+            groups.setdefault(key, []).append(result)
+        self.tables = [_table(key, found) for key, found in sorted(groups.items())]
+
+    @classmethod
+    def from_folder(
+        cls, folder: Path, *, synthetic: bool | None = None
+    ) -> tuple[Leaderboard, list[str]]:
+        """All result files under a folder; and one line for each that cannot be read.
+
+        synthetic: only synthetic results, or only real ones; None: both, in tables of their own.
+        """
+        results, unreadable = [], []
+        for path in result_files(folder):
+            try:
+                results.append(read_result(path))
+            except ResultError as error:
+                unreadable.append(str(error))
+        return cls(r for r in results if synthetic in (None, r.synthetic)), unreadable
+
+
+def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
+    names = _column_names(results)
+    rows: dict[tuple[str, str], Row] = {}
+    notes: list[str] = []
+    if any(score.interval for result in results for score in result.scores.values()):
+        notes.append("in brackets: 95 % interval; beside a mean: over how many tasks it is")
+    done = [result for result in results if result.status == DONE]
+    failed = [result for result in results if result.status == FAILED]
+    variants: dict[str, list[str]] = {}
+    for result in done:
+        known = variants.setdefault(result.task["name"], [])
+        if _variant(result) not in known:
+            known.append(_variant(result))
+    for result in done:
+        task = result.task
+        several = len(variants[task["name"]]) > 1
+        title = task["title"] + (f" [{_variant(result)}]" if several else "")
+        row = rows.setdefault((task["name"], _variant(result)), _new_row(result, title))
+        column = names[_identity(result)]
+        row.cells[column] = {probe: Cell(DONE, score) for probe, score in result.scores.items()}
+        notes += _notes(result, column)
+    for result in failed:
+        task = result.task
+        column = names[_identity(result)]
+        mine = [row for (name, _), row in rows.items() if name == task["name"]]
+        if not mine:
+            mine = [rows.setdefault((task["name"], ""), _new_row(result, task["title"]))]
+        kept = any(column in row.cells for row in mine)
+        for row in mine:
+            # the latest attempt failed: an earlier success does not stand for it
+            row.cells[column] = {probe: Cell(FAILED) for probe in task["probes"]}
+        earlier = " (an earlier result is kept in its file)" if kept else ""
+        notes.append(f"failed: {task['name']} · {column}: {result.error}{earlier}")
+    for name, known in variants.items():
+        if len(known) > 1:
+            notes.append(
+                f"{name}: results on {len(known)} different data sets or declarations, told apart "
+                f"by the digits in brackets: {', '.join(known)}"
+            )
+    ordered = sorted(
+        rows.values(), key=lambda row: (DOMAINS.index(row.domain), row.title.lower(), row.name)
+    )
+    synthetic, protocol, seeds, limit = key
+    return Table(
+        synthetic, protocol, seeds, None if limit < 0 else limit,
+        list(names.values()), ordered, list(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def _new_row(result: RunResult, title: str) -> Row:
+    task = result.task
+    return Row(task["name"], title, task["domain"], task["metric"], task["weight"])
+
+
+def _notes(result: RunResult, column: str) -> list[str]:
+    """What a reader must know about a cell, beyond its number."""
+    name, data = result.task["name"], result.data
+    notes = []
+    if data["failed_clips"]:
+        first = data["failures"][0]
+        notes.append(
+            f"{name} · {column}: {data['failed_clips']} of {data['clips']} clips failed; the "
+            f"first: {first['shard']}/{first['key']}: {first['reason']}"
+        )
+    if data["guessed_sources"]:
+        notes.append(
+            f"{name}: no {data['source_unit']} could be told for {data['guessed_sources']} of "
+            f"{data['clips']} clips; each counts as its own"
+        )
+    if data["straddling_sources"]:
+        notes.append(
+            f"{name}: {data['straddling_sources']} of {data['sources']} sources "
+            f"({data['source_unit']}) are in more than one split or fold, so the score is not "
+            f"independent of the {data['source_unit']}"
+        )
+    tested = min(score.sources for score in result.scores.values())
+    if tested < _FEW_SOURCES:
+        notes.append(
+            f"{name}: intervals rest on {tested} sources ({data['source_unit']}) and are rough"
+        )
+    missing = sum(score.not_computed for score in result.scores.values())
+    if missing:
+        notes.append(f"{name}: mAP leaves out {missing} classes without a positive item")
+    return notes
+
+
+def _identity(result: RunResult) -> tuple[str, str]:
+    return result.encoder["name"], result.encoder["fingerprint"]
+
+
+def _column_names(results: list[RunResult]) -> dict[tuple[str, str], str]:
+    """Column of each encoder; two of one name are told apart by their fingerprints."""
+    identities = list(dict.fromkeys(_identity(result) for result in results))
+    names = [name for name, _ in identities]
+    return {
+        (name, fingerprint): name if names.count(name) == 1 else f"{name}@{fingerprint[:8]}"
+        for name, fingerprint in identities
+    }
+
+
+def _variant(result: RunResult) -> str:
+    """What the task's cell was measured on: its declaration and the shards' content."""
+    shards = sorted([shard["split"], shard["sha256"]] for shard in result.data["shards"])
+    text = json.dumps([result.task["digest"], shards])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,98 @@
+"""`--dry-run`: what would be done, without doing it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+import soundfile
+
+from benchmark import synthetic
+from benchmark.dataset import DataError, Dataset, open_dataset
+from benchmark.settings import RunSettings
+from benchmark.shards import ShardError, ShardReader
+from encoders import AudioEncoder
+from tasks import TaskSpec
+
+_SAMPLED = 32  # clips a shard whose headers are read for the estimate of hours
+_UNKNOWN_FRAMES = 1 << 40  # so many and more are no length
+_ROW_OVERHEAD = 60  # bytes a clip in a manifest, about
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """Clips of a task, seconds of audio and items (crops) of them, estimated from a sample."""
+
+    clips: int
+    seconds: float
+    items: int
+
+
+def plan_task(spec: TaskSpec, settings: RunSettings) -> TaskPlan:
+    """Count a task's clips and estimate its audio. Raises DataError or ShardError."""
+    if settings.is_synthetic and not (settings.data_folder / spec.folder).is_dir():
+        raise DataError("synthetic audio not made yet; a run would make it first")
+    dataset = open_dataset(spec, settings.data_folder, limit=settings.limit)
+    return _estimate(dataset)
+
+
+def _estimate(dataset: Dataset) -> TaskPlan:
+    seconds, items = 0.0, 0.0
+    crop = dataset.spec.crop_seconds
+    for part in dataset.shards:
+        entries = [e for e in part.shard.entries if part.keys is None or e.key in part.keys]
+        sample = entries[:: max(1, len(entries) // _SAMPLED)]
+        durations = []
+        reader = ShardReader(part.shard.path)
+        for entry in sample:
+            try:
+                info = soundfile.info(io.BytesIO(reader.read(entry.audio)))
+                if info.frames < _UNKNOWN_FRAMES:  # a header need not state a length
+                    durations.append(info.frames / info.samplerate)
+            except (soundfile.LibsndfileError, OSError):
+                continue  # a run will count and name it
+        reader.close()
+        if durations:
+            share = len(entries) / len(durations)
+            seconds += share * sum(durations)
+            items += share * sum(max(1, int(d // crop)) if crop else 1 for d in durations)
+    return TaskPlan(dataset.clips, seconds, round(items))
+
+
+def print_plan(
+    encoders: Sequence[AudioEncoder],
+    specs: Sequence[TaskSpec],
+    settings: RunSettings,
+    stream: TextIO,
+) -> bool:
+    """Print what each task would take; False where a task could not be planned."""
+    complete = True
+    clips, seconds, stored = 0, 0.0, 0
+    heads = ("task", "clips", "items", "hours", "store")
+    stream.write(f"{heads[0]:<22}{heads[1]:>9}{heads[2]:>9}{heads[3]:>9}{heads[4]:>12}\n")
+    for spec in specs:
+        try:
+            plan = plan_task(spec, settings)
+        except (DataError, ShardError) as error:
+            stream.write(f"{spec.name:<22}  cannot be planned: {error}\n")
+            complete = complete and settings.is_synthetic and synthetic.has_twin(spec.name)
+            continue
+        bytes_a_task = sum(
+            4 * encoder.embedding_dim * plan.items + _ROW_OVERHEAD * plan.clips
+            for encoder in encoders
+        )
+        clips, seconds, stored = clips + plan.clips, seconds + plan.seconds, stored + bytes_a_task
+        stream.write(_line(spec.name, plan.clips, plan.items, plan.seconds, bytes_a_task))
+    stream.write(_line("together", clips, None, seconds, stored))
+    stream.write(
+        f"{len(encoders)} encoder(s): {', '.join(e.name for e in encoders)}; hours and bytes are "
+        f"estimates; results to {settings.results}, store in {settings.cache / 'store'}\n"
+    )
+    return complete
+
+
+def _line(name: str, clips: int, items: int | None, seconds: float, stored: int) -> str:
+    shown = "" if items is None else str(items)
+    return f"{name:<22}{clips:>9}{shown:>9}{seconds / 3600:>9.2f}{stored / 1e6:>9.1f} MB\n"

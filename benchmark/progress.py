@@ -1,0 +1,112 @@
+"""Progress on the terminal: a bar where there is one, a line now and then where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+_FIRST_AFTER_S = 2.0  # what is done sooner needs no progress
+_LINE_EVERY_S = 15.0
+
+
+class Progress:
+    """Counts steps of one piece of work; a context manager.
+
+    label: what is being done. total: steps in all. unit: what a step is. Where audio is counted,
+    its hours and the speed as a multiple of real time are shown too. With `quiet` nothing is.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        unit: str,
+        *,
+        stream: TextIO | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self.quiet = quiet
+        self.label, self.total, self.unit = label, total, unit
+        self.stream = stream or sys.stderr
+        self.done = 0
+        self.audio_seconds = 0.0
+        self.started = time.monotonic()
+        self.last_line = self.started - _LINE_EVERY_S + _FIRST_AFTER_S
+        self.bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> Progress:
+        if self.stream.isatty() and not self.quiet:
+            self.bar = tqdm(
+                total=self.total, desc=self.label, unit=self.unit, file=self.stream, leave=False,
+                delay=_FIRST_AFTER_S, dynamic_ncols=True,
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {unit}{postfix}"
+                " [{elapsed}, {remaining} left]",
+            )  # fmt: skip
+        return self
+
+    def advance(self, steps: int, audio_seconds: float = 0.0) -> None:
+        """`steps` more are done, and so much more audio."""
+        self.done += steps
+        self.audio_seconds += audio_seconds
+        if self.bar is not None:
+            if self.audio_seconds:
+                self.bar.set_postfix_str(self._audio(), refresh=False)
+            self.bar.update(steps)
+        elif not self.quiet and time.monotonic() - self.last_line >= _LINE_EVERY_S:
+            self.last_line = time.monotonic()
+            self.stream.write(f"{self.line()}\n")
+            self.stream.flush()
+
+    def to(self, done: int, total: int) -> None:
+        """`done` of `total` are done now."""
+        if self.bar is not None and total != self.bar.total:
+            self.bar.total = total
+        self.total = total
+        self.advance(done - self.done)
+
+    def line(self) -> str:
+        """The state in one line, without colour."""
+        spent = time.monotonic() - self.started
+        left = ""
+        if 0 < self.done < self.total:
+            left = f", about {clock(spent / self.done * (self.total - self.done))} left"
+        audio = f", {self._audio()}" if self.audio_seconds else ""
+        return f"{self.label}: {self.done}/{self.total} {self.unit}{audio}{left}"
+
+    def _audio(self) -> str:
+        spent = max(time.monotonic() - self.started, 1e-9)
+        speed = self.audio_seconds / spent
+        return f"{self.audio_seconds / 3600:.2f} h of audio, {speed:.0f} x real time"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+# What makes a Progress for a piece of work: label, total, unit.
+Track = Callable[[str, int, str], Progress]
+
+
+def silent(label: str, total: int, unit: str) -> Progress:
+    """A Track that shows nothing."""
+    return Progress(label, total, unit, quiet=True)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people say them: `45 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,72 @@
+"""Where a result comes from: versions, code, command, circumstances."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import shlex
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+
+from benchmark.protocol import STRICT, Protocol
+from tasks import TaskSpec, builtin_tasks
+
+# The modules between embeddings and scores: where one changes, results are computed again (which
+# takes seconds). The store has versions of its own: a comment must not cost days of encoding.
+_SCORING_MODULES = (
+    "items", "labels", "splits", "probe", "knn", "metric", "interval", "score",
+)  # fmt: skip
+_LIBRARIES = ("earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn")
+
+
+@cache
+def scoring_code() -> str:
+    """SHA-256 of the source of everything between embeddings and scores."""
+    digest = hashlib.sha256()
+    for module in _SCORING_MODULES:
+        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and the libraries that compute."""
+    found = {"python": platform.python_version(), "libsndfile": soundfile.__libsndfile_version__}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def circumstances(started: float, device: str) -> dict[str, Any]:
+    """When and where: started (seconds since 1970) -> UTC time, seconds since, machine."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+    }
+
+
+def command(
+    encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol
+) -> str:
+    """The command that makes one cell again."""
+    task = spec.name if builtin_tasks().get(spec.name) == spec else spec.path
+    words = ["python", "run_bench.py", "--encoder", encoder, "--tasks", task, "--data", str(data)]
+    if limit is not None:
+        words += ["--limit", str(limit)]
+    if protocol.seeds != STRICT.seeds:
+        words += ["--seeds", str(protocol.seeds)]
+    if protocol.failed_share != STRICT.failed_share:
+        words += ["--failed-share", f"{protocol.failed_share:g}"]
+    return shlex.join(words)

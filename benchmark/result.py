@@ -1,0 +1,257 @@
+"""RunResult: one encoder, one task, one protocol; everything needed to reproduce the cell.
+
+Written as JSON (the schema is the fields below, in words also in `results/README.md`), with the
+per-item predictions beside it as plain arrays. The JSON is written last: where it is, the
+predictions are whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.files import write_atomically
+
+SCHEMA = 1
+DONE, FAILED = "done", "failed"
+
+
+# what the tables read; a file without them is no result
+_NEEDED = {
+    "task": {"name", "title", "domain", "metric", "weight", "probes", "digest"},
+    "encoder": {"name", "fingerprint"},
+    "protocol": {"name", "seeds"},
+    "data": {
+        "shards", "clips", "failed_clips", "failures", "sources", "source_unit",
+        "guessed_sources", "straddling_sources",
+    },
+}  # fmt: skip
+
+
+class ResultError(ValueError):
+    """A result file that cannot be read. One line: which file, why, how to mend it."""
+
+
+@dataclass
+class Score:
+    """A metric's value with its spread, its interval, and what it was computed on.
+
+    metric: `accuracy` or `mAP`, a share in 0..1.
+    value: mean over the seeds. Accuracy: over the test items of all folds together; mAP: mean
+        over folds, whose scores come from different heads and cannot be ranked together.
+    per_seed: the value of each seed. spread: their standard deviation (n - 1); null for one seed.
+    interval: [low, high] at `confidence`, by bootstrap over sources; null with one source only.
+    items, sources: how many of each were tested.
+    per_split: mean over seeds for each test fold, or for `test`.
+    best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN.
+    not_computed: classes that the metric leaves out for want of a positive item (mAP).
+    """
+
+    metric: str
+    value: float
+    per_seed: list[float]
+    spread: float | None
+    interval: list[float] | None
+    confidence: float
+    items: int
+    sources: int
+    per_split: dict[str, float]
+    best_epochs: dict[str, list[int]] | None = None
+    not_computed: int = 0
+
+
+@dataclass
+class RunResult:
+    """One cell of the leaderboard and how it came about.
+
+    schema: version of this layout.
+    status: `done` or `failed`; a failed one has `error` and no scores.
+    synthetic: the audio was made by procedure; never to be compared with real results.
+    task: name, title, abbreviation, domain, weight, metric, probes, licence, digest (of what can
+        change a score).
+    encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
+        frame_rate, honours_lengths, parameters.
+    protocol: every field of the protocol, with the number of seeds used.
+    scores: probe (`linear`, `knn`) -> Score.
+    data: limit, shards (name, split, SHA-256), clips, items (per split), sources, source_unit,
+        guessed_sources (clips that the source rule did not fit), straddling_sources (in more
+        than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
+        reason; the first 100).
+    inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
+    predictions: name and SHA-256 of the file with the per-item predictions.
+    command: what makes this cell again.
+    error: one line; null when done.
+    versions: of Earmark, Python and the libraries that compute.
+    run: when, where, on what device, and how many seconds it took. Nothing outside `run`,
+        `versions` and `command` differs between two runs on the same inputs.
+    """
+
+    status: str
+    synthetic: bool
+    task: dict[str, Any]
+    encoder: dict[str, Any]
+    protocol: dict[str, Any]
+    scores: dict[str, Score] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    inputs: str = ""
+    predictions: dict[str, str] | None = None
+    command: str = ""
+    error: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """JSON text. NaN, which JSON lacks, becomes null."""
+        return json.dumps(_without_nan(asdict(self)), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "result") -> RunResult:
+        """Read what `to_json` wrote. Raises ResultError naming `where`."""
+        try:
+            raw = json.loads(text)
+            if raw.get("schema") != SCHEMA:
+                raise ResultError(
+                    f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
+                    "run the task again"
+                )
+            scores = {name: _score(score) for name, score in raw.pop("scores").items()}
+            result = cls(**raw, scores=scores)
+            for part in _NEEDED if result.status == DONE else _NEEDED.keys() - {"data"}:
+                lacking = _NEEDED[part] - getattr(result, part).keys()
+                if lacking:
+                    raise ValueError(f"its {part} lacks {', '.join(sorted(lacking))}")
+            return result
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            if isinstance(error, ResultError):
+                raise
+            raise ResultError(f"{where}: not a result file ({error}); remove it") from error
+
+
+@dataclass
+class Predictions:
+    """Per-item predictions of a cell; N items tested, in the order of folds and keys.
+
+    keys, crops, sources, splits: (N,) clip key, number of the crop, source, test fold.
+    labels: (N,) class index, or (N, C) bool.
+    linear: (N, S) predicted class per seed; multi-label: (S, N, C) float32 logits.
+    knn: (N,) predicted class; None where kNN was not run.
+    """
+
+    keys: NDArray[np.str_]
+    crops: NDArray[np.int64]
+    sources: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    labels: NDArray[Any]
+    linear: NDArray[Any]
+    knn: NDArray[np.int64] | None = None
+
+    def to_bytes(self) -> bytes:
+        """A compressed .npz of plain arrays, readable by numpy without pickle."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{k: v for k, v in arrays.items() if v is not None})
+        return buffer.getvalue()
+
+    @classmethod
+    def load(cls, path: Path) -> Predictions:
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**{name: arrays[name] for name in arrays.files})
+
+
+def result_path(
+    root: Path, *, encoder: str, fingerprint: str, protocol: str, task: str,
+    synthetic: bool, limit: int | None, seeds: int | None = None,
+) -> Path:  # fmt: skip
+    """Where a cell's finished result lies.
+
+    Two checkpoints, protocols, limits or numbers of seeds share no file. seeds: None where it is
+    the protocol's own number.
+    """
+    suffix = ".synthetic" if synthetic else ""
+    if limit is not None:
+        suffix += f".limit-{limit}"
+    if seeds is not None:
+        suffix += f".seeds-{seeds}"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", encoder).strip(".-") or "encoder"
+    return root / f"{safe}-{fingerprint[:8]}" / protocol / f"{task}{suffix}.json"
+
+
+def failed_path(path: Path) -> Path:
+    """Where a failed attempt at the result at `path` is noted: beside it, so nothing is lost."""
+    return path.with_name(f"{path.stem}.failed.json")
+
+
+def write_result(path: Path, result: RunResult, predictions: Predictions | None) -> None:
+    """Write a cell; its predictions first, each file whole or not at all.
+
+    A failure goes beside an earlier success, not over it, and is cleared by the next success.
+    """
+    if result.status == FAILED or predictions is None:
+        write_atomically(failed_path(path), result.to_json().encode())
+        return
+    beside = path.with_suffix(".predictions.npz")
+    data = predictions.to_bytes()
+    result.predictions = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
+    write_atomically(beside, data)
+    write_atomically(path, result.to_json().encode())
+    failed_path(path).unlink(missing_ok=True)
+
+
+def read_result(path: Path) -> RunResult:
+    """Read one result file. Raises ResultError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
+    return RunResult.from_json(text, str(path))
+
+
+def still_valid(path: Path, inputs: str) -> RunResult | None:
+    """The finished result at `path` if it was made from these very inputs and is whole."""
+    if not path.is_file():
+        return None
+    try:
+        result = read_result(path)
+    except ResultError:
+        return None
+    if result.status != DONE or result.inputs != inputs or result.predictions is None:
+        return None
+    try:
+        data = (path.parent / result.predictions["file"]).read_bytes()
+    except (OSError, KeyError, TypeError):
+        return None
+    return result if hashlib.sha256(data).hexdigest() == result.predictions.get("sha256") else None
+
+
+def result_files(root: Path) -> Iterator[Path]:
+    """Every result file under a folder, sorted."""
+    yield from sorted(path for path in root.rglob("*.json") if not path.name.startswith("."))
+
+
+def _score(raw: dict[str, Any]) -> Score:
+    if raw.get("value") is None:
+        raw["value"] = math.nan
+    raw["per_seed"] = [math.nan if value is None else value for value in raw["per_seed"]]
+    raw["per_split"] = {
+        split: math.nan if value is None else value for split, value in raw["per_split"].items()
+    }
+    return Score(**raw)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

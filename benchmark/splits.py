@@ -1,0 +1,82 @@
+"""Which items train, validate and test: one function for folds and for given splits."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.dataset import DataError
+from benchmark.items import Items
+from benchmark.protocol import Protocol
+from tasks import TaskSpec
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Item indices of one round of training and testing; train, valid and test are disjoint.
+
+    name: the test fold's name, or `test`.
+    given_train: train as the data set gives it, before a validation part was held out. kNN
+        looks its neighbours up here: it chooses nothing, so it needs no validation.
+    """
+
+    name: str
+    train: Indices
+    valid: Indices
+    test: Indices
+    given_train: Indices
+
+
+def make_splits(items: Items, spec: TaskSpec, protocol: Protocol) -> list[Split]:
+    """One Split per fold, or a single one. Raises DataError where a part would be empty."""
+    parts = {name: np.flatnonzero(items.splits == name) for name in spec.shard_patterns}
+    for name, indices in parts.items():
+        if len(indices) == 0:
+            what = "fold" if spec.folds else "split"
+            raise DataError(f"no usable clip in {what} {name}")
+    splits = []
+    if spec.folds:
+        for test_fold, test in parts.items():
+            others = np.concatenate([parts[fold] for fold in parts if fold != test_fold])
+            train, valid = hold_out(others, items, protocol.validation_share)
+            splits.append(Split(test_fold, train, valid, test, others))
+    elif "valid" in parts:
+        train = parts["train"]
+        splits.append(Split("test", train, parts["valid"], parts["test"], train))
+    else:
+        train, valid = hold_out(parts["train"], items, protocol.validation_share)
+        splits.append(Split("test", train, valid, parts["test"], parts["train"]))
+    for split in splits:
+        together = np.concatenate([split.train, split.valid, split.test])
+        if len(np.unique(together)) < len(together):
+            raise AssertionError(f"split {split.name}: train, valid and test overlap")
+    return splits
+
+
+def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Indices]:
+    """Divide `indices` into train and validation, whole sources each.
+
+    Sources in the order of the SHA-256 of their names go to validation until it holds `share` of
+    the items: a fixed choice, the same for every seed and encoder. Train keeps one at least.
+    """
+    numbers, sizes = np.unique(items.sources[indices], return_counts=True)
+    if len(numbers) < 2:
+        raise DataError(
+            f"all {len(indices)} training items come from one source "
+            f"({items.source_names[int(numbers[0])]}), so no validation part can be held out; "
+            "mend the task's source rule or add data"
+        )
+    ranked = sorted(range(len(numbers)), key=lambda i: _rank(items.source_names[int(numbers[i])]))
+    enough = np.searchsorted(np.cumsum(sizes[ranked]), share * len(indices)) + 1
+    held = numbers[ranked][: min(int(enough), len(numbers) - 1)]
+    in_valid = np.isin(items.sources[indices], held)
+    return indices[~in_valid], indices[in_valid]
+
+
+def _rank(source: str) -> bytes:
+    return hashlib.sha256(f"validation {source}".encode()).digest()

@@ -1,0 +1,149 @@
+"""EmbeddingStore: what has been encoded already, content-addressed, one entry a shard.
+
+An entry is a folder that appears whole or not at all:
+
+    <root>/<first two hex digits of the key>/<key>/embeddings.npy   (N, D) float32
+                                                   manifest.json
+
+The key is a SHA-256 over everything that decides the numbers: the encoder's fingerprint, the
+audio pipeline, how frames are pooled, how batches are padded, the shard's own hash, and which of
+its clips were asked for. Two tasks over the same shards with equal crops share entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.files import folder_written_whole, remove_leftovers
+from benchmark.shards import Failure
+
+FORMAT = 1
+_ABANDONED_S = 24 * 3600.0
+
+
+@dataclass
+class ShardEmbeddings:
+    """One shard's clips as one encoder hears them.
+
+    embeddings: (N, D) float32, the mean over each crop's valid frames; rows by key, then crop.
+    keys: the clips' keys, sorted; crops: how many rows each has, in the same order.
+    failures: clips that could not be decoded or encoded.
+    seconds: audio encoded of each clip.
+    made: where and with what it was made; information, not part of the key.
+    passing: a clip failed for a reason that may pass (the encoder, memory, the disk) and not
+        because of its audio. Such an entry is used but never stored.
+    """
+
+    embeddings: NDArray[np.float32]
+    keys: list[str]
+    crops: list[int]
+    failures: list[Failure]
+    seconds: list[float]
+    made: dict[str, Any] = field(default_factory=dict)
+    passing: bool = False
+
+
+class EmbeddingStore:
+    """Entries under one folder. Safe for several processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @staticmethod
+    def key(
+        *,
+        encoder_fingerprint: str,
+        audio: dict[str, Any],
+        equal_lengths: bool,
+        shard_sha256: str,
+        clips: Sequence[str] | None = None,
+    ) -> str:
+        """Key of an entry. clips: keys of a part of the shard, in order; None: the whole shard."""
+        facts = {
+            "format": FORMAT,
+            "encoder": encoder_fingerprint,
+            "audio": audio,
+            "pooling": "mean over valid frames",
+            "batches": "clips of equal length" if equal_lengths else "padded, lengths given",
+            "shard": shard_sha256,
+            "clips": None if clips is None else list(clips),
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def folder(self, key: str) -> Path:
+        return self.root / key[:2] / key
+
+    def get(self, key: str) -> ShardEmbeddings | None:
+        """The entry, or None where there is none or it is damaged (it is then made again)."""
+        folder = self.folder(key)
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            stated = manifest.pop("sha256")
+            # opened once: by the time of a second look another process may have replaced it
+            with (folder / "embeddings.npy").open("rb") as file:
+                if _digest(file.read(), _to_text(manifest)) != stated:
+                    return None
+                embeddings = _map(file)
+            return ShardEmbeddings(
+                embeddings=embeddings,
+                keys=manifest["keys"],
+                crops=manifest["crops"],
+                failures=[Failure(*failure) for failure in manifest["failures"]],
+                seconds=manifest["seconds"],
+                made=manifest["made"],
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def put(self, key: str, entry: ShardEmbeddings) -> None:
+        """Write an entry; an intact one that another process wrote meanwhile stays.
+
+        An entry with failures that may pass is not written: they would outlast their cause.
+        """
+        if entry.passing:
+            return
+        folder = self.folder(key)
+        damaged_or_forced = folder.exists()
+        with folder_written_whole(folder, replace=damaged_or_forced) as temporary:
+            np.save(temporary / "embeddings.npy", entry.embeddings, allow_pickle=False)
+            raw = (temporary / "embeddings.npy").read_bytes()
+            manifest = {
+                "format": FORMAT,
+                "seconds": entry.seconds,
+                "made": entry.made,
+                "failures": entry.failures,
+                "crops": entry.crops,
+                "keys": entry.keys,
+            }
+            manifest["sha256"] = _digest(raw, _to_text(manifest))
+            (temporary / "manifest.json").write_text(_to_text(manifest), encoding="utf-8")
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed runs left behind, a day after they stopped writing."""
+        for folder in self.root.glob("??"):
+            remove_leftovers(folder, _ABANDONED_S)
+
+
+def _map(file: BinaryIO) -> NDArray[np.float32]:
+    """The array of an open .npy file, memory-mapped."""
+    file.seek(0)
+    np.lib.format.read_magic(file)
+    shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    return np.memmap(file, dtype=kind, mode="r", offset=file.tell(), shape=shape)
+
+
+def _to_text(manifest: dict[str, Any]) -> str:
+    return json.dumps(manifest, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(raw: bytes, manifest: str) -> str:
+    """SHA-256 (hex) of an entry: the array's file, then the manifest without this digest."""
+    return hashlib.sha256(raw + manifest.encode()).hexdigest()

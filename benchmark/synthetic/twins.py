@@ -1,0 +1,121 @@
+"""Making twins: recipe -> clips -> shards, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from benchmark.dataset import DataError
+from benchmark.files import folder_written_whole
+from benchmark.synthetic import music, people, sound, speech
+from benchmark.synthetic.recipe import SEED, Clip, Draw, Recipe
+from tasks import TaskSpec
+
+VERSION = 1
+"""Raised whenever the audio of any twin changes. A cache of twins carries it in its name."""
+
+MANIFEST = "synthetic.json"
+SHARD_CLIPS = 256  # clips in one shard, where a pattern allows several
+
+RECIPES: dict[str, Recipe] = {
+    **speech.RECIPES,
+    **people.RECIPES,
+    **sound.RECIPES,
+    **music.RECIPES,
+}
+
+
+def has_twin(name: str) -> bool:
+    """Whether there is a recipe for the task of this name."""
+    return name in RECIPES
+
+
+def synthesise(
+    spec: TaskSpec, root: Path, report: Callable[[int, int], None] | None = None
+) -> Path:
+    """Make the task's twin under root/<spec.folder>/ unless it is there; return that folder.
+
+    The twin has the real data set's shard names, JSON fields, label values and manner of keys;
+    the same bytes each time. It is made in a temporary folder and renamed into place: a killed
+    run leaves no half twin, and of two runs at once the second drops its own.
+
+    report(done, total) is called as clips are made, not at all where the twin was there.
+
+    Raises DataError for a task without a recipe, and where the folder holds something else.
+    """
+    if not has_twin(spec.name):
+        raise DataError(
+            f"task {spec.name!r} has no synthetic twin; there is one for: "
+            f"{', '.join(sorted(RECIPES))}"
+        )
+    target = root / spec.folder
+    stamp = {"task": spec.name, "version": VERSION, "seed": SEED}
+    found = _stamp_of(target)
+    if found == stamp:
+        return target
+    if found is None and target.exists():
+        raise DataError(
+            f"{target} exists and is not a synthetic twin; remove it, or choose another cache"
+        )
+    with folder_written_whole(target, replace=found is not None) as folder:
+        _write_shards(spec, folder, report or (lambda done, total: None))
+        (folder / MANIFEST).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+    return target
+
+
+def _stamp_of(folder: Path) -> dict[str, object] | None:
+    """What the folder's manifest says; None where there is none."""
+    try:
+        stamp = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return stamp if isinstance(stamp, dict) else None
+
+
+def _write_shards(spec: TaskSpec, folder: Path, report: Callable[[int, int], None]) -> None:
+    draw = Draw(spec.name)
+    plan = RECIPES[spec.name](spec, draw)
+    total, done = sum(len(clips) for clips in plan.values()), 0
+    for part, clips in plan.items():
+        for name, group in _shards(spec.shard_patterns[part], clips):
+            with tarfile.open(folder / name, "w", format=tarfile.GNU_FORMAT) as tar:
+                for clip in group:
+                    text = json.dumps(clip.metadata, ensure_ascii=False).encode()
+                    _add(tar, f"{clip.key}.{clip.suffix}", _audio(clip, draw))
+                    _add(tar, f"{clip.key}.json", text)
+                    done += 1
+                    report(done, total)
+
+
+def _shards(pattern: str, clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
+    """File name and clips of each shard of a split or fold."""
+    clips = sorted(clips, key=lambda clip: clip.key)
+    if "*" not in pattern:
+        yield pattern, clips
+        return
+    stem = pattern.replace("*.tar", "")
+    join = "" if stem.endswith(("-", "_")) else "-" if "-" in stem else "_"
+    size = min(SHARD_CLIPS, len(clips))
+    for number, first in enumerate(range(0, len(clips), size)):
+        yield f"{stem}{join}{number:06d}.tar", clips[first : first + size]
+
+
+def _audio(clip: Clip, draw: Draw) -> bytes:
+    samples = clip.render(draw("clip", clip.key))
+    file = io.BytesIO()
+    sf.write(file, np.clip(samples, -1, 1), clip.sample_rate, format=clip.suffix, subtype="PCM_16")
+    return file.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """A member that tells nothing of who made it when: owner 0, time 0."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    member.mode = 0o644
+    tar.addfile(member, io.BytesIO(data))

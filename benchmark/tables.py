@@ -1,0 +1,218 @@
+"""Leaderboard tables as terminal text, Markdown and CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from benchmark.leaderboard import PROBES, Cell, Leaderboard, Mean, Row, Table
+from benchmark.result import DONE, FAILED
+
+
+def to_terminal(board: Leaderboard, console: Console) -> None:
+    """Print every table; colours only where the console has them."""
+    for table in board.tables:
+        for title, columns in _views(table):
+            for some in _fitting(table, columns, console.width):
+                console.print(_rich(table, title, some))
+                console.print()
+        for note in table.notes:
+            console.print(Text(f"  {note}", style="yellow" if note.startswith("failed") else "dim"))
+        if table.notes:
+            console.print()
+
+
+def to_markdown(board: Leaderboard) -> str:
+    """All tables as GitHub-flavoured Markdown."""
+    parts = []
+    for table in board.tables:
+        for title, columns in _views(table):
+            grid = [[_escape(cell) for cell in line] for line in _grid(table, columns)]
+            widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
+            rule = [
+                "-" * width if i < 2 else "-" * (width - 1) + ":" for i, width in enumerate(widths)
+            ]
+            lines = [grid[0], rule, *grid[1:]]
+            parts.append(f"**{_escape(title)}**\n")
+            parts += [
+                "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+                for line in lines
+            ]
+            parts.append("")
+        if table.notes:
+            parts += [f"- {_escape(note)}" for note in table.notes] + [""]
+    return "\n".join(parts)
+
+
+def to_csv(board: Leaderboard) -> str:
+    """All tables as one CSV: a line a task or mean, columns per encoder and probe.
+
+    `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
+    task holds `failed`, one that did not run is empty.
+    """
+    lines: list[dict[str, object]] = []
+    for table in board.tables:
+        facts: dict[str, object] = {
+            "data": "synthetic" if table.synthetic else "real",
+            "protocol": table.protocol,
+            "seeds": table.seeds,
+            "limit": table.limit,
+        }
+        for row in table.rows:
+            line = facts | {
+                "task": row.name, "title": row.title, "domain": row.domain, "metric": row.metric,
+            }  # fmt: skip
+            for column, probe in _pairs(table):
+                line |= _csv_cell(row.cell(column, probe), f"{column} {probe}")
+            lines.append(line)
+        means: dict[str, dict[str, object]] = {}
+        for probe in table.probes:
+            for name, by_column in table.means(probe).items():
+                line = means.setdefault(name, facts | {"task": name, "title": name})
+                for column, mean in by_column.items():
+                    line[f"{column} {probe}"] = mean.value
+                    line[f"{column} {probe} items"] = mean.tasks
+        lines += means.values()
+    return str(pd.DataFrame(lines, dtype=object).to_csv(index=False))
+
+
+def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
+    if cell.score is None:
+        return {head: FAILED} if cell.status == FAILED else {}
+    low, high = cell.score.interval or (math.nan, math.nan)
+    return {
+        head: cell.score.value,
+        f"{head} low": low,
+        f"{head} high": high,
+        f"{head} items": cell.score.items,
+    }
+
+
+def _pairs(table: Table) -> list[tuple[str, str]]:
+    return [(column, probe) for probe in table.probes for column in table.columns]
+
+
+def _views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Title and columns (head, encoder, probe): all probes side by side for a single encoder,
+    else a view for each probe."""
+    if len(table.columns) == 1:
+        only = table.columns[0]
+        heads = [(PROBES[probe], only, probe) for probe in table.probes]
+        return [(f"{only}: {table.caption}", heads)]
+    return [
+        (f"{PROBES[probe]}: {table.caption}", [(column, column, probe) for column in table.columns])
+        for probe in table.probes
+    ]
+
+
+def _grid(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
+    """Head, task and mean lines as plain text."""
+    grid = [["task", "metric", *(head for head, _, _ in columns)]]
+    for row in _measured(table, columns):
+        shown = [
+            _cell_text(row.cell(encoder, probe), row.has(probe)) for _, encoder, probe in columns
+        ]
+        grid.append([row.title, row.metric, *shown])
+    return grid + _mean_lines(table, columns)
+
+
+def _measured(table: Table, columns: list[tuple[str, str, str]]) -> list[Row]:
+    """Rows that have anything to show in these columns."""
+    return [row for row in table.rows if any(row.has(probe) for _, _, probe in columns)]
+
+
+def _mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
+    by_probe = {probe: table.means(probe) for _, _, probe in columns}
+    names = list(dict.fromkeys(name for means in by_probe.values() for name in means))
+    return [
+        [
+            name,
+            "",
+            *(
+                _mean_text(by_probe[probe][name][encoder]) if name in by_probe[probe] else ""
+                for _, encoder, probe in columns
+            ),
+        ]
+        for name in names
+    ]
+
+
+def _cell_text(cell: Cell, measured: bool) -> str:
+    if cell.score is None:
+        return "" if not measured else cell.status
+    if not math.isfinite(cell.score.value):
+        return "not computable"
+    interval = cell.score.interval
+    shown = f"{cell.score.value:.3f}"
+    if interval is None:
+        return shown
+    low, high = (f"{bound:.3f}".removeprefix("0").replace("1.000", "1.0") for bound in interval)
+    return f"{shown} [{low} {high}]"
+
+
+def _mean_text(mean: Mean) -> str:
+    if not math.isfinite(mean.value):
+        return f"none of {mean.of}"
+    return f"{mean.value:.3f} ({mean.tasks} of {mean.of})"
+
+
+def _fitting(
+    table: Table, columns: list[tuple[str, str, str]], width: int
+) -> list[list[tuple[str, str, str]]]:
+    """The columns in runs that fit side by side into `width`; one at least in each."""
+    task, metric, *widths = (
+        max(len(cell) for cell in cells) + 2 for cells in zip(*_grid(table, columns), strict=True)
+    )
+    fixed = task + 2 + metric  # tasks are indented under their domain
+    runs: list[list[tuple[str, str, str]]] = []
+    left = 0
+    for column, wide in zip(columns, widths, strict=True):
+        if not runs or wide > left:
+            runs.append([])
+            left = width - fixed
+        runs[-1].append(column)
+        left -= wide
+    return runs
+
+
+def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Group:
+    drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    drawn.add_column("task", no_wrap=True)
+    drawn.add_column("metric", style="dim")
+    for head, _, _ in columns:
+        drawn.add_column(Text(head), justify="left")  # a plain str would be read as markup
+    domain = ""
+    for row in _measured(table, columns):
+        if row.domain != domain:
+            domain = row.domain
+            drawn.add_row(Text(domain, style="cyan"))
+        cells = [
+            _styled(_cell_text(row.cell(encoder, probe), row.has(probe)), row.cell(encoder, probe))
+            for _, encoder, probe in columns
+        ]
+        drawn.add_row(Text(f"  {row.title}"), Text(row.metric), *cells)
+    drawn.add_row("")
+    for name, *shown in _mean_lines(table, columns):
+        drawn.add_row(Text(name, style="bold"), *(Text(cell, style="bold") for cell in shown))
+    return Group(Text(title, style="bold"), Text(), drawn)
+
+
+def _styled(text: str, cell: Cell) -> Text:
+    styles: dict[str, str] = {FAILED: "bold red", DONE: "", "not run": "dim"}
+    styled = Text(text, style=styles[cell.status])
+    start = text.find(" [")
+    if start > 0:
+        styled.stylize("dim", start)
+    return styled
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+FORMATS: dict[str, Callable[[Leaderboard], str]] = {"markdown": to_markdown, "csv": to_csv}

@@ -1,0 +1,15 @@
+"""What is measured: the plugin class, the registry, and one file or folder per family."""
+
+from encoders.encoder import AudioEncoder, Codec, EncoderError, Frames
+from encoders.registry import (
+    encoder_names,
+    find_encoder,
+    load_encoder,
+    ready_encoder,
+    register_encoder,
+)
+
+__all__ = [
+    "AudioEncoder", "Codec", "EncoderError", "Frames", "encoder_names", "find_encoder",
+    "load_encoder", "ready_encoder", "register_encoder",
+]  # fmt: skip

@@ -1,0 +1,170 @@
+"""The plugin class: what an encoder is to Earmark."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+# Where a module loaded from a path keeps the SHA-256 of the source it was made from.
+SOURCE_DIGEST = "_earmark_source_sha256"
+
+
+class EncoderError(ValueError):
+    """An encoder that cannot be loaded or breaks its contract. One line: what, where, mend."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """An encoder's output for a batch.
+
+    values: (B, F, D) floating point; what lies beyond a clip's own frames is never read.
+    lengths: (B,) integers, each clip's own number of frames, 1 <= lengths <= F.
+    """
+
+    values: torch.Tensor
+    lengths: torch.Tensor
+
+
+class AudioEncoder(torch.nn.Module):
+    """Base class of everything that is measured.
+
+    A subclass sets the four attributes below and implements `encode`; the rest has defaults.
+
+    name: as shown in tables.
+    sample_rate: in Hz, of the audio that `encode` expects.
+    embedding_dim: D, the size of one frame.
+    frame_rate: frames per second of its output.
+    honours_lengths: True where padding beyond `lengths` does not change a clip's own frames.
+        Where False (the default) every batch holds clips of exactly equal length, so that
+        padding cannot leak.
+    config: settings that change the output and are not in the weights; part of the fingerprint.
+    libraries: distributions whose version is part of the fingerprint (those that compute).
+    """
+
+    name: str
+    sample_rate: int
+    embedding_dim: int
+    frame_rate: float
+    honours_lengths: bool = False
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {}
+
+    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+        """Encode a batch.
+
+        waveforms: (B, T) float32 in [-1, 1], zero-padded at the end to the longest.
+        lengths: (B,) int64, each clip's true number of samples, >= 1.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement encode()")
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of weights, configuration and code.
+
+        Covers every parameter and buffer, `config`, plain values, tensors and arrays that the
+        encoder or a module of it keeps as attributes, the source files of the class and its
+        bases, and the versions of `libraries`. Not seen: code that a class imports from elsewhere
+        (name its distribution in `libraries`, or put a version into `config`) and what other
+        objects hold that are neither modules nor plain.
+        """
+        facts = {
+            "class": type(self).__qualname__,
+            "code": [_source_digest(cls) for cls in type(self).__mro__ if _is_own_code(cls)],
+            "config": self.config,
+            "sample_rate": self.sample_rate,
+            "embedding_dim": self.embedding_dim,
+            "frame_rate": self.frame_rate,
+            "honours_lengths": self.honours_lengths,
+            "libraries": {library: _version(library, self.name) for library in self.libraries},
+        }
+        try:
+            text = json.dumps(facts, sort_keys=True)
+        except TypeError as error:
+            raise EncoderError(
+                f"encoder {self.name!r}: its config must hold plain JSON values, so that it can "
+                f"be told from another configuration ({error})"
+            ) from error
+        digest = hashlib.sha256(text.encode())
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        for where, module in self.named_modules():
+            plain = {}
+            for key, value in vars(module).items():
+                if key in _TORCH_OWN:
+                    continue
+                if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+                    value = torch.from_numpy(value)
+                if isinstance(value, torch.Tensor):
+                    tensors[f"{where}.{key} (attribute)"] = value
+                elif _is_plain(value):
+                    plain[key] = value
+            digest.update(f"{where} {json.dumps(plain, sort_keys=True)}\n".encode())
+        for name, tensor in sorted(tensors.items()):
+            data = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())
+            digest.update(data.view(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+
+class Codec(AudioEncoder):
+    """An encoder that can also decode."""
+
+    def decode(self, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decode a batch of latents.
+
+        Returns waveforms (B, T) float32 at `sample_rate` and lengths (B,) in samples.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement decode()")
+
+
+# What torch keeps in every module; parameters, buffers and modules among it are hashed as such.
+_TORCH_OWN = frozenset(vars(torch.nn.Module()))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is made of None, truth values, numbers and text alone."""
+    if isinstance(value, list | tuple):
+        return all(_is_plain(inner) for inner in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _is_own_code(cls: type) -> bool:
+    """Whether a class of the MRO is the encoder's own code, not torch's, Python's or ours."""
+    top = cls.__module__.split(".")[0]
+    return cls.__module__ != __name__ and top not in {"torch", "builtins", "abc", "typing"}
+
+
+def _version(library: str, encoder: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise EncoderError(
+            f"encoder {encoder!r}: its `libraries` names {library!r}, which is not installed; "
+            "install it or mend the name"
+        ) from error
+
+
+def _source_digest(cls: type) -> str:
+    """SHA-256 of the file that defines a class; of what was imported, where that was noted."""
+    noted = getattr(sys.modules.get(cls.__module__), SOURCE_DIGEST, None)
+    if noted is not None:
+        return str(noted)
+    try:
+        return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
+    except (OSError, TypeError) as error:
+        raise EncoderError(
+            f"encoder class {cls.__qualname__}: its source file cannot be read, so its results "
+            f"could not be told from another version's; define it in a file ({error})"
+        ) from error

@@ -1,0 +1,194 @@
+"""Encoders by name: built in, registered, from entry points, or from a file.
+
+Lazy: a name maps to `module:attribute`, which is imported only when the encoder is loaded, so
+that listing encoders imports no model library.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.metadata
+import importlib.util
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+import torch
+
+from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError
+
+ENTRY_POINT_GROUP = "earmark.encoders"
+
+_BUILTIN = {
+    "logmel": "encoders.logmel:LogMel",
+    "mfcc": "encoders.mfcc:MFCC",
+}
+_registered: dict[str, Callable[[], AudioEncoder]] = {}
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def register_encoder(name: str) -> Callable[[Factory], Factory]:
+    """Class decorator: make an encoder known as `name` in this process.
+
+    What is decorated must be callable without arguments and return an AudioEncoder. Raises
+    EncoderError where the name is taken by another class.
+    """
+
+    def register(factory: Factory) -> Factory:
+        known = _registered.get(name)
+        if name in _BUILTIN or (known is not None and _identity(known) != _identity(factory)):
+            raise EncoderError(f"an encoder named {name!r} exists already; choose another name")
+        _registered[name] = factory
+        return factory
+
+    return register
+
+
+def encoder_names() -> dict[str, str]:
+    """Every encoder that can be asked for by name, with where it comes from."""
+    names = dict.fromkeys(_BUILTIN, "built in")
+    names |= {point.name: f"package {_package(point)}" for point in _entry_points()}
+    names |= dict.fromkeys(_registered, "registered in this process")
+    return dict(sorted(names.items()))
+
+
+def load_encoder(name: str) -> AudioEncoder:
+    """Load an encoder by name, or as `path/to/file.py:ClassName`; ready to encode.
+
+    Raises EncoderError for an unknown name (with the nearest known one), for a file or class that
+    cannot be loaded, and for a class that does not fill in the contract.
+    """
+    factory = find_encoder(name)
+    try:
+        # what an encoder draws at random without a seed of its own is the same in every run
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            made: AudioEncoder = factory()
+    except EncoderError:
+        raise
+    except Exception as error:
+        raise EncoderError(
+            f"encoder {name!r}: {type(error).__name__} while it was made: {_line(error)}"
+        ) from error
+    return ready_encoder(made, name)
+
+
+def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
+    """Check that an encoder fills in the contract; put it in eval mode, without gradients."""
+    _check_contract(encoder, asked or str(getattr(encoder, "name", type(encoder).__name__)))
+    encoder.eval()
+    encoder.requires_grad_(False)
+    return encoder
+
+
+def find_encoder(name: str) -> Callable[[], Any]:
+    """What makes the encoder of this name, without making it. Raises EncoderError."""
+    if ".py:" in name:
+        path, _, attribute = name.rpartition(":")
+        return _attribute(_module_from_file(Path(path)), attribute, path)
+    if name in _BUILTIN:
+        module, _, attribute = _BUILTIN[name].partition(":")
+        return _attribute(importlib.import_module(module), attribute, module)
+    if name in _registered:
+        return _registered[name]
+    for point in _entry_points():
+        if point.name == name:
+            try:
+                found: Callable[[], Any] = point.load()
+            except Exception as error:
+                raise EncoderError(
+                    f"encoder {name!r}: its package {_package(point)} cannot be imported: "
+                    f"{_line(error)}"
+                ) from error
+            return found
+    close = difflib.get_close_matches(name, encoder_names(), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "see `run_bench.py list encoders`"
+    if name.endswith(".py"):
+        hint = f"name the class too: {name}:ClassName"
+    raise EncoderError(f"unknown encoder {name!r}; {hint}")
+
+
+def _attribute(module: ModuleType, attribute: str, where: str) -> Callable[[], Any]:
+    found: Callable[[], Any] | None = getattr(module, attribute, None)
+    if not callable(found):
+        classes = [
+            key for key, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == module.__name__
+        ]  # fmt: skip
+        raise EncoderError(
+            f"{where} has no class {attribute!r}; it defines {', '.join(classes) or 'no class'}"
+        )
+    return found
+
+
+def _module_from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise EncoderError(f"encoder file {path} does not exist; give path/to/file.py:ClassName")
+    # The path is in the name so that two files called model.py do not take each other's place, the
+    # content so that an edited file is imported anew and not fingerprinted for its old code.
+    source = path.read_bytes()
+    tag = hashlib.sha256(str(path.resolve()).encode() + b"\0" + source).hexdigest()[:12]
+    module_name = f"earmark_plugin_{path.stem}_{tag}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise EncoderError(f"encoder file {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    # as for a script: what lies beside the file can be imported by it
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        vars(module)[SOURCE_DIGEST] = hashlib.sha256(source).hexdigest()
+        exec(compile(source, str(path), "exec"), vars(module))
+    except Exception as error:
+        del sys.modules[module_name]
+        raise EncoderError(
+            f"encoder file {path} cannot be imported: {type(error).__name__}: {_line(error)}"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _check_contract(encoder: Any, name: str) -> None:
+    if not isinstance(encoder, AudioEncoder):
+        raise EncoderError(
+            f"encoder {name!r} is a {type(encoder).__name__}; it must be a subclass of "
+            "encoders.AudioEncoder"
+        )
+    if not getattr(encoder, "name", ""):
+        encoder.name = name.rpartition(":")[2] if ".py:" in name else name
+    wanted: dict[str, Any] = {
+        "sample_rate": int, "embedding_dim": int, "frame_rate": (int, float),
+    }  # fmt: skip
+    for attribute, kind in wanted.items():
+        value: Any = getattr(encoder, attribute, None)
+        if not isinstance(value, kind) or isinstance(value, bool) or not 0 < value < math.inf:
+            what = "whole number" if kind is int else "number"
+            raise EncoderError(
+                f"encoder {name!r}: {attribute} must be a {what} above 0, not {value!r}; set it "
+                "on the class"
+            )
+
+
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _package(point: importlib.metadata.EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.value.partition(":")[0]
+
+
+def _identity(factory: Any) -> tuple[str, str]:
+    return (getattr(factory, "__module__", ""), getattr(factory, "__qualname__", repr(factory)))
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

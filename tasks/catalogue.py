@@ -1,0 +1,53 @@
+"""The tasks that come with Earmark, by name, and a user's own, by path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from tasks.reader import read_task
+from tasks.spec import DOMAINS, TaskError, TaskSpec
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def builtin_tasks() -> dict[str, TaskSpec]:
+    """All tasks of this folder, by name; speech, then sound, then music, by title in each."""
+    specs = [read_task(path) for path in sorted(_FOLDER.glob("*.yaml"))]
+    specs.sort(key=lambda spec: (DOMAINS.index(spec.domain), spec.title.lower()))
+    return {spec.name: spec for spec in specs}
+
+
+def select_tasks(names: str | Iterable[str]) -> list[TaskSpec]:
+    """Tasks for a name or several: names, domains, `all`, paths of task files; each task once.
+
+    Raises TaskError for a name that is none of these, with the nearest known one.
+    """
+    chosen: dict[str, TaskSpec] = {}
+    for name in [names] if isinstance(names, str) else names:
+        for spec in _specs_for(name):
+            known = chosen.setdefault(spec.name, spec)
+            if Path(known.path).resolve() != Path(spec.path).resolve():
+                raise TaskError(
+                    f"{spec.path}: a task named {spec.name!r} is asked for twice "
+                    f"(also {known.path}); rename one"
+                )
+    return list(chosen.values())
+
+
+def _specs_for(name: str) -> list[TaskSpec]:
+    if name.endswith((".yaml", ".yml")):
+        return [read_task(name)]
+    known = builtin_tasks()
+    if name == "all":
+        return list(known.values())
+    if name in DOMAINS:
+        return [spec for spec in known.values() if spec.domain == name]
+    if name in known:
+        return [known[name]]
+    close = difflib.get_close_matches(name, [*known, *DOMAINS, "all"], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "see `run_bench.py list tasks`"
+    raise TaskError(f"unknown task {name!r}; {hint}")

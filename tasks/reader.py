@@ -1,0 +1,277 @@
+"""Reads and checks a task file: YAML to TaskSpec, with the mend in every error."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.spec import (
+    DOMAINS,
+    LABEL_KINDS,
+    METRICS,
+    SPLIT_NAMES,
+    LabelRule,
+    ProbeSettings,
+    SourceRule,
+    TaskError,
+    TaskSpec,
+)
+
+_REQUIRED = (
+    "title", "abbreviation", "domain", "description", "licence", "citation", "url", "folder",
+    "label", "classes", "probe", "metric", "source",
+)  # fmt: skip
+_OPTIONAL = ("name", "weight", "zenodo_record", "splits", "folds", "crop_seconds", "also_in", "knn")
+
+
+def read_task(path: str | Path) -> TaskSpec:
+    """Read and check one task file. Raises TaskError with one line that says how to mend it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        twice = _repeated_key(yaml.compose(text, Loader=yaml.SafeLoader))
+        raw = yaml.safe_load(text)
+    except OSError as error:
+        reason = error.strerror or error
+        raise TaskError(f"{path}: cannot read the task file ({reason})") from error
+    # ValueError: a date or number that is none; RecursionError: nested without end
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise TaskError(f"{path}: not valid YAML ({reason})") from error
+    if twice is not None:
+        raise TaskError(f"{path}: key {twice!r} is given twice in one mapping; keep one")
+    return _Reader(path).task(raw)
+
+
+def _repeated_key(node: yaml.Node | None) -> str | None:
+    """A key that a mapping of the document holds twice; YAML would keep the last without a word."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        inner = [value for _, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        twice, inner = None, node.value
+    else:
+        return None
+    found = (_repeated_key(value) for value in inner)
+    return twice or next((key for key in found if key is not None), None)
+
+
+class _Reader:
+    """Turns the parsed YAML of one file into a TaskSpec, naming file and key in every error."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def fail(self, message: str) -> TaskError:
+        return TaskError(" ".join(f"{self.path}: {message}".split()))
+
+    def check_keys(
+        self, raw: Any, where: str, required: tuple[str, ...], optional: tuple[str, ...]
+    ) -> dict[str, Any]:
+        if not isinstance(raw, dict):
+            raise self.fail(f"{where} must be a mapping of keys to values, not {raw!r}")
+        known = required + optional
+        for key in raw:
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+                raise self.fail(f"unknown key {key!r} in {where}; {hint}")
+        for key in required:
+            if raw.get(key) is None:
+                raise self.fail(f"{where} lacks {key!r}; add it (tasks/README.md has an example)")
+        return raw
+
+    def typed(self, raw: dict[str, Any], key: str, where: str, kind: Any, words: str) -> Any:
+        value = raw[key]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self.fail(f"{key!r} in {where} must be {words}, not {value!r}")
+        return value
+
+    def text(self, raw: dict[str, Any], key: str, where: str) -> str:
+        value = str(self.typed(raw, key, where, str, "text")).strip()
+        if not value:
+            raise self.fail(f"{key!r} in {where} must not be empty")
+        return value
+
+    def positive(self, raw: dict[str, Any], key: str, where: str, kind: Any = (int, float)) -> Any:
+        words = "a whole number above 0" if kind is int else "a number above 0"
+        value = self.typed(raw, key, where, kind, words)
+        if not 0 < value < 1e9:
+            raise self.fail(f"{key!r} in {where} must be {words}, not {value!r:.40}")
+        return value
+
+    def task(self, raw: Any) -> TaskSpec:
+        here = "the task"
+        raw = self.check_keys(raw, here, _REQUIRED, _OPTIONAL)
+        label = self.label(raw["label"])
+        optional: dict[str, Any] = {}
+        if raw.get("weight") is not None:
+            optional["weight"] = float(self.positive(raw, "weight", here))
+        if raw.get("zenodo_record") is not None:
+            record = raw["zenodo_record"]
+            if isinstance(record, bool) or not re.fullmatch("[1-9][0-9]*", str(record)):
+                raise self.fail(f"'zenodo_record' must be a record's number, not {record!r}")
+            optional["zenodo_record"] = str(record)
+        if raw.get("crop_seconds") is not None:
+            optional["crop_seconds"] = float(self.positive(raw, "crop_seconds", here))
+        if raw.get("also_in") is not None:
+            optional["also_in"] = self.folder(raw, "also_in")
+        if raw.get("knn") is not None:
+            optional["knn"] = self.typed(raw, "knn", here, bool, "true or false")
+        spec = TaskSpec(
+            name=self.name(raw),
+            title=self.text(raw, "title", here),
+            abbreviation=self.text(raw, "abbreviation", here),
+            domain=self.one_of(raw, "domain", here, DOMAINS),
+            description=self.text(raw, "description", here),
+            licence=self.text(raw, "licence", here),
+            citation=self.text(raw, "citation", here),
+            url=self.text(raw, "url", here),
+            folder=self.folder(raw),
+            label=label,
+            classes=self.classes(raw["classes"]),
+            probe=self.probe(raw["probe"]),
+            metric=self.one_of(raw, "metric", here, METRICS[label.kind]),
+            source=self.source(raw["source"]),
+            splits=self.shards(raw, "splits"),
+            folds=self.shards(raw, "folds"),
+            path=str(self.path),
+            **optional,
+        )
+        self.check_whole(spec)
+        return spec
+
+    def name(self, raw: dict[str, Any]) -> str:
+        name = str(raw.get("name") or self.path.stem)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+            raise self.fail(
+                f"task name {name!r} may hold only a-z, 0-9, '_' and '-'; rename the file, or "
+                "set 'name'"
+            )
+        if name in ("all", *DOMAINS):
+            raise self.fail(f"task name {name!r} means a group of tasks; choose another")
+        return name
+
+    def folder(self, raw: dict[str, Any], key: str = "folder") -> str:
+        folder = self.text(raw, key, "the task")
+        if Path(folder).is_absolute() or ".." in Path(folder).parts:
+            raise self.fail(f"{key!r} must be a folder inside the data directory, not {folder!r}")
+        return folder
+
+    def one_of(self, raw: dict[str, Any], key: str, where: str, known: tuple[str, ...]) -> str:
+        value = self.text(raw, key, where)
+        if value not in known:
+            raise self.fail(f"{key!r} in {where} must be one of {', '.join(known)}, not {value!r}")
+        return value
+
+    def label(self, raw: Any) -> LabelRule:
+        where = "'label'"
+        raw = self.check_keys(raw, where, ("kind", "field"), ("index", "separator"))
+        kind = self.one_of(raw, "kind", where, LABEL_KINDS)
+        rule: dict[str, Any] = {"kind": kind, "field": self.text(raw, "field", where)}
+        if "index" in raw:
+            rule["index"] = self.typed(raw, "index", where, bool, "true or false")
+        if "separator" in raw:
+            if kind != "multilabel":
+                raise self.fail("'separator' in 'label' belongs to kind multilabel only")
+            separator = self.typed(raw, "separator", where, str, "text")
+            if not separator:
+                raise self.fail("'separator' in 'label' must not be empty")
+            rule["separator"] = separator
+        return LabelRule(**rule)
+
+    def classes(self, raw: Any) -> tuple[str, ...]:
+        """A list of names, the number of classes, or the name of a file with one name a line."""
+        if isinstance(raw, int) and not isinstance(raw, bool) and raw > 1:
+            return tuple(str(i) for i in range(raw))
+        if isinstance(raw, str):
+            file = self.path.parent / raw
+            try:
+                lines = file.read_text(encoding="utf-8").splitlines()
+            except (OSError, ValueError) as error:
+                raise self.fail(f"cannot read the class list {str(file)!r} ({error})") from error
+            raw = [line for line in lines if line.strip()]
+        if not isinstance(raw, list) or len(raw) < 2:
+            raise self.fail(
+                f"'classes' must be a list of two names or more, a number, or a file; not {raw!r}"
+            )
+        for name in raw:
+            # YAML reads a bare no, on or yes as a truth value
+            if not isinstance(name, str | int) or isinstance(name, bool):
+                raise self.fail(f"class {name!r} is not text; put it in quotes")
+        names = tuple(str(name) for name in raw)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise self.fail(f"class {twice[0]!r} is listed more than once")
+        return names
+
+    def probe(self, raw: Any) -> ProbeSettings:
+        where = "'probe'"
+        raw = self.check_keys(raw, where, ("epochs", "batch_size"), ("learning_rate",))
+        settings: dict[str, Any] = {
+            key: self.positive(raw, key, where, int) for key in ("epochs", "batch_size")
+        }
+        if raw.get("learning_rate") is not None:
+            settings["learning_rate"] = float(self.positive(raw, "learning_rate", where))
+        return ProbeSettings(**settings)
+
+    def source(self, raw: Any) -> SourceRule:
+        where = "'source'"
+        raw = self.check_keys(raw, where, ("unit",), ("key", "field"))
+        if raw.get("key") is not None and raw.get("field") is not None:
+            raise self.fail("'source' takes 'key' or 'field', not both")
+        key = None
+        if raw.get("key") is not None:
+            key = self.text(raw, "key", where)
+            try:
+                named = "source" in re.compile(key).groupindex
+            except re.error as error:
+                raise self.fail(
+                    f"'key' in 'source' is not a regular expression ({error})"
+                ) from error
+            if not named:
+                raise self.fail("'key' in 'source' needs a group named source: (?P<source>...)")
+        field_name = self.text(raw, "field", where) if raw.get("field") is not None else None
+        return SourceRule(unit=self.text(raw, "unit", where), key=key, field=field_name)
+
+    def shards(self, raw: dict[str, Any], what: str) -> dict[str, str]:
+        patterns = raw.get(what)
+        if patterns is None:
+            return {}
+        if not isinstance(patterns, dict) or not patterns:
+            raise self.fail(f"{what!r} must map names to shard patterns, not {patterns!r}")
+        for name, pattern in patterns.items():
+            if not isinstance(name, str | int) or isinstance(name, bool) or not str(name):
+                raise self.fail(f"{what!r}: {name!r} is no name; put it in quotes")
+            if not isinstance(pattern, str) or "/" in pattern or not pattern.endswith(".tar"):
+                raise self.fail(
+                    f"{what!r}: the pattern of {name!r} must be a file pattern ending in .tar, "
+                    f"not {pattern!r}"
+                )
+        return {str(name): pattern for name, pattern in patterns.items()}
+
+    def check_whole(self, spec: TaskSpec) -> None:
+        """What no single key can show."""
+        if bool(spec.splits) == bool(spec.folds):
+            raise self.fail("give either 'splits' or 'folds'")
+        if spec.splits:
+            unknown = sorted(set(spec.splits) - set(SPLIT_NAMES))
+            if unknown or not {"train", "test"} <= set(spec.splits):
+                raise self.fail("'splits' needs train and test, may have valid, and nothing else")
+        if spec.folds and len(spec.folds) < 2:
+            raise self.fail("'folds' needs two folds or more")
+        patterns = list(spec.shard_patterns.values())
+        if len(set(patterns)) < len(patterns):
+            raise self.fail(
+                "two splits or folds read the same shards; without a validation split of its own "
+                "leave 'valid' out: a tenth of train is then held out"
+            )
+        if spec.label.index and spec.classes != tuple(str(i) for i in range(spec.num_classes)):
+            raise self.fail("with 'index: true' the classes are a number, not names")
+        if spec.label.kind == "multilabel" and spec.knn:
+            raise self.fail("kNN is for single-label tasks; set 'knn: false'")

@@ -1,0 +1,138 @@
+"""TaskSpec: the declaration of one task, read from a short YAML file.
+
+A task file states where the shards lie, how a label and a source are read, which splits or
+folds there are, how the probe is trained and what is measured. It holds data only; everything
+that acts on it lives in `benchmark`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+DOMAINS = ("speech", "sound", "music")
+LABEL_KINDS = ("class", "multilabel")
+METRICS = {"class": ("accuracy",), "multilabel": ("mAP",)}
+SPLIT_NAMES = ("train", "valid", "test")
+
+
+class TaskError(ValueError):
+    """A task file that cannot be used. The message names the file, the fault and the mend."""
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """How a clip's label is read from its JSON.
+
+    kind: `class` (one of C) or `multilabel` (any of C).
+    field: the JSON field that holds it.
+    index: the field holds the class index 0..C-1 itself, not a name.
+    separator: multilabel only: what stands between the names in one string; the field may
+        also hold a JSON list of names.
+    """
+
+    kind: str
+    field: str
+    index: bool = False
+    separator: str = ";"
+
+
+@dataclass(frozen=True)
+class SourceRule:
+    """How a clip's source (speaker, recording, ...) is known: the unit of intervals and splits.
+
+    unit: what a source is, in words: `speaker`, `actor`, `recording`, `video`, `file`, ...
+    key: a regular expression matched from the start of the clip's key; its group `source` is
+        the source. None: see `field`.
+    field: a JSON field that holds the source. With neither, each clip is its own source; where a
+        rule finds nothing, too, and the result says for how many clips that was so.
+    """
+
+    unit: str
+    key: str | None = None
+    field: str | None = None
+
+    @property
+    def by_clip(self) -> bool:
+        """Whether every clip is its own source, as the task declares."""
+        return self.key is None and self.field is None
+
+    def source_of(self, clip_key: str, metadata: Any) -> str | None:
+        """Source of a clip by this rule; None where the rule does not apply to it."""
+        if self.field is not None:
+            value = metadata.get(self.field) if isinstance(metadata, dict) else None
+            named = isinstance(value, str | int) and not isinstance(value, bool)
+            return str(value) if named and str(value) else None
+        if self.key is not None:
+            found = re.match(self.key, clip_key)
+            return found.group("source") or None if found else None
+        return None
+
+
+@dataclass(frozen=True)
+class ProbeSettings:
+    """Training of the linear probe: number of epochs, clips a batch, Adam's initial rate."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task. See `tasks/README.md` for every field with an example.
+
+    splits: split name -> glob of its shards inside `<data>/<folder>/`; `train` and `test`
+        always, `valid` where the data set has one of its own.
+    folds: fold name -> glob, in place of splits.
+    classes: class names; their order is the class index.
+    crop_seconds: length of the consecutive crops a clip is cut into; None keeps it whole.
+    also_in: another folder that holds the same shards, used where `folder` does not exist.
+    weight: the task's weight in the weighted mean.
+    """
+
+    name: str
+    title: str
+    abbreviation: str
+    domain: str
+    description: str
+    licence: str
+    citation: str
+    url: str
+    folder: str
+    label: LabelRule
+    classes: tuple[str, ...]
+    probe: ProbeSettings
+    metric: str
+    source: SourceRule
+    weight: float = 1.0
+    zenodo_record: str | None = None
+    splits: dict[str, str] = field(default_factory=dict)
+    folds: dict[str, str] = field(default_factory=dict)
+    crop_seconds: float | None = None
+    also_in: str | None = None
+    knn: bool = True
+    path: str = field(default="", compare=False)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def shard_patterns(self) -> dict[str, str]:
+        """Split or fold name -> shard glob."""
+        return self.folds or self.splits
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of all that can change a score; titles and citations do not count."""
+        facts = asdict(self)
+        for cosmetic in (
+            "path", "title", "abbreviation", "domain", "description", "licence", "citation",
+            "url", "weight", "zenodo_record", "folder", "also_in",
+        ):  # fmt: skip
+            facts.pop(cosmetic)
+        text = json.dumps(facts, sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()

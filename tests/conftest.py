@@ -1,0 +1,118 @@
+"""What tests share: two threads, no user's folders, and helpers that write shards."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded
+
+import numpy as np
+import pytest
+import soundfile
+
+REPOSITORY = Path(__file__).parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test out of the user's cache and data."""
+    monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("EARMARK_DATA", raising=False)
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """`../shared/data`, or a skip that says so."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real audio is not at hand: no folder {SHARED_DATA}")
+    return SHARED_DATA
+
+
+def audio_bytes(samples: Any, rate: int, suffix: str = "wav", subtype: str | None = None) -> bytes:
+    """Samples (n,) or (n, channels) as a file's bytes."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.asarray(samples), rate, format=suffix.upper(), subtype=subtype)
+    return buffer.getvalue()
+
+
+def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
+    """A tar of named members, in the given order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def clip_members(
+    key: str, audio: bytes, label: Any, suffix: str = "wav"
+) -> list[tuple[str, bytes]]:
+    """The two members of one clip; label: the whole JSON value, or bytes as they are."""
+    metadata = label if isinstance(label, bytes) else json.dumps(label).encode()
+    return [(f"{key}.{suffix}", audio), (f"{key}.json", metadata)]
+
+
+TASK_YAML = """\
+title: Toy
+abbreviation: Toy
+domain: sound
+description: low or high tones, for tests
+licence: CC0
+citation: none
+url: https://example.org
+folder: toy
+splits: {train: train-*.tar, valid: valid-*.tar, test: test-*.tar}
+label: {kind: class, field: label}
+classes: [low, high]
+probe: {epochs: 5, batch_size: 8}
+metric: accuracy
+source: {unit: recording, key: '(?P<source>r[0-9]+)-'}
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """make(clips={split: n}, seed=0, shards=1, extra={split: members}) -> (task file, data folder).
+
+    A task of low (about 300 Hz) and high (about 1200 Hz) noisy tones of 0.3 to 0.9 s at 16 kHz,
+    two clips a recording.
+    """
+
+    def make(
+        clips: dict[str, int] | None = None,
+        seed: int = 0,
+        shards: int = 1,
+        extra: dict[str, list[tuple[str, bytes]]] | None = None,
+        task: str = TASK_YAML,
+    ) -> tuple[Path, Path]:
+        task_file = tmp_path / "toy.yaml"
+        task_file.write_text(task)
+        rng = np.random.default_rng(seed)
+        for number, (split, count) in enumerate(
+            (clips or {"train": 40, "valid": 10, "test": 20}).items()
+        ):
+            members: list[list[tuple[str, bytes]]] = [[] for _ in range(shards)]
+            for i in range(count):
+                label = ("low", "high")[int(rng.integers(2))]
+                n = int(rng.uniform(0.3, 0.9) * 16_000)
+                pitch = rng.uniform(0.7, 1.4) * (300 if label == "low" else 1200)
+                tone = 0.2 * np.sin(2 * np.pi * pitch * np.arange(n) / 16_000)
+                audio = audio_bytes(tone + 0.05 * rng.standard_normal(n), 16_000)
+                key = f"r{number}{i // 2:03d}-{i:03d}"
+                members[i % shards] += clip_members(key, audio, {"label": label})
+            members[0] += (extra or {}).get(split, [])
+            for shard, content in enumerate(members):
+                write_tar(tmp_path / "data" / "toy" / f"{split}-{shard:03d}.tar", content)
+        return task_file, tmp_path / "data"
+
+    return make

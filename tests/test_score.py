@@ -1,0 +1,165 @@
+"""From items to scores: every number of a Score, worked out again from the predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from benchmark.items import Items
+from benchmark.protocol import STRICT, Protocol
+from benchmark.score import Scored, score_items
+from tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
+
+PROTOCOL = dataclasses.replace(STRICT, seeds=3, bootstrap_resamples=200)
+
+
+def make_spec(kind: str, parts: dict[str, str], *, folds: bool) -> TaskSpec:
+    return TaskSpec(
+        name="toy", title="Toy", abbreviation="T", domain="sound", description="", licence="",
+        citation="", url="", folder="toy", label=LabelRule(kind, "label"),
+        classes=("a", "b", "c"), probe=ProbeSettings(4, 16, 0.01),
+        metric="accuracy" if kind == "class" else "mAP", source=SourceRule("recording"),
+        knn=kind == "class", folds=parts if folds else {}, splits={} if folds else parts,
+    )  # fmt: skip
+
+
+def make_items(kind: str, sizes: dict[str, int]) -> Items:
+    """Three clips a source; embeddings that tell part of the labels."""
+    rng = np.random.default_rng(4)
+    splits = np.repeat(list(sizes), list(sizes.values()))
+    count = len(splits)
+    # a source lies within one split: 7, 8 or 9 clips long where a split ends
+    sources = np.unique([f"{s}{i // 3:03d}" for i, s in enumerate(splits)], return_inverse=True)[1]
+    scores = rng.standard_normal((count, 3))
+    noisy = scores + 0.7 * rng.standard_normal((count, 3))
+    labels: Any = noisy.argmax(axis=1) if kind == "class" else noisy > 0.4
+    embeddings = np.concatenate([scores, rng.standard_normal((count, 4))], axis=1)
+    return Items(
+        embeddings=embeddings.astype(np.float32), labels=labels, splits=splits,
+        keys=np.array([f"k{i:04d}" for i in range(count)]),
+        crops=np.zeros(count, np.int64), sources=sources,
+        source_names=[f"r{i}" for i in range(sources.max() + 1)], guessed_sources=0,
+    )  # fmt: skip
+
+
+def scored(
+    kind: str, sizes: dict[str, int], *, folds: bool, protocol: Protocol = PROTOCOL
+) -> tuple[Items, Scored]:
+    items = make_items(kind, sizes)
+    spec = make_spec(kind, {name: f"{name}.tar" for name in sizes}, folds=folds)
+    return items, score_items(items, spec, protocol)
+
+
+FOLDS = {"1": 60, "2": 100, "3": 40}
+
+
+def test_accuracy_is_over_the_items_of_all_folds_together() -> None:
+    items, result = scored("class", FOLDS, folds=True)
+    predictions, score = result.predictions, result.scores["linear"]
+    assert predictions.linear.shape == (200, 3)
+    per_seed = [
+        sum(int(p == t) for p, t in zip(column, predictions.labels, strict=True)) / 200
+        for column in predictions.linear.T
+    ]
+    assert score.per_seed == pytest.approx(per_seed)
+    assert score.value == pytest.approx(sum(per_seed) / 3)
+    deviations = [(value - sum(per_seed) / 3) ** 2 for value in per_seed]
+    assert score.spread == pytest.approx((sum(deviations) / 2) ** 0.5)
+    # not the mean over folds, which are of unequal size
+    assert score.value == pytest.approx(
+        sum(FOLDS[fold] * value for fold, value in score.per_split.items()) / 200
+    )
+    assert score.interval is not None
+    assert score.interval[0] < score.value < score.interval[1]
+    assert (score.metric, score.items, score.not_computed) == ("accuracy", 200, 0)
+    assert score.sources == len(set(items.sources.tolist()))
+    assert 0.5 < score.value < 0.95  # something is learned, not everything: chance is 0.33
+
+
+def test_predictions_name_their_items() -> None:
+    items, result = scored("class", FOLDS, folds=True)
+    predictions = result.predictions
+    assert predictions.keys.tolist() == items.keys.tolist()  # folds in order, items in theirs
+    assert predictions.splits.tolist() == items.splits.tolist()
+    assert predictions.labels.tolist() == items.labels.tolist()
+    assert predictions.sources.tolist() == [items.source_names[s] for s in items.sources]
+
+
+def test_best_epochs_are_counted_from_one() -> None:
+    _, result = scored("class", FOLDS, folds=True)
+    best = result.scores["linear"].best_epochs
+    assert best is not None
+    assert list(best) == list(FOLDS)
+    assert all(len(epochs) == 3 and set(epochs) <= {1, 2, 3, 4} for epochs in best.values())
+    assert result.scores["knn"].best_epochs is None
+
+
+def test_knn_looks_in_all_of_train_and_knows_no_seeds() -> None:
+    """Also in what the linear probe holds out: every test item has its double somewhere there."""
+    items = make_items("class", {"train": 60, "test": 30})
+    spec = make_spec("class", {"train": "a.tar", "test": "b.tar"}, folds=False)
+    items.embeddings[60:] = items.embeddings[:30]
+    items.labels[60:] = items.labels[:30]
+    one = dataclasses.replace(PROTOCOL, knn_neighbours=1)
+    result = score_items(items, spec, one)
+    assert result.scores["knn"].value == 1.0
+    assert result.scores["knn"].spread is None
+    assert len(result.scores["knn"].per_seed) == 1
+    assert result.predictions.knn is not None
+    assert result.predictions.knn.tolist() == items.labels[60:].tolist()
+
+
+def test_map_is_the_mean_over_folds() -> None:
+    items, result = scored("multilabel", FOLDS, folds=True)
+    score, logits = result.scores["linear"], result.predictions.linear
+    assert logits.shape == (3, 200, 3)
+    assert logits.dtype == np.float32
+    by_fold = {
+        fold: [
+            average_precision_score(items.labels[items.splits == fold], one[items.splits == fold])
+            for one in logits
+        ]
+        for fold in FOLDS
+    }
+    assert score.per_seed == pytest.approx(np.mean(list(by_fold.values()), axis=0))
+    assert score.per_split == pytest.approx({f: np.mean(v) for f, v in by_fold.items()})
+    assert score.value == pytest.approx(np.mean(list(by_fold.values())))
+    assert list(result.scores) == ["linear"]
+    assert result.predictions.knn is None
+    assert score.interval is not None
+    assert score.interval[0] < score.value < score.interval[1]
+
+
+def test_class_without_positive_test_items_is_counted() -> None:
+    items = make_items("multilabel", {"train": 60, "test": 30})
+    items.labels[60:, 1] = False
+    spec = make_spec("multilabel", {"train": "a.tar", "test": "b.tar"}, folds=False)
+    score = score_items(items, spec, PROTOCOL).scores["linear"]
+    assert score.not_computed == 1
+    assert np.isfinite(score.value)
+
+
+def test_one_seed_has_no_spread_and_is_the_first_of_many() -> None:
+    one = dataclasses.replace(PROTOCOL, seeds=1)
+    _, alone = scored("class", FOLDS, folds=True, protocol=one)
+    _, many = scored("class", FOLDS, folds=True)
+    assert alone.scores["linear"].spread is None
+    assert alone.scores["linear"].per_seed == pytest.approx(many.scores["linear"].per_seed[:1])
+    assert alone.scores["knn"] == many.scores["knn"]
+
+
+def test_test_labels_change_scores_and_no_prediction() -> None:
+    items = make_items("class", {"train": 60, "test": 30})
+    spec = make_spec("class", {"train": "a.tar", "test": "b.tar"}, folds=False)
+    before = score_items(items, spec, PROTOCOL)
+    items.labels[60:] = (items.labels[60:] + 1) % 3
+    after = score_items(items, spec, PROTOCOL)
+    assert before.predictions.linear.tobytes() == after.predictions.linear.tobytes()
+    assert before.predictions.knn is not None
+    assert after.predictions.knn is not None
+    assert before.predictions.knn.tolist() == after.predictions.knn.tolist()
+    assert before.scores["linear"].value > after.scores["linear"].value

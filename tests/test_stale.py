@@ -1,0 +1,103 @@
+"""What must not outlast its cause: edited code, changed weights, passing failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmark import evaluate
+from benchmark.result import read_result
+from encoders import find_encoder, load_encoder
+
+Toy = Callable[..., tuple[Path, Path]]
+GAIN = "from encoders.logmel import LogMel\n\n\nclass Gain(LogMel):\n    name = 'gain'\n"
+SILENT = """
+    def encode(self, waveforms, lengths):
+        return super().encode(waveforms * 0, lengths)
+"""
+
+
+def test_an_edited_plugin_runs_its_new_code(toy: Toy, tmp_path: Path) -> None:
+    task, data = toy()
+    file = tmp_path / "gain.py"
+    scores = []
+    for source in (GAIN, GAIN + SILENT, GAIN):
+        file.write_text(source)
+        (result,) = evaluate(f"{file}:Gain", str(task), data=data, results=tmp_path / "r", seeds=1)
+        scores.append((result.scores["knn"].value, result.encoder["fingerprint"]))
+    assert scores[0] == scores[2]
+    assert scores[0][0] > 0.9 > scores[1][0] and scores[0][1] != scores[1][1]
+
+
+def test_a_changed_weight_is_seen_by_a_result_that_is_used_again(toy: Toy, tmp_path: Path) -> None:
+    task, data = toy()
+    evaluate("logmel", str(task), data=data, results=tmp_path / "r")
+    task.write_text(task.read_text() + "weight: 99\n")
+    (again,) = evaluate("logmel", str(task), data=data, results=tmp_path / "r")
+    (path,) = (tmp_path / "r").rglob("toy.json")
+    assert again.task["weight"] == read_result(path).task["weight"] == 99
+
+
+def test_a_result_with_failures_that_may_pass_is_made_again(toy: Toy, tmp_path: Path) -> None:
+    task, data = toy()
+    flag = tmp_path / "broken"
+    flag.touch()
+    file = tmp_path / "flaky.py"
+    body = f"""
+    def encode(self, waveforms, lengths):
+        import os
+        if os.path.exists({str(flag)!r}) and (len(lengths) > 1 or int(lengths[0]) % 7 == 0):
+            raise RuntimeError('busy')
+        return super().encode(waveforms, lengths)
+"""
+    file.write_text(GAIN.replace("Gain", "Flaky") + body)
+    options = {"data": data, "results": tmp_path / "r", "failed_share": 0.9, "seeds": 1}
+    (first,) = evaluate(f"{file}:Flaky", str(task), **options)
+    assert first.status == "done" and first.data["failed_clips"] > 0
+    flag.unlink()
+    (second,) = evaluate(f"{file}:Flaky", str(task), **options)
+    assert second.data["failed_clips"] == 0
+
+
+SETTING = """import torch
+from encoders import AudioEncoder, Frames
+
+
+class Scaled(AudioEncoder):
+    name, sample_rate, embedding_dim, frame_rate = "scaled", 16_000, 2, 1.0
+
+    def __init__(self, number=1, tensor=1.0, layers=(1, 2)):
+        super().__init__()
+        self.number, self.tensor, self.layers = number, torch.tensor(tensor), layers
+        self.inner = torch.nn.Linear(2, 2)
+"""
+
+
+def test_settings_kept_as_attributes_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "scaled.py").write_text(SETTING)
+    make = find_encoder(f"{tmp_path / 'scaled.py'}:Scaled")
+
+    def fingerprint(**settings: object) -> str:
+        torch.manual_seed(1)
+        return str(make(**settings).fingerprint())
+
+    assert fingerprint() == fingerprint()
+    changed = [
+        fingerprint(), fingerprint(number=2), fingerprint(tensor=2.0), fingerprint(layers=(1, 3)),
+    ]  # fmt: skip
+    assert len(set(changed)) == 4
+    torch.manual_seed(1)
+    encoder = make()
+    assert encoder.fingerprint() == changed[0]
+    encoder.inner.extra = 3.5  # of a module within
+    assert encoder.fingerprint() != changed[0]
+
+
+def test_random_weights_are_the_same_in_every_run(tmp_path: Path) -> None:
+    (tmp_path / "scaled.py").write_text(SETTING)
+    name = f"{tmp_path / 'scaled.py'}:Scaled"
+    state = torch.get_rng_state()
+    assert load_encoder(name).fingerprint() == load_encoder(name).fingerprint()
+    assert torch.equal(torch.get_rng_state(), state)  # the caller's own draws go on as before
