@@ -8,8 +8,9 @@ from encoders.registry import (
     ready_encoder,
     register_encoder,
 )
+from encoders.shared import OutputEncoder, SharedPass
 
 __all__ = [
-    "AudioEncoder", "Codec", "EncoderError", "Frames", "encoder_names", "find_encoder",
-    "load_encoder", "ready_encoder", "register_encoder",
+    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
+    "encoder_names", "find_encoder", "load_encoder", "ready_encoder", "register_encoder",
 ]  # fmt: skip

@@ -73,14 +73,14 @@ class AudioEncoder(torch.nn.Module):
         """SHA-256 (hex) of weights, configuration and code.
 
         Covers every parameter and buffer, `config`, plain values, tensors and arrays that the
-        encoder or a module of it keeps as attributes, the source files of the class and its
-        bases, and the versions of `libraries`. Not seen: code that a class imports from elsewhere
-        (name its distribution in `libraries`, or put a version into `config`) and what other
-        objects hold that are neither modules nor plain.
+        encoder or a module of it keeps as attributes, the source files of the classes of both
+        and their bases, and the versions of `libraries`. Not seen: code that a class imports from
+        elsewhere (name its distribution in `libraries`, or put a version into `config`) and what
+        other objects hold that are neither modules nor plain.
         """
         facts = {
             "class": type(self).__qualname__,
-            "code": [_source_digest(cls) for cls in type(self).__mro__ if _is_own_code(cls)],
+            "code": _code_of(self),
             "config": self.config,
             "sample_rate": self.sample_rate,
             "embedding_dim": self.embedding_dim,
@@ -129,6 +129,8 @@ class Codec(AudioEncoder):
 
 # What torch keeps in every module; parameters, buffers and modules among it are hashed as such.
 _TORCH_OWN = frozenset(vars(torch.nn.Module()))
+# Packages whose code is not the encoder's own; their versions are facts of their own.
+_FOREIGN = frozenset({"torch", "torchaudio", "builtins", "abc", "typing"})
 
 
 def _is_plain(value: Any) -> bool:
@@ -140,10 +142,15 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
+def _code_of(encoder: AudioEncoder) -> list[str]:
+    """Digests of the source files of an encoder's class, its modules' classes and their bases."""
+    classes = {cls for module in encoder.modules() for cls in type(module).__mro__}
+    return sorted({_source_digest(cls) for cls in classes if _is_own_code(cls)})
+
+
 def _is_own_code(cls: type) -> bool:
-    """Whether a class of the MRO is the encoder's own code, not torch's, Python's or ours."""
-    top = cls.__module__.split(".")[0]
-    return cls.__module__ != __name__ and top not in {"torch", "builtins", "abc", "typing"}
+    """Whether a class is the encoder's own code, not torch's, Python's or ours."""
+    return cls.__module__ != __name__ and cls.__module__.split(".")[0] not in _FOREIGN
 
 
 def _version(library: str, encoder: str) -> str:

@@ -101,3 +101,17 @@ def test_random_weights_are_the_same_in_every_run(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     assert load_encoder(name).fingerprint() == load_encoder(name).fingerprint()
     assert torch.equal(torch.get_rng_state(), state)  # the caller's own draws go on as before
+
+
+def test_the_code_of_a_module_within_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    inner = "import torch\n\n\nclass Inner(torch.nn.Module):\n    slope = {}\n"
+    found = []
+    for slope in (1, 2):
+        folder = tmp_path / str(slope)
+        folder.mkdir()
+        (folder / f"inner_{slope}.py").write_text(inner.format(slope))
+        text = SETTING.replace("torch.nn.Linear(2, 2)", "Inner()")
+        (folder / "scaled.py").write_text(f"from inner_{slope} import Inner\n{text}")
+        found.append(load_encoder(f"{folder / 'scaled.py'}:Scaled").fingerprint())
+    assert found[0] != found[1]
+    assert load_encoder(f"{tmp_path / '1' / 'scaled.py'}:Scaled").fingerprint() == found[0]
