@@ -14,6 +14,8 @@ from tasks.spec import (
     LABEL_KINDS,
     METRICS,
     SPLIT_NAMES,
+    TEXT_KINDS,
+    TIMED_KINDS,
     LabelRule,
     ProbeSettings,
     SourceRule,
@@ -23,9 +25,13 @@ from tasks.spec import (
 
 _REQUIRED = (
     "title", "abbreviation", "domain", "description", "licence", "citation", "url", "folder",
-    "label", "classes", "probe", "metric", "source",
+    "label", "probe", "metric", "source",
 )  # fmt: skip
-_OPTIONAL = ("name", "weight", "zenodo_record", "splits", "folds", "crop_seconds", "also_in", "knn")
+_OPTIONAL = (
+    "name", "weight", "zenodo_record", "classes", "splits", "folds", "crop_seconds",
+    "segment_seconds", "also_in", "knn",
+)  # fmt: skip
+_MIDI = range(128)
 
 
 def read_task(path: str | Path) -> TaskSpec:
@@ -117,8 +123,9 @@ class _Reader:
             if isinstance(record, bool) or not re.fullmatch("[1-9][0-9]*", str(record)):
                 raise self.fail(f"'zenodo_record' must be a record's number, not {record!r}")
             optional["zenodo_record"] = str(record)
-        if raw.get("crop_seconds") is not None:
-            optional["crop_seconds"] = float(self.positive(raw, "crop_seconds", here))
+        for key in ("crop_seconds", "segment_seconds"):
+            if raw.get(key) is not None:
+                optional[key] = float(self.positive(raw, key, here))
         if raw.get("also_in") is not None:
             optional["also_in"] = self.folder(raw, "also_in")
         if raw.get("knn") is not None:
@@ -134,7 +141,7 @@ class _Reader:
             url=self.text(raw, "url", here),
             folder=self.folder(raw),
             label=label,
-            classes=self.classes(raw["classes"]),
+            classes=self.classes(raw, label.kind),
             probe=self.probe(raw["probe"]),
             metric=self.one_of(raw, "metric", here, METRICS[label.kind]),
             source=self.source(raw["source"]),
@@ -171,9 +178,18 @@ class _Reader:
 
     def label(self, raw: Any) -> LabelRule:
         where = "'label'"
-        raw = self.check_keys(raw, where, ("kind", "field"), ("index", "separator"))
+        raw = self.check_keys(raw, where, ("kind",), ("field", "fields", "index", "separator"))
         kind = self.one_of(raw, "kind", where, LABEL_KINDS)
-        rule: dict[str, Any] = {"kind": kind, "field": self.text(raw, "field", where)}
+        rule: dict[str, Any] = {"kind": kind}
+        if kind == "captions":
+            rule["fields"] = self.caption_fields(raw)
+        elif raw.get("field") is not None:
+            rule["field"] = self.text(raw, "field", where)
+        elif kind not in TIMED_KINDS:
+            raise self.fail(f"{where} lacks 'field'; add it (tasks/README.md has an example)")
+        for key, kinds in (("fields", ("captions",)), ("index", ("class", "multilabel"))):
+            if key in raw and kind not in kinds:
+                raise self.fail(f"{key!r} in {where} does not belong to kind {kind}")
         if "index" in raw:
             rule["index"] = self.typed(raw, "index", where, bool, "true or false")
         if "separator" in raw:
@@ -185,8 +201,25 @@ class _Reader:
             rule["separator"] = separator
         return LabelRule(**rule)
 
-    def classes(self, raw: Any) -> tuple[str, ...]:
+    def caption_fields(self, raw: dict[str, Any]) -> tuple[str, ...]:
+        fields = raw.get("fields")
+        if "field" in raw or not isinstance(fields, list) or not fields:
+            raise self.fail("'label' of kind captions needs 'fields', a list of JSON fields")
+        if not all(isinstance(name, str) and name for name in fields):
+            raise self.fail(f"'fields' in 'label' must be names of JSON fields, not {fields!r}")
+        if len(set(fields)) < len(fields):
+            raise self.fail("'fields' in 'label' names a JSON field twice")
+        return tuple(fields)
+
+    def classes(self, task: dict[str, Any], kind: str) -> tuple[str, ...]:
         """A list of names, the number of classes, or the name of a file with one name a line."""
+        raw = task.get("classes")
+        if kind in TEXT_KINDS:
+            if raw is not None:
+                raise self.fail(f"'classes' does not belong to labels of kind {kind}")
+            return ()
+        if raw is None:
+            raise self.fail("the task lacks 'classes'; add it (tasks/README.md has an example)")
         if isinstance(raw, int) and not isinstance(raw, bool) and raw > 1:
             return tuple(str(i) for i in range(raw))
         if isinstance(raw, str):
@@ -212,12 +245,15 @@ class _Reader:
 
     def probe(self, raw: Any) -> ProbeSettings:
         where = "'probe'"
-        raw = self.check_keys(raw, where, ("epochs", "batch_size"), ("learning_rate",))
+        raw = self.check_keys(
+            raw, where, ("epochs", "batch_size"), ("learning_rate", "positive_weight")
+        )
         settings: dict[str, Any] = {
             key: self.positive(raw, key, where, int) for key in ("epochs", "batch_size")
         }
-        if raw.get("learning_rate") is not None:
-            settings["learning_rate"] = float(self.positive(raw, "learning_rate", where))
+        for key in ("learning_rate", "positive_weight"):
+            if raw.get(key) is not None:
+                settings[key] = float(self.positive(raw, key, where))
         return ProbeSettings(**settings)
 
     def source(self, raw: Any) -> SourceRule:
@@ -273,5 +309,19 @@ class _Reader:
             )
         if spec.label.index and spec.classes != tuple(str(i) for i in range(spec.num_classes)):
             raise self.fail("with 'index: true' the classes are a number, not names")
-        if spec.label.kind == "multilabel" and spec.knn:
+        kind = spec.label.kind
+        if kind != "class" and spec.knn:
             raise self.fail("kNN is for single-label tasks; set 'knn: false'")
+        if (kind in TIMED_KINDS) != (spec.segment_seconds is not None):
+            raise self.fail(
+                "labels of kind events or notes need 'segment_seconds', the length of the segments "
+                "that are scored; others have none"
+            )
+        if kind not in TIMED_KINDS and spec.probe.positive_weight != 1:
+            raise self.fail("'positive_weight' in 'probe' is for labels of kind events or notes")
+        if spec.by_frame and spec.crop_seconds is not None:
+            raise self.fail(f"labels of kind {kind} are for whole clips; remove 'crop_seconds'")
+        if spec.folds and kind in TEXT_KINDS:
+            raise self.fail(f"labels of kind {kind} take 'splits', not 'folds'")
+        if kind == "notes" and not all(c.isdecimal() and int(c) in _MIDI for c in spec.classes):
+            raise self.fail("with notes the classes are MIDI numbers, 0 to 127")

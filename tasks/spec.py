@@ -14,8 +14,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 DOMAINS = ("speech", "sound", "music")
-LABEL_KINDS = ("class", "multilabel")
-METRICS = {"class": ("accuracy",), "multilabel": ("mAP",)}
+LABEL_KINDS = ("class", "multilabel", "events", "notes", "captions", "transcript")
+TIMED_KINDS = ("events", "notes")  # something is there from one second to another
+TEXT_KINDS = ("captions", "transcript")  # text in place of classes
+_SEGMENT_F1 = ("segment_f1_macro", "segment_f1_micro")
+METRICS = {
+    "class": ("accuracy",),
+    "multilabel": ("mAP",),
+    "events": _SEGMENT_F1,
+    "notes": _SEGMENT_F1,
+    "captions": ("recall@1",),
+    "transcript": ("WER_inv",),
+}
 SPLIT_NAMES = ("train", "valid", "test")
 
 
@@ -27,17 +37,22 @@ class TaskError(ValueError):
 class LabelRule:
     """How a clip's label is read from its JSON.
 
-    kind: `class` (one of C) or `multilabel` (any of C).
-    field: the JSON field that holds it.
+    kind: `class` (one of C), `multilabel` (any of C), `events` (list of onset, offset and label),
+        `notes` (list of start, end and MIDI note), `captions` (texts that describe the clip),
+        `transcript` (what is said).
+    field: the JSON field that holds it. Events and notes: empty where the whole JSON value is the
+        list. Captions have `fields` instead.
+    fields: captions only: the JSON fields that hold one caption each.
     index: the field holds the class index 0..C-1 itself, not a name.
     separator: multilabel only: what stands between the names in one string; the field may
         also hold a JSON list of names.
     """
 
     kind: str
-    field: str
+    field: str = ""
     index: bool = False
     separator: str = ";"
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,11 +89,15 @@ class SourceRule:
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """Training of the linear probe: number of epochs, clips a batch, Adam's initial rate."""
+    """Training of the probe: number of epochs, clips a batch, Adam's initial rate.
+
+    positive_weight: events and notes only: what a positive frame weighs in the loss.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float = 1e-3
+    positive_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -88,8 +107,9 @@ class TaskSpec:
     splits: split name -> glob of its shards inside `<data>/<folder>/`; `train` and `test`
         always, `valid` where the data set has one of its own.
     folds: fold name -> glob, in place of splits.
-    classes: class names; their order is the class index.
+    classes: class names; their order is the class index. Notes: MIDI numbers. Text: none.
     crop_seconds: length of the consecutive crops a clip is cut into; None keeps it whole.
+    segment_seconds: events and notes only: length of the segments that are scored.
     also_in: another folder that holds the same shards, used where `folder` does not exist.
     weight: the task's weight in the weighted mean.
     """
@@ -113,6 +133,7 @@ class TaskSpec:
     splits: dict[str, str] = field(default_factory=dict)
     folds: dict[str, str] = field(default_factory=dict)
     crop_seconds: float | None = None
+    segment_seconds: float | None = None
     also_in: str | None = None
     knn: bool = True
     path: str = field(default="", compare=False)
@@ -120,6 +141,11 @@ class TaskSpec:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def by_frame(self) -> bool:
+        """Whether the probe sees single frames, not their mean over the clip."""
+        return self.label.kind in TIMED_KINDS or self.label.kind == "transcript"
 
     @property
     def shard_patterns(self) -> dict[str, str]:
