@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ _UNKNOWN_FRAMES = 0x7FFFFFFFFFFFFFFF
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
 # Samples at an MP3's ends that a decoder may leave out: its delay and the encoder's padding.
 _MP3_EDGES = 4 * 1152
+_BLOCK = 1 << 20  # samples a channel that are read at once
 
 
 class AudioError(ValueError):
@@ -55,8 +57,7 @@ class AudioPipeline:
 
     def crops(self, data: bytes) -> list[Samples]:
         """All crops of one file, each (n,) float32 at `sample_rate`. Raises AudioError."""
-        samples, rate = decode(data)
-        return cut(resample(samples, rate, self.sample_rate), self.crop_samples)
+        return cut(decode(data, self.sample_rate)[0], self.crop_samples)
 
     @property
     def crop_samples(self) -> int | None:
@@ -64,11 +65,13 @@ class AudioPipeline:
         return None if self.crop_seconds is None else round(self.crop_seconds * self.sample_rate)
 
 
-def decode(data: bytes) -> tuple[Samples, int]:
+def decode(data: bytes, target: int | None = None) -> tuple[Samples, int]:
     """Decode a whole file to mono by the mean of its channels.
 
-    WAV, FLAC, Ogg or MP3: the content decides, whatever the name says.
-    Returns samples (n,) float32, n >= 1, full scale at 1, and the sample rate in Hz. Raises
+    WAV, FLAC, Ogg or MP3: the content decides, whatever the name says. target: a sample rate in
+    Hz to resample to while reading, so that an hour of stereo is never held whole at its own rate;
+    None: its own rate.
+    Returns samples (n,) float32, n >= 1, full scale at 1, and their sample rate in Hz. Raises
     AudioError for what is empty, broken, cut short or holds NaN.
     """
     if not data:
@@ -81,49 +84,73 @@ def decode(data: bytes) -> tuple[Samples, int]:
             rate, stated = int(file.samplerate), int(file.frames)
             if stated == _UNKNOWN_FRAMES:
                 raise AudioError("its header does not state its length; encode it again")
+            if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+                raise AudioError(f"a sample rate of {rate} Hz; mend its header")
             guessed = file.format == "MP3" and not mp3_states_its_length(data)
-            channels = _read_to_the_end(file) if guessed else _read_stated(file)
+            reader = _Mono(rate, target or rate)
+            for block in _read_to_the_end(file) if guessed else _read_stated(file):
+                reader.add(block)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"cannot be decoded: {error.error_string.rstrip('.')}") from error
-    except MemoryError as error:
-        raise AudioError(f"its header states {stated} samples, too many for the memory") from error
-    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise AudioError(f"a sample rate of {rate} Hz; mend its header")
-    if guessed and len(channels) < mp3_samples(data) - _MP3_EDGES:
+    if guessed and reader.read < mp3_samples(data) - _MP3_EDGES:
         raise AudioError("an MP3 of varying rate that does not state its length; encode it again")
-    if len(channels) < stated and not guessed:
-        raise AudioError(f"cut short: {len(channels)} of {stated} samples")
-    if len(channels) == 0:
+    if reader.read < stated and not guessed:
+        raise AudioError(f"cut short: {reader.read} of {stated} samples")
+    if reader.read == 0:
         raise AudioError("no samples")
-    samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(samples).all():
-        count = int(np.count_nonzero(~np.isfinite(samples)))
-        raise AudioError(f"{count} of {len(samples)} samples are NaN or infinite")
-    return np.ascontiguousarray(samples), rate
+    if reader.strange:
+        raise AudioError(f"{reader.strange} of {reader.read} samples are NaN or infinite")
+    return reader.samples(), target or rate
 
 
-def _read_stated(file: soundfile.SoundFile) -> NDArray[np.float32]:
-    """(n, channels), as many samples as the header states, or fewer where they end before."""
-    samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
-    return samples
+class _Mono:
+    """Gathers blocks of a file, mixed down and resampled. Blocks give the bits that a whole does.
+
+    read: samples read so far; strange: those of them that are NaN or infinite.
+    """
+
+    def __init__(self, rate: int, target: int) -> None:
+        self.read, self.strange = 0, 0
+        self.first: Samples = np.zeros(1, np.float32)
+        self.blocks: list[Samples] = []
+        self.stream: soxr.ResampleStream | None = None
+        if rate != target:
+            self.stream = soxr.ResampleStream(
+                rate, target, 1, dtype="float32", quality=RESAMPLER_QUALITY
+            )
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """The next samples, (n, channels)."""
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        if self.read == 0 and len(mono):
+            self.first = mono[:1].copy()
+        self.read += len(mono)
+        self.strange += len(mono) - int(np.count_nonzero(np.isfinite(mono)))
+        if self.stream is not None:
+            mono = self.stream.resample_chunk(np.ascontiguousarray(mono))
+        self.blocks.append(mono)
+
+    def samples(self) -> Samples:
+        """All of them; at least one."""
+        if self.stream is not None:
+            self.blocks.append(self.stream.resample_chunk(np.zeros(0, np.float32), last=True))
+        samples = self.blocks[0] if len(self.blocks) == 1 else np.concatenate(self.blocks)
+        return np.ascontiguousarray(samples) if len(samples) else self.first
 
 
-def _read_to_the_end(file: soundfile.SoundFile) -> NDArray[np.float32]:
-    """(n, channels), however many there are."""
-    blocks = []
+def _read_stated(file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    """Blocks (n, channels), as many samples as the header states, or fewer if they end before."""
+    while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
+        yield block
+
+
+def _read_to_the_end(file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    """Blocks (n, channels), however many there are."""
     while True:
-        block = np.empty((1 << 16, file.channels), np.float32)
-        blocks.append(file.read(out=block))
-        if len(blocks[-1]) < len(block):
-            return np.concatenate(blocks)
-
-
-def resample(samples: Samples, rate: int, target: int) -> Samples:
-    """Resample (n,) from `rate` to `target` Hz by soxr; at least one sample comes back."""
-    if rate == target:
-        return samples
-    resampled: Samples = soxr.resample(samples, rate, target, quality=RESAMPLER_QUALITY)
-    return resampled if len(resampled) else samples[:1]
+        block = file.read(out=np.empty((1 << 16, file.channels), np.float32))
+        yield block
+        if len(block) < 1 << 16:
+            return
 
 
 def cut(samples: Samples, crop_samples: int | None) -> list[Samples]:

@@ -6,19 +6,29 @@ import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from benchmark.annotations import (
+    Annotated,
+    LabelError,
+    read_captions,
+    read_events,
+    read_notes,
+    read_transcript,
+)
 from benchmark.shards import Failure, Shard, ShardReader
 from tasks import TaskSpec
 
 
-class LabelError(ValueError):
-    """A clip's JSON from which no label can be read; says why in a few words."""
-
-
 class Labelled(NamedTuple):
-    """label: class indices, one for a single-label task. source: None where the rule found none."""
+    """What a clip's JSON says.
 
-    label: tuple[int, ...]
+    label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
+    source: None where the rule found none.
+    faults: single annotations that were left out, and why.
+    """
+
+    label: tuple[Any, ...]
     source: str | None
+    faults: tuple[str, ...] = ()
 
 
 def read_labels(
@@ -38,37 +48,47 @@ def read_labels(
                 continue
             try:
                 metadata = _parse(reader.read(entry.metadata))
-                label = _label(metadata, spec, indices)
+                label, faults = _label(metadata, spec, indices)
             except LabelError as error:
                 failures.append(Failure(shard.name, entry.key, str(error)))
                 continue
-            labels[entry.key] = Labelled(label, spec.source.source_of(entry.key, metadata))
+            source = spec.source.source_of(entry.key, metadata)
+            labels[entry.key] = Labelled(label, source, faults)
     finally:
         reader.close()
     return labels, failures
 
 
-def _parse(raw: bytes) -> dict[str, Any]:
+def _parse(raw: bytes) -> Any:
     try:
-        metadata = json.loads(raw)
+        return json.loads(raw)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too
         raise LabelError("its JSON is broken") from error
-    if not isinstance(metadata, dict):
-        raise LabelError("its JSON is not an object")
-    return metadata
 
 
-def _label(metadata: dict[str, Any], spec: TaskSpec, indices: dict[str, int]) -> tuple[int, ...]:
+def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
     rule = spec.label
-    value = metadata.get(rule.field)
-    if value is None:
-        raise LabelError(f"its JSON has no field {rule.field!r}")
+    if rule.kind == "captions":
+        return read_captions(metadata, rule.fields)
+    value = metadata
+    if rule.field:
+        if not isinstance(metadata, dict):
+            raise LabelError("its JSON is not an object")
+        value = metadata.get(rule.field)
+        if value is None:
+            raise LabelError(f"its JSON has no field {rule.field!r}")
+    if rule.kind == "events":
+        return read_events(value, indices)
+    if rule.kind == "notes":
+        return read_notes(value, indices)
+    if rule.kind == "transcript":
+        return read_transcript(value)
     if rule.kind == "multilabel":
         names = value.split(rule.separator) if isinstance(value, str) else value
         if not isinstance(names, list) or not names:
             raise LabelError(f"{rule.field!r} holds no labels: {value!r:.80}")
-        return tuple(sorted({_index(name, spec, indices) for name in names}))
-    return (_index(value, spec, indices),)
+        return Annotated(tuple(sorted({_index(name, spec, indices) for name in names})))
+    return Annotated((_index(value, spec, indices),))
 
 
 def _index(name: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
