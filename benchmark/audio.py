@@ -57,7 +57,12 @@ class AudioPipeline:
 
     def crops(self, data: bytes) -> list[Samples]:
         """All crops of one file, each (n,) float32 at `sample_rate`. Raises AudioError."""
-        return cut(decode(data, self.sample_rate)[0], self.crop_samples)
+        return cut(self.load(data)[0], self.crop_samples)
+
+    def load(self, data: bytes) -> tuple[Samples, float]:
+        """One whole file at `sample_rate`, and its own length in seconds. Raises AudioError."""
+        read, rate = _read(data, self.sample_rate)
+        return read.samples(), read.read / rate
 
     @property
     def crop_samples(self) -> int | None:
@@ -74,6 +79,12 @@ def decode(data: bytes, target: int | None = None) -> tuple[Samples, int]:
     Returns samples (n,) float32, n >= 1, full scale at 1, and their sample rate in Hz. Raises
     AudioError for what is empty, broken, cut short or holds NaN.
     """
+    read, rate = _read(data, target)
+    return read.samples(), target or rate
+
+
+def _read(data: bytes, target: int | None) -> tuple[_Mono, int]:
+    """What was read of a file, and its own sample rate in Hz."""
     if not data:
         raise AudioError("empty file")
     fault = wav_fault(data) or ogg_fault(data)
@@ -100,7 +111,7 @@ def decode(data: bytes, target: int | None = None) -> tuple[Samples, int]:
         raise AudioError("no samples")
     if reader.strange:
         raise AudioError(f"{reader.strange} of {reader.read} samples are NaN or infinite")
-    return reader.samples(), target or rate
+    return reader, rate
 
 
 class _Mono:

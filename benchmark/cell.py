@@ -11,17 +11,17 @@ import hashlib
 import json
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmark import provenance, synthetic
-from benchmark.audio import AudioPipeline
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
-from benchmark.embed import EmbedSettings, ShardJob, clip_count, embed_shards, parameter_count
+from benchmark.embed import View, parameter_count
 from benchmark.files import write_atomically
-from benchmark.items import clip_failures, join_items
+from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
 from benchmark.progress import Progress
 from benchmark.protocol import STRICT
@@ -38,38 +38,46 @@ from benchmark.result import (
 from benchmark.score import score_items
 from benchmark.settings import RunSettings
 from benchmark.shards import Failure, ShardError, shard_digest
-from benchmark.store import EmbeddingStore, ShardEmbeddings
+from benchmark.stock import Stock, view_of
+from benchmark.store import ShardEmbeddings
+from benchmark.tokens import tokens_kind
 from encoders import AudioEncoder, EncoderError
-from tasks import TaskSpec
+from tasks import TIMED_KINDS, TaskSpec
 
 FAILURES_LISTED = 100
+
+
+class TooManyFailuresError(DataError):
+    """More clips failed than may. failures: all of them."""
+
+    def __init__(self, message: str, failures: list[Failure], clips: int) -> None:
+        super().__init__(message)
+        self.failures, self.clips = failures, clips
 
 
 class CellMaker:
     """Makes one encoder's cells.
 
     run.device must be chosen by now (`cpu` or `cuda`). asked: how the encoder was asked for.
+    specs: the run's tasks; those over the same shards are encoded from one decoding.
     """
 
-    def __init__(self, encoder: AudioEncoder, asked: str, run: RunSettings) -> None:
-        self.encoder, self.asked, self.run = encoder, asked, run
+    def __init__(
+        self, encoder: AudioEncoder, asked: str, run: RunSettings, specs: Sequence[TaskSpec] = ()
+    ) -> None:
+        self.encoder, self.asked, self.run, self.specs = encoder, asked, run, specs
         self.fingerprint = encoder.fingerprint()
-        self.store = EmbeddingStore(run.cache / "store")
-        self.store.remove_leftovers()
+        self.stock = Stock({encoder: self.fingerprint}, run)
         if run.device == "cuda":
             # a tenth of float32's digits is lost otherwise, and so is equality with the CPU
             torch.backends.cudnn.allow_tf32 = False
 
     def cell(self, spec: TaskSpec) -> RunResult:
         """The cell of one task: what is still valid, else computed now and written."""
-        path = result_path(
-            self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
-            protocol=self.run.protocol.name, task=spec.name, synthetic=self.run.is_synthetic,
-            limit=self.run.limit,
-            seeds=None if self.run.protocol.seeds == STRICT.seeds else self.run.protocol.seeds,
-        )  # fmt: skip
+        path = self._path(spec)
         started = time.time()
-        facts: dict[str, str] = {}
+        facts: dict[str, Any] = {}
+        lost: list[Failure] = []
         try:
             result, predictions = self._compute(spec, path)
             if predictions is None:
@@ -78,6 +86,8 @@ class CellMaker:
             result.run |= provenance.circumstances(started, self.run.device)
             write_result(path, result, predictions)
             return result
+        except TooManyFailuresError as error:
+            reason, lost = str(error), error.failures
         except (DataError, ShardError, EncoderError) as error:
             reason = str(error)
         except OSError as error:
@@ -87,6 +97,8 @@ class CellMaker:
             reason = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         result = self._blank(spec, FAILED, reason)
         result.run = provenance.circumstances(started, self.run.device) | facts
+        if lost:
+            result.data |= _lost(lost)
         with contextlib.suppress(OSError):  # a full disk, perhaps; it is shown all the same
             write_result(path, result, None)
         return result
@@ -97,17 +109,9 @@ class CellMaker:
         if self.run.is_synthetic:
             with Progress(f"{spec.name}: making synthetic audio", 1, "clips") as bar:
                 synthetic.synthesise(spec, self.run.data_folder, bar.to)
-        located = locate_shards(spec, self.run.data_folder)
-        shard_count = sum(len(paths) for paths in located.values())
-        with Progress(f"{spec.name}: checking shards", shard_count, "shards") as bar:
-            shards = []
-            for split, paths in located.items():
-                for shard in paths:
-                    sha256 = shard_digest(shard, self.run.cache)
-                    shards.append({"name": shard.name, "split": split, "sha256": sha256})
-                    bar.advance(1)
-        pipeline = AudioPipeline(self.encoder.sample_rate, spec.crop_seconds)
-        inputs = self._inputs(spec, pipeline, shards)
+        shards = self._shards(spec)
+        view = view_of(spec, self.encoder)
+        inputs = self._inputs(spec, shards)
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
             current = self._blank(spec, DONE, None).task
@@ -115,22 +119,30 @@ class CellMaker:
                 known.task = current
                 write_atomically(path, known.to_json().encode())
             return known, None
-        with Progress(f"{spec.name}: reading shards", shard_count, "shards") as bar:
+        with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
+        if dataset.clips:
+            self._check_twins(spec, shards)
         clock = time.monotonic()
-        embeddings, encoded_s = self._embeddings(
-            dataset, [shard["sha256"] for shard in shards], pipeline, label
+        embeddings, encoded_s = self.stock.entries(
+            dataset, [shard["sha256"] for shard in shards], view, label, self._others(spec, shards)
         )
         embed_s = time.monotonic() - clock
         read = [read_labels(part.shard, spec, part.keys) for part in dataset.shards]
         failures = clip_failures(dataset, embeddings, [failed for _, failed in read])
         self._check_failures(dataset, failures)
-        items = join_items(dataset, embeddings, [labels for labels, _ in read])
+        labels = [found for found, _ in read]
+        if spec.label.kind in TIMED_KINDS:
+            labels = within_clips(labels, embeddings)
+        faults, label_count = label_faults(dataset, labels)
+        self._check_faults(faults, label_count)
+        items = join_items(dataset, embeddings, labels)
         clock = time.monotonic()
         scored = score_items(
             items,
             spec,
             self.run.protocol,
+            frame_rate=self.encoder.frame_rate,
             device=self.run.device,
             track=lambda what, total, unit: Progress(f"{label}: {what}", total, unit),
         )
@@ -147,9 +159,11 @@ class CellMaker:
             "guessed_sources": items.guessed_sources,
             "straddling_sources": items.straddling_sources(),
             "seconds": _seconds_of(dataset, embeddings),
-            "failed_clips": len(failures),
-            "failures": [failure._asdict() for failure in failures[:FAILURES_LISTED]],
+            "labels": label_count,
+            "label_faults": len(faults),
+            "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
             "shards": shards,
+            **_lost(failures),
         }
         result.run = {
             "embed_seconds": round(embed_s, 3),
@@ -158,72 +172,99 @@ class CellMaker:
         }
         return result, scored.predictions
 
-    def _embeddings(
-        self, dataset: Dataset, digests: list[str], pipeline: AudioPipeline, label: str
-    ) -> tuple[list[ShardEmbeddings], float]:
-        """Each shard's entry, from the store or encoded now; and the seconds encoded now."""
-        found: list[ShardEmbeddings | None] = []
-        missing: list[tuple[int, str]] = []
-        for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
-            clips = None if part.keys is None else sorted(part.keys)
-            whole, wanted = self._key(pipeline, sha256, None), self._key(pipeline, sha256, clips)
-            entry = None
-            if not self.run.force:
-                entry = self.store.get(whole) or self.store.get(wanted)
-            found.append(entry)
-            if entry is None:
-                missing.append((number, wanted))
-        jobs = [
-            ShardJob(dataset.shards[number].shard, dataset.shards[number].keys)
-            for number, _ in missing
-        ]
-        settings = EmbedSettings(self.run.device, self.run.batch_seconds, self.run.workers)
-        encoded = 0.0
-        with Progress(label, clip_count(jobs), "clips") as bar:
-            made = embed_shards(jobs, self.encoder, pipeline, settings, bar.advance)
-            for (number, key), entry in zip(missing, made, strict=True):
-                self.store.put(key, entry)
-                encoded += sum(entry.seconds)
-                found[number] = entry
-        return [entry for entry in found if entry is not None], encoded
+    def _path(self, spec: TaskSpec) -> Path:
+        """Where the cell's result lies."""
+        protocol = self.run.protocol
+        return result_path(
+            self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
+            protocol=protocol.name, task=spec.name, synthetic=self.run.is_synthetic,
+            limit=self.run.limit,
+            seeds=None if protocol.seeds == STRICT.seeds else protocol.seeds,
+        )  # fmt: skip
 
-    def _key(self, pipeline: AudioPipeline, sha256: str, clips: list[str] | None) -> str:
-        return self.store.key(
-            encoder_fingerprint=self.fingerprint,
-            audio=pipeline.facts(),
-            equal_lengths=not self.encoder.honours_lengths,
-            shard_sha256=sha256,
-            clips=clips,
-        )
+    def _shards(self, spec: TaskSpec) -> list[dict[str, str]]:
+        """Name, split and SHA-256 of a task's shards. Raises DataError and ShardError."""
+        located = locate_shards(spec, self.run.data_folder)
+        shards = []
+        count = sum(len(paths) for paths in located.values())
+        with Progress(f"{spec.name}: checking shards", count, "shards") as bar:
+            for split, paths in located.items():
+                for path in paths:
+                    sha256 = shard_digest(path, self.run.cache)
+                    shards.append({"name": path.name, "split": split, "sha256": sha256})
+                    bar.advance(1)
+        return shards
 
-    def _inputs(self, spec: TaskSpec, pipeline: AudioPipeline, shards: list[dict[str, str]]) -> str:
+    def _check_twins(self, spec: TaskSpec, shards: list[dict[str, str]]) -> None:
+        first: dict[str, dict[str, str]] = {}
+        for shard in shards:
+            twin = first.setdefault(shard["sha256"], shard)
+            if twin is not shard:
+                raise DataError(
+                    f"shards {twin['name']} ({twin['split']}) and {shard['name']} "
+                    f"({shard['split']}) of {spec.name} hold the same bytes; remove one"
+                )
+
+    def _others(self, spec: TaskSpec, shards: list[dict[str, str]]) -> list[View]:
+        """Views of the same clips that tasks of this run will want later."""
+        same = [(shard["split"], shard["sha256"]) for shard in shards]
+        found = []
+        for other in self.specs:
+            if other.name == spec.name:
+                continue
+            try:
+                theirs = self._shards(other)
+            except (DataError, ShardError, OSError):
+                continue  # its own cell will say so
+            if [(shard["split"], shard["sha256"]) for shard in theirs] != same:
+                continue
+            if (
+                self.run.force
+                or still_valid(self._path(other), self._inputs(other, theirs)) is None
+            ):
+                found.append(view_of(other, self.encoder))
+        return [view for view in dict.fromkeys(found) if view != view_of(spec, self.encoder)]
+
+    def _inputs(self, spec: TaskSpec, shards: list[dict[str, str]]) -> str:
         """SHA-256 of all that decides the numbers."""
+        view = view_of(spec, self.encoder)
         facts = {
             "task": spec.digest(),
             "protocol": dataclasses.asdict(self.run.protocol),
             "limit": self.run.limit,
             "synthetic": self.run.is_synthetic,
             "shards": [
-                [shard["split"], shard["name"], self._key(pipeline, shard["sha256"], None)]
+                [shard["split"], shard["name"], self.stock.key(view, shard["sha256"])]
                 for shard in shards
             ],
+            "tokens": tokens_kind() if spec.label.kind == "captions" else None,
             "code": provenance.scoring_code(),
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def _check_failures(self, dataset: Dataset, failures: list[Failure]) -> None:
-        lost = {(failure.shard, failure.key) for failure in failures}
-        paired = {(p.shard.name, entry.key) for p in dataset.shards for entry in p.shard.entries}
-        total = dataset.clips + len(lost - paired)
+        total = dataset.clips
         allowed = self.run.protocol.failed_share
         if total == 0:
             raise DataError("its shards hold no clip (KEY.wav, .flac, .ogg or .mp3 with KEY.json)")
         if len(failures) > allowed * total:
             shard, key, reason = failures[0]
             mend = "the encoder" if reason.startswith("encoder ") else "the data"
-            raise DataError(
+            raise TooManyFailuresError(
                 f"{len(failures)} of {total} clips failed, more than the {allowed:.1%} allowed; "
-                f"the first: {shard}/{key}: {reason}; mend {mend}, or raise --failed-share"
+                f"the first: {shard}/{key}: {reason}; mend {mend}, or raise --failed-share",
+                failures,
+                total,
+            )
+
+    def _check_faults(self, faults: list[Failure], total: int) -> None:
+        allowed = self.run.protocol.failed_share
+        if len(faults) > allowed * total:
+            shard, key, reason = faults[0]
+            raise DataError(
+                f"{len(faults)} of {total} labels cannot be used, more than the {allowed:.1%} "
+                f"allowed; the first: {shard}/{key}: {reason}; mend the data, or raise "
+                "--failed-share"
             )
 
     def _blank(self, spec: TaskSpec, status: str, error: str | None) -> RunResult:
@@ -239,6 +280,13 @@ class CellMaker:
             "parameters": parameter_count(encoder),
         }
         return blank_result(facts, spec, self.run, status, error)
+
+
+def _lost(failures: list[Failure]) -> dict[str, Any]:
+    return {
+        "failed_clips": len(failures),
+        "failures": [failure._asdict() for failure in failures[:FAILURES_LISTED]],
+    }
 
 
 def _seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:

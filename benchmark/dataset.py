@@ -34,9 +34,9 @@ class Dataset:
 
     @property
     def clips(self) -> int:
-        """Clips asked for."""
+        """Clips asked for, those among them that could not be paired."""
         return sum(
-            len(part.shard.entries) if part.keys is None else len(part.keys) for part in self.shards
+            len(part.shard.keys) if part.keys is None else len(part.keys) for part in self.shards
         )
 
 
@@ -98,14 +98,14 @@ def open_dataset(
 
 def _limited(split: str, shards: list[Shard], limit: int) -> list[DatasetShard]:
     ranked = sorted(
-        (hashlib.sha256(entry.key.encode()).digest(), number, entry.key)
+        (hashlib.sha256(key.encode()).digest(), number, key)
         for number, shard in enumerate(shards)
-        for entry in shard.entries
+        for key in shard.keys
     )[:limit]
     chosen: list[set[str]] = [set() for _ in shards]
     for _, number, key in ranked:
         chosen[number].add(key)
     return [
-        DatasetShard(split, shard, None if len(keys) == len(shard.entries) else frozenset(keys))
+        DatasetShard(split, shard, None if len(keys) == len(shard.keys) else frozenset(keys))
         for shard, keys in zip(shards, chosen, strict=True)
     ]

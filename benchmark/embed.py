@@ -1,4 +1,4 @@
-"""Audio to embeddings: decode ahead in threads, batch by length, encode, pool, store.
+"""Audio to embeddings: decode ahead in threads, batch by length, encode, keep in order.
 
 The composition of every batch follows from the shard's content and the settings alone, never from
 timing, so that a run that was killed and taken up again computes the same bits.
@@ -6,25 +6,28 @@ timing, so that a run that was killed and taken up again computes the same bits.
 
 from __future__ import annotations
 
+import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.audio import AudioError, AudioPipeline, Samples
+from benchmark.audio import AudioError, AudioPipeline, Samples, cut
+from benchmark.batches import Encoded, Want, encode_batch, plan_batches
 from benchmark.prefetch import prefetch
 from benchmark.shards import ClipEntry, Failure, Shard, ShardReader
 from benchmark.store import ShardEmbeddings
-from encoders import AudioEncoder, EncoderError, Frames
+from encoders import AudioEncoder, EncoderError
 
 # A window is what is sorted by length before it is cut into batches; larger means less padding.
 WINDOW_BATCHES = 4
-# How far the number of frames may be off what frame_rate promises: edges of windows, rounding.
-FRAME_SLACK = 2.0
-FRAME_SLACK_SHARE = 0.02
+# Files larger than this are decoded one at a time, so that memory does not grow with the cores.
+_LARGE_FILE = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,28 @@ class EmbedSettings:
 
     device: `cpu` or `cuda`. batch_seconds: audio in one batch, padding counted.
     workers: threads that decode and resample while the encoder works.
+    spill: folder for frames until their shard is done; None: the system's.
     """
 
     device: str = "cpu"
     batch_seconds: float = 120.0
     workers: int = 2
+    spill: Path | None = None
+
+
+class View(NamedTuple):
+    """One way to embed clips: by which encoder, of which crops, the mean or the frames."""
+
+    encoder: AudioEncoder
+    pipeline: AudioPipeline
+    frames: bool = False
 
 
 class ShardJob(NamedTuple):
-    """One shard to encode, and the keys of its clips to encode (None: all)."""
+    """One shard to encode, in which ways, and the keys of its clips to encode (None: all)."""
 
     shard: Shard
+    views: tuple[View, ...]
     keys: frozenset[str] | None = None
 
     @property
@@ -52,33 +66,37 @@ class ShardJob(NamedTuple):
 
 
 class _Clip(NamedTuple):
-    """A decoded clip: its crops, or why there are none."""
+    """A decoded clip, or why there is none. seconds: its own length, before resampling."""
 
     key: str
-    crops: list[Samples]
+    samples: Samples
+    seconds: float
     error: str | None
     passing: bool = False  # the error is not of the file
-
-    @property
-    def samples(self) -> int:
-        return sum(len(crop) for crop in self.crops)
 
 
 def embed_shards(
     jobs: Sequence[ShardJob],
-    encoder: AudioEncoder,
-    pipeline: AudioPipeline,
     settings: EmbedSettings,
     on_clips: Callable[[int, float], None] | None = None,
-) -> Iterator[ShardEmbeddings]:
-    """Yield each job's embeddings as soon as its shard is encoded, in the order of the jobs.
+) -> Iterator[list[ShardEmbeddings]]:
+    """Yield each job's embeddings, one a view, as soon as its shard is encoded, in order.
 
-    on_clips(clips, seconds of audio) is called after every batch. Raises EncoderError where the
-    encoder breaks its contract; a clip on which it merely fails is named in `failures`.
+    Every clip is decoded once for all views; views of equal crops whose encoders share a forward
+    pass take one. All pipelines must have the same sample rate. on_clips(clips, seconds of audio)
+    is called after every batch. Raises EncoderError where an encoder breaks its contract; a clip
+    on which it merely fails is named in `failures`.
     """
-    encoder = encoder.to(settings.device)
-    budget = max(1, int(settings.batch_seconds * pipeline.sample_rate))
+    if not jobs:
+        return
+    rates = {view.pipeline.sample_rate for job in jobs for view in job.views}
+    (rate,) = rates
+    for encoder in {view.encoder for job in jobs for view in job.views}:
+        encoder.to(settings.device)
+    decoder = AudioPipeline(rate)
+    budget = max(1, int(settings.batch_seconds * rate))
     readers: dict[int, ShardReader] = {}
+    one_at_a_time = threading.Lock()
 
     def tasks() -> Iterator[tuple[ShardReader, ClipEntry]]:
         for number, job in enumerate(jobs):
@@ -88,26 +106,31 @@ def embed_shards(
 
     def decode(task: tuple[ShardReader, ClipEntry]) -> _Clip:
         reader, entry = task
-        try:
-            return _Clip(entry.key, pipeline.crops(reader.read(entry.audio)), None)
-        except AudioError as error:
-            return _Clip(entry.key, [], str(error))
-        except (OSError, MemoryError) as error:
-            return _Clip(entry.key, [], f"{type(error).__name__}: {error}", passing=True)
+        if entry.audio.size > _LARGE_FILE:
+            with one_at_a_time:
+                return _decode(decoder, reader, entry)
+        return _decode(decoder, reader, entry)
 
     clips = prefetch(
         tasks(),
         decode,
-        size=lambda clip: clip.samples,
+        size=lambda clip: len(clip.samples),
         budget=budget * WINDOW_BATCHES,
         workers=settings.workers,
     )
     try:
         for number, job in enumerate(jobs):
-            collector = _ShardCollector(job, encoder, budget, settings, on_clips)
+            collectors = _collectors(job, budget, settings, on_clips)
             for _ in job.entries:
-                collector.add(next(clips))
-            yield collector.finish()
+                clip = next(clips)
+                for collector in collectors:
+                    collector.add(clip)
+            made = {
+                view: entry
+                for collector in collectors
+                for view, entry in collector.finish().items()
+            }
+            yield [made[view] for view in job.views]
             # all its clips have been read; a data set may have more shards than a process files
             if number in readers:
                 readers.pop(number).close()
@@ -117,190 +140,156 @@ def embed_shards(
             reader.close()
 
 
-@dataclass
-class _ShardCollector:
-    """Gathers one shard's clips into windows, encodes them, and keeps the rows in order."""
+def _decode(decoder: AudioPipeline, reader: ShardReader, entry: ClipEntry) -> _Clip:
+    nothing = np.zeros(0, np.float32)
+    try:
+        samples, seconds = decoder.load(reader.read(entry.audio))
+        return _Clip(entry.key, samples, seconds, None)
+    except AudioError as error:
+        return _Clip(entry.key, nothing, 0.0, str(error))
+    except (OSError, MemoryError) as error:
+        return _Clip(entry.key, nothing, 0.0, f"{type(error).__name__}: {error}", passing=True)
 
-    job: ShardJob
-    encoder: AudioEncoder
+
+def _collectors(
+    job: ShardJob,
+    budget: int,
+    settings: EmbedSettings,
+    on_clips: Callable[[int, float], None] | None,
+) -> list[_Collector]:
+    """One for each length of crop; the first of them reports."""
+    by_crop: dict[AudioPipeline, list[View]] = {}
+    for view in dict.fromkeys(job.views):
+        by_crop.setdefault(view.pipeline, []).append(view)
+    return [
+        _Collector(
+            job.shard.name, pipeline, [_Gathered(view, settings) for view in views], budget,
+            settings.device, on_clips if number == 0 else None,
+        )
+        for number, (pipeline, views) in enumerate(by_crop.items())
+    ]  # fmt: skip
+
+
+@dataclass
+class _Collector:
+    """Gathers one shard's clips into windows and encodes them, for all views of equal crops."""
+
+    shard: str
+    pipeline: AudioPipeline
+    gathered: list[_Gathered]
     budget: int
-    settings: EmbedSettings
+    device: str
     on_clips: Callable[[int, float], None] | None
-    keys: list[str] = field(default_factory=list)
-    rows: list[list[NDArray[np.float32] | None]] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
     window: list[_Clip] = field(default_factory=list)
     window_samples: int = 0
-    seconds: list[float] = field(default_factory=list)
-    passing: bool = False
 
     def add(self, clip: _Clip) -> None:
         if clip.error is not None:
-            self.passing = self.passing or clip.passing
-            self.failures.append(Failure(self.job.shard.name, clip.key, clip.error))
+            for one in self.gathered:
+                one.fail(Failure(self.shard, clip.key, clip.error), passing=clip.passing)
             self._report(1, 0)
             return
         self.window.append(clip)
-        self.window_samples += clip.samples
+        self.window_samples += len(clip.samples)
         if self.window_samples >= self.budget * WINDOW_BATCHES:
             self._encode_window()
 
-    def finish(self) -> ShardEmbeddings:
+    def finish(self) -> dict[View, ShardEmbeddings]:
         self._encode_window()
-        flat = [row for rows in self.rows for row in rows if row is not None]
-        embeddings = (
-            np.stack(flat) if flat else np.zeros((0, self.encoder.embedding_dim), np.float32)
-        )
+        return {one.view: one.finish() for one in self.gathered}
+
+    def _encode_window(self) -> None:
+        by_clip = [cut(clip.samples, self.pipeline.crop_samples) for clip in self.window]
+        crops = [crop for own in by_clip for crop in own]
+        owners = [i for i, own in enumerate(by_clip) for _ in own]
+        wants = [Want(one.view.encoder, one.view.frames) for one in self.gathered]
+        equal = not all(want.encoder.honours_lengths for want in wants)
+        found: dict[int, list[Encoded]] = {}
+        for batch in plan_batches([len(crop) for crop in crops], self.budget, equal_lengths=equal):
+            made = encode_batch(wants, [crops[i] for i in batch], self.device)
+            found.update(zip(batch, made, strict=True))
+            # a clip counts as done with its last crop
+            done = sum(1 for i in batch if i + 1 == len(crops) or owners[i + 1] != owners[i])
+            self._report(done, sum(len(crops[i]) for i in batch))
+        for column, one in enumerate(self.gathered):
+            rows: list[list[Encoded]] = [[] for _ in self.window]
+            for i, owner in enumerate(owners):
+                rows[owner].append(found[i][column])
+            for clip, own in zip(self.window, rows, strict=True):
+                errors = [row for row in own if isinstance(row, str)]
+                if errors:
+                    one.fail(Failure(self.shard, clip.key, errors[0]), passing=True)
+                else:
+                    kept = sum(len(crop) for crop in cut(clip.samples, self.pipeline.crop_samples))
+                    one.add(clip, own, kept)
+        self.window, self.window_samples = [], 0
+
+    def _report(self, clips: int, samples: int) -> None:
+        if self.on_clips is not None:
+            self.on_clips(clips, samples / self.pipeline.sample_rate)
+
+
+class _Gathered:
+    """One view of a shard as it grows, clips in the order of their keys; frames go to the disk."""
+
+    def __init__(self, view: View, settings: EmbedSettings) -> None:
+        self.view, self.settings = view, settings
+        self.rows: list[NDArray[np.float32]] = []
+        self.spilled: IO[bytes] | None = None
+        if view.frames:
+            if settings.spill is not None:
+                settings.spill.mkdir(parents=True, exist_ok=True)
+            self.spilled = tempfile.TemporaryFile(dir=settings.spill)  # noqa: SIM115
+        self.keys: list[str] = []
+        self.crops: list[int] = []
+        self.frames: list[int] = []
+        self.seconds: list[float] = []
+        self.failures: list[Failure] = []
+        self.passing = False
+
+    def fail(self, failure: Failure, *, passing: bool) -> None:
+        self.passing = self.passing or passing
+        self.failures.append(failure)
+
+    def add(self, clip: _Clip, rows: Sequence[Encoded], samples: int) -> None:
+        """rows: one a crop. samples: in all its crops."""
+        self.keys.append(clip.key)
+        self.crops.append(len(rows))
+        for row in rows:
+            if self.spilled is None:
+                self.rows.append(np.asarray(row, np.float32))
+            else:
+                self.frames.append(len(row))
+                self.spilled.write(np.asarray(row, np.float16).tobytes())
+        encoded = samples / self.view.pipeline.sample_rate
+        # by frame the file's own length, which is the same for encoders of any sample rate
+        self.seconds.append(round(encoded, 3) if self.spilled is None else clip.seconds)
+
+    def finish(self) -> ShardEmbeddings:
         return ShardEmbeddings(
-            embeddings=embeddings,
+            embeddings=self._matrix(),
             keys=self.keys,
-            crops=[len(rows) for rows in self.rows],
+            crops=self.crops,
+            frames=None if self.spilled is None else self.frames,
             failures=sorted(self.failures),
             seconds=self.seconds,
             passing=self.passing,
             made={
-                "encoder": self.encoder.name,
+                "encoder": self.view.encoder.name,
                 "device": self.settings.device,
                 "torch": torch.__version__,
                 "batch_seconds": self.settings.batch_seconds,
             },
         )
 
-    def _encode_window(self) -> None:
-        crops = [crop for clip in self.window for crop in clip.crops]
-        owners = [i for i, clip in enumerate(self.window) for _ in clip.crops]
-        rows: list[list[NDArray[np.float32] | None]] = [[] for _ in self.window]
-        pooled: dict[int, NDArray[np.float32] | str] = {}
-        plan = plan_batches(
-            [len(crop) for crop in crops],
-            self.budget,
-            equal_lengths=not self.encoder.honours_lengths,
-        )
-        for batch in plan:
-            found = _encode_batch(self.encoder, [crops[i] for i in batch], self.settings.device)
-            pooled.update(zip(batch, found, strict=True))
-            # a clip counts as done with its last crop
-            done = sum(1 for i in batch if i + 1 == len(crops) or owners[i + 1] != owners[i])
-            self._report(done, sum(len(crops[i]) for i in batch))
-        errors: dict[int, str] = {}
-        for i, owner in enumerate(owners):
-            row = pooled[i]
-            if isinstance(row, str):
-                errors.setdefault(owner, row)
-            else:
-                rows[owner].append(row)
-        for i, clip in enumerate(self.window):
-            if i in errors:
-                self.passing = True
-                self.failures.append(Failure(self.job.shard.name, clip.key, errors[i]))
-                continue
-            self.keys.append(clip.key)
-            self.rows.append(rows[i])
-            self.seconds.append(round(clip.samples / self.encoder.sample_rate, 3))
-        self.window, self.window_samples = [], 0
-
-    def _report(self, clips: int, samples: int) -> None:
-        if self.on_clips is not None:
-            self.on_clips(clips, samples / self.encoder.sample_rate)
-
-
-def plan_batches(
-    lengths: Sequence[int], budget: int, *, equal_lengths: bool = False
-) -> list[list[int]]:
-    """Indices of `lengths` in batches: similar lengths together, padded size at most `budget`.
-
-    Every index once; shortest first; a batch holds one item at least, however long it is. With
-    `equal_lengths` all items of a batch are of exactly the same length.
-    """
-    batches: list[list[int]] = []
-    current: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        longest = lengths[index]
-        full = (len(current) + 1) * longest > budget
-        other = equal_lengths and bool(current) and lengths[current[0]] != longest
-        if current and (full or other):
-            batches.append(current)
-            current = []
-        current.append(index)
-    if current:
-        batches.append(current)
-    return batches
-
-
-def pool(frames: Frames) -> torch.Tensor:
-    """Mean over each clip's valid frames: (B, F, D) with lengths (B,) -> (B, D) float32."""
-    values, lengths = frames.values, frames.lengths.to(frames.values.device)
-    beyond = torch.arange(values.shape[1], device=values.device) >= lengths[:, None]
-    # not a product with a mask: what lies beyond may be NaN
-    total = values.float().masked_fill(beyond[:, :, None], 0.0).sum(dim=1)
-    return total / lengths[:, None]
-
-
-def _encode_batch(
-    encoder: AudioEncoder, crops: Sequence[Samples], device: str
-) -> list[NDArray[np.float32] | str]:
-    """Each crop's embedding (D,), or in words why it has none.
-
-    Out of memory on the GPU: the batch is halved. Any other failure: one clip at a time, so that
-    only the clip at fault is lost, and it is named.
-    """
-    try:
-        embeddings = _forward(encoder, crops, device)
-    except EncoderError:
-        raise
-    except Exception as error:  # noqa: BLE001 - an encoder may raise anything
-        if len(crops) == 1:
-            reason = " ".join(str(error).split())[:200]
-            return [f"encoder {encoder.name}: {type(error).__name__}: {reason}"]
-        torch.cuda.empty_cache()
-        halve = isinstance(error, torch.OutOfMemoryError)
-        step = (len(crops) + 1) // 2 if halve else 1
-        parts = [crops[i : i + step] for i in range(0, len(crops), step)]
-        return [row for part in parts for row in _encode_batch(encoder, part, device)]
-    finite = [bool(np.isfinite(row).all()) for row in embeddings]
-    return [
-        row if good else f"encoder {encoder.name}: NaN or infinity in its output"
-        for row, good in zip(embeddings, finite, strict=True)
-    ]
-
-
-def _forward(encoder: AudioEncoder, crops: Sequence[Samples], device: str) -> NDArray[np.float32]:
-    """(B, D) float32 embeddings of one batch."""
-    lengths = torch.tensor([len(crop) for crop in crops])
-    waveforms = torch.zeros(len(crops), int(lengths.max()))
-    for row, crop in zip(waveforms.numpy(), crops, strict=True):
-        row[: len(crop)] = crop
-    with torch.inference_mode():
-        frames = encoder.encode(waveforms.to(device), lengths.to(device))
-        _check_frames(encoder, frames, lengths)
-        embeddings: NDArray[np.float32] = pool(frames).cpu().numpy()
-    return embeddings
-
-
-def _check_frames(encoder: AudioEncoder, frames: Frames, lengths: torch.Tensor) -> None:
-    """What the encoder claims against what it returned. Raises EncoderError on a breach."""
-    who = f"encoder {encoder.name!r}"
-    shape = tuple(frames.values.shape)
-    if len(shape) != 3 or shape[0] != len(lengths) or shape[2] != encoder.embedding_dim:
-        raise EncoderError(
-            f"{who} returned values of shape {shape}; expected ({len(lengths)}, F, "
-            f"{encoder.embedding_dim}), by its embedding_dim"
-        )
-    got = frames.lengths.cpu()
-    if got.shape != lengths.shape or not bool(((got >= 1) & (got <= shape[1])).all()):
-        raise EncoderError(
-            f"{who} returned frame lengths {got.tolist()[:8]} for {shape[1]} frames; each clip "
-            "needs its own, from 1 up to the number of frames"
-        )
-    expected = lengths.double() / encoder.sample_rate * encoder.frame_rate
-    off = (got.double() - expected).abs() - (FRAME_SLACK + FRAME_SLACK_SHARE * expected)
-    worst = int(off.argmax())
-    if off[worst] > 0:
-        seconds = float(lengths[worst]) / encoder.sample_rate
-        raise EncoderError(
-            f"{who} claims {encoder.frame_rate:g} frames a second but returned {int(got[worst])} "
-            f"for {seconds:.2f} s; correct its frame_rate or its lengths"
-        )
+    def _matrix(self) -> NDArray[np.float32] | NDArray[np.float16]:
+        dimension = self.view.encoder.embedding_dim
+        if self.spilled is None:
+            return np.stack(self.rows) if self.rows else np.zeros((0, dimension), np.float32)
+        if not self.frames:
+            return np.zeros((0, dimension), np.float16)
+        self.spilled.flush()
+        return np.memmap(self.spilled, np.float16, "r", shape=(sum(self.frames), dimension))
 
 
 def clip_count(jobs: Iterable[ShardJob]) -> int:

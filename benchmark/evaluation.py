@@ -61,7 +61,7 @@ def evaluate(
         maker: CellMaker | None = None
         reason = ""
         try:
-            maker = _maker(one, run)
+            maker = _maker(one, run, specs)
             any_loaded = True
         except EncoderError as error:
             if len(chosen) == 1:
@@ -79,10 +79,10 @@ def evaluate(
     return results
 
 
-def _maker(encoder: str | AudioEncoder, run: RunSettings) -> CellMaker:
+def _maker(encoder: str | AudioEncoder, run: RunSettings, specs: list[TaskSpec]) -> CellMaker:
     if isinstance(encoder, str):
-        return CellMaker(load_encoder(encoder), encoder, run)
-    return CellMaker(ready_encoder(encoder), encoder.name, run)
+        return CellMaker(load_encoder(encoder), encoder, run, specs)
+    return CellMaker(ready_encoder(encoder), encoder.name, run, specs)
 
 
 def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> RunResult:

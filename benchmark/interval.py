@@ -53,6 +53,28 @@ def accuracy_interval(
     return _percentiles((weights @ right) / (weights @ items), confidence)
 
 
+def additive_interval(
+    counts: NDArray[np.float64],
+    sources: NDArray[np.int64],
+    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    resamples: int,
+    confidence: float,
+) -> tuple[float, float] | None:
+    """Percentile interval of a statistic of sums: errors over words, F1 of counts.
+
+    counts: (N, ...) what each item adds. statistic: sums (R, ...) -> (R,). None where there is only
+    one source, and where the statistic of the sample itself cannot be computed.
+    """
+    _, numbers = np.unique(sources, return_inverse=True)
+    weights = source_weights(sources, resamples).astype(np.float64)
+    if weights.shape[1] < 2 or not np.isfinite(statistic(counts.sum(axis=0)[None])).all():
+        return None
+    by_source = np.zeros((weights.shape[1], *counts.shape[1:]))
+    np.add.at(by_source, numbers.reshape(-1), counts)
+    return _percentiles(statistic(np.tensordot(weights, by_source, axes=1)), confidence)
+
+
 def mean_average_precision_interval(
     folds: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]],
     sources: NDArray[np.int64],

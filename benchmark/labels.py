@@ -59,6 +59,16 @@ def read_labels(
     return labels, failures
 
 
+def within_clip(labelled: Labelled, seconds: float) -> Labelled:
+    """Without the events that begin when their clip is over; those are faults then."""
+    late = [event for event in labelled.label if event.onset >= seconds]
+    if not late:
+        return labelled
+    kept = tuple(event for event in labelled.label if event.onset < seconds)
+    faults = [f"begins at {event.onset:g} s, its clip ends at {seconds:.3f} s" for event in late]
+    return labelled._replace(label=kept, faults=(*labelled.faults, *faults))
+
+
 def _parse(raw: bytes) -> Any:
     try:
         return json.loads(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,15 +46,14 @@ def _estimate(dataset: Dataset) -> TaskPlan:
         entries = [e for e in part.shard.entries if part.keys is None or e.key in part.keys]
         sample = entries[:: max(1, len(entries) // _SAMPLED)]
         durations = []
-        reader = ShardReader(part.shard.path)
-        for entry in sample:
-            try:
-                info = soundfile.info(io.BytesIO(reader.read(entry.audio)))
-                if info.frames < _UNKNOWN_FRAMES:  # a header need not state a length
-                    durations.append(info.frames / info.samplerate)
-            except (soundfile.LibsndfileError, OSError):
-                continue  # a run will count and name it
-        reader.close()
+        with contextlib.closing(ShardReader(part.shard.path)) as reader:
+            for entry in sample:
+                try:
+                    info = soundfile.info(io.BytesIO(reader.read(entry.audio)))
+                    if info.frames < _UNKNOWN_FRAMES:  # a header need not state a length
+                        durations.append(info.frames / info.samplerate)
+                except (soundfile.LibsndfileError, OSError):
+                    continue  # a run will count and name it
         if durations:
             share = len(entries) / len(durations)
             seconds += share * sum(durations)
@@ -79,10 +79,7 @@ def print_plan(
             stream.write(f"{spec.name:<22}  cannot be planned: {error}\n")
             complete = complete and settings.is_synthetic and synthetic.has_twin(spec.name)
             continue
-        bytes_a_task = sum(
-            4 * encoder.embedding_dim * plan.items + _ROW_OVERHEAD * plan.clips
-            for encoder in encoders
-        )
+        bytes_a_task = sum(_stored(spec, plan, encoder) for encoder in encoders)
         clips, seconds, stored = clips + plan.clips, seconds + plan.seconds, stored + bytes_a_task
         stream.write(_line(spec.name, plan.clips, plan.items, plan.seconds, bytes_a_task))
     stream.write(_line("together", clips, None, seconds, stored))
@@ -91,6 +88,12 @@ def print_plan(
         f"estimates; results to {settings.results}, store in {settings.cache / 'store'}\n"
     )
     return complete
+
+
+def _stored(spec: TaskSpec, plan: TaskPlan, encoder: AudioEncoder) -> int:
+    """Bytes that one encoder's embeddings of a task take."""
+    rows = 2 * plan.seconds * encoder.frame_rate if spec.by_frame else 4 * plan.items
+    return round(rows * encoder.embedding_dim) + _ROW_OVERHEAD * plan.clips
 
 
 def _line(name: str, clips: int, items: int | None, seconds: float, stored: int) -> str:

@@ -20,7 +20,8 @@ from tasks import TaskSpec, builtin_tasks
 # The modules between embeddings and scores: where one changes, results are computed again (which
 # takes seconds). The store has versions of its own: a comment must not cost days of encoding.
 _SCORING_MODULES = (
-    "items", "labels", "splits", "probe", "knn", "metric", "interval", "score",
+    "annotations", "dataset", "interval", "items", "knn", "labels", "metric", "probe", "score",
+    "shards", "splits", "tokens",
 )  # fmt: skip
 _LIBRARIES = ("earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn")
 
@@ -29,8 +30,11 @@ _LIBRARIES = ("earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "s
 def scoring_code() -> str:
     """SHA-256 of the source of everything between embeddings and scores."""
     digest = hashlib.sha256()
+    here = Path(__file__).parent
     for module in _SCORING_MODULES:
-        digest.update((Path(__file__).parent / f"{module}.py").read_bytes())
+        for path in (here / f"{module}.py", *sorted((here / module).glob("*.py"))):
+            if path.is_file():
+                digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

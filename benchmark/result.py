@@ -46,15 +46,20 @@ class ResultError(ValueError):
 class Score:
     """A metric's value with its spread, its interval, and what it was computed on.
 
-    metric: `accuracy` or `mAP`, a share in 0..1.
-    value: mean over the seeds. Accuracy: over the test items of all folds together; mAP: mean
-        over folds, whose scores come from different heads and cannot be ranked together.
+    metric: `accuracy`, `mAP`, `segment_f1_macro`, `segment_f1_micro`, `recall@1` (mean of clip to
+        caption and caption to clip) or `WER_inv` = max(0, 1 - WER); a share in 0..1.
+    value: mean over the seeds. mAP: mean over folds, whose scores come from different heads and
+        cannot be ranked together; the others: over the test items of all folds together.
     per_seed: the value of each seed. spread: their standard deviation (n - 1); null for one seed.
     interval: [low, high] at `confidence`, by bootstrap over sources; null with one source only.
-    items, sources: how many of each were tested.
+    items, sources: how many of each were tested; of events and notes the items are recordings.
     per_split: mean over seeds for each test fold, or for `test`.
     best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN.
-    not_computed: classes that the metric leaves out for want of a positive item (mAP).
+    not_computed: classes that the metric leaves out for want of a positive item (mAP, macro F1).
+    also: other measures, mean over the seeds: `note_f1` (with `note_precision`, `note_recall`),
+        `WER` and `CER`, `clip_to_caption_recall@1` and so on.
+    tokens: captions: what their tokens are.
+    training_loss: mean over the seeds after each epoch; null where it is not computed.
     """
 
     metric: str
@@ -68,6 +73,9 @@ class Score:
     per_split: dict[str, float]
     best_epochs: dict[str, list[int]] | None = None
     not_computed: int = 0
+    also: dict[str, float] = field(default_factory=dict)
+    training_loss: list[float] | None = None
+    tokens: str | None = None
 
 
 @dataclass
@@ -143,9 +151,14 @@ class Predictions:
     """Per-item predictions of a cell; N items tested, in the order of folds and keys.
 
     keys, crops, sources, splits: (N,) clip key, number of the crop, source, test fold.
-    labels: (N,) class index, or (N, C) bool.
-    linear: (N, S) predicted class per seed; multi-label: (S, N, C) float32 logits.
+    labels: (N,) class index, or (N, C) bool. Transcripts: (N,) text. Captions: (M,) the number of
+        each caption's clip. Events and notes: (all segments, C) bits, packed along C.
+    linear: (N, S) predicted class per seed; multi-label: (S, N, C) float32 logits. Transcripts:
+        (N, S) text. Captions: (N, S) rank, from 0, of the first of the clip's captions. Events and
+        notes: (S, all segments, C) packed bits.
     knn: (N,) predicted class; None where kNN was not run.
+    segments: (N,) events and notes: how many segments each item has.
+    caption_ranks: (M, S) captions: rank, from 0, of each caption's clip.
     """
 
     keys: NDArray[np.str_]
@@ -155,6 +168,8 @@ class Predictions:
     labels: NDArray[Any]
     linear: NDArray[Any]
     knn: NDArray[np.int64] | None = None
+    segments: NDArray[np.int64] | None = None
+    caption_ranks: NDArray[np.int64] | None = None
 
     def to_bytes(self) -> bytes:
         """A compressed .npz of plain arrays, readable by numpy without pickle."""
@@ -243,6 +258,9 @@ def _score(raw: dict[str, Any]) -> Score:
     if raw.get("value") is None:
         raw["value"] = math.nan
     raw["per_seed"] = [math.nan if value is None else value for value in raw["per_seed"]]
+    raw["also"] = {
+        name: math.nan if value is None else value for name, value in raw.get("also", {}).items()
+    }
     raw["per_split"] = {
         split: math.nan if value is None else value for split, value in raw["per_split"].items()
     }

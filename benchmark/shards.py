@@ -65,6 +65,11 @@ class Shard:
     def name(self) -> str:
         return self.path.name
 
+    @property
+    def keys(self) -> set[str]:
+        """Keys of all its clips, with those that could not be paired."""
+        return {entry.key for entry in self.entries} | {failed.key for failed in self.failures}
+
 
 def read_shard(path: Path) -> Shard:
     """Index a shard. Sorted by key, so that nothing later depends on the order in the file.

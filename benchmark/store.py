@@ -2,8 +2,11 @@
 
 An entry is a folder that appears whole or not at all:
 
-    <root>/<first two hex digits of the key>/<key>/embeddings.npy   (N, D) float32
+    <root>/<first two hex digits of the key>/<key>/embeddings.npy
                                                    manifest.json
+
+The array holds one row a crop, the mean over its frames (float32); where a task needs them, the
+frames themselves, one crop after the other (float16; the manifest has how many each has).
 
 The key is a SHA-256 over everything that decides the numbers: the encoder's fingerprint, the
 audio pipeline, how frames are pooled, how batches are padded, the shard's own hash, and which of
@@ -16,8 +19,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,20 +37,23 @@ _ABANDONED_S = 24 * 3600.0
 class ShardEmbeddings:
     """One shard's clips as one encoder hears them.
 
-    embeddings: (N, D) float32, the mean over each crop's valid frames; rows by key, then crop.
-    keys: the clips' keys, sorted; crops: how many rows each has, in the same order.
+    embeddings: (N, D) float32, the mean over each crop's valid frames; or float16 frames, one
+        crop's after the other. Crops by key, then number.
+    keys: the clips' keys, sorted; crops: how many crops each has, in the same order.
     failures: clips that could not be decoded or encoded.
-    seconds: audio encoded of each clip.
+    seconds: audio encoded of each clip; by frame, the length of its file.
+    frames: how many frames each crop has; None where rows are means.
     made: where and with what it was made; information, not part of the key.
     passing: a clip failed for a reason that may pass (the encoder, memory, the disk) and not
         because of its audio. Such an entry is used but never stored.
     """
 
-    embeddings: NDArray[np.float32]
+    embeddings: NDArray[np.float32] | NDArray[np.float16]
     keys: list[str]
     crops: list[int]
     failures: list[Failure]
     seconds: list[float]
+    frames: list[int] | None = None
     made: dict[str, Any] = field(default_factory=dict)
     passing: bool = False
 
@@ -65,13 +72,17 @@ class EmbeddingStore:
         equal_lengths: bool,
         shard_sha256: str,
         clips: Sequence[str] | None = None,
+        frames: bool = False,
     ) -> str:
-        """Key of an entry. clips: keys of a part of the shard, in order; None: the whole shard."""
+        """Key of an entry. clips: keys of a part of the shard, in order; None: the whole shard.
+
+        frames: whether the frames themselves are kept, not their mean.
+        """
         facts = {
             "format": FORMAT,
             "encoder": encoder_fingerprint,
             "audio": audio,
-            "pooling": "mean over valid frames",
+            "pooling": "none: frames as float16" if frames else "mean over valid frames",
             "batches": "clips of equal length" if equal_lengths else "padded, lengths given",
             "shard": shard_sha256,
             "clips": None if clips is None else list(clips),
@@ -89,7 +100,7 @@ class EmbeddingStore:
             stated = manifest.pop("sha256")
             # opened once: by the time of a second look another process may have replaced it
             with (folder / "embeddings.npy").open("rb") as file:
-                if _digest(file.read(), _to_text(manifest)) != stated:
+                if _digest(file, _to_text(manifest)) != stated:
                     return None
                 embeddings = _map(file)
             return ShardEmbeddings(
@@ -98,10 +109,15 @@ class EmbeddingStore:
                 crops=manifest["crops"],
                 failures=[Failure(*failure) for failure in manifest["failures"]],
                 seconds=manifest["seconds"],
+                frames=manifest["frames"],
                 made=manifest["made"],
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, intact or not: quicker than to get it."""
+        return (self.folder(key) / "manifest.json").is_file()
 
     def put(self, key: str, entry: ShardEmbeddings) -> None:
         """Write an entry; an intact one that another process wrote meanwhile stays.
@@ -114,16 +130,17 @@ class EmbeddingStore:
         damaged_or_forced = folder.exists()
         with folder_written_whole(folder, replace=damaged_or_forced) as temporary:
             np.save(temporary / "embeddings.npy", entry.embeddings, allow_pickle=False)
-            raw = (temporary / "embeddings.npy").read_bytes()
             manifest = {
                 "format": FORMAT,
                 "seconds": entry.seconds,
                 "made": entry.made,
                 "failures": entry.failures,
+                "frames": entry.frames,
                 "crops": entry.crops,
                 "keys": entry.keys,
             }
-            manifest["sha256"] = _digest(raw, _to_text(manifest))
+            with (temporary / "embeddings.npy").open("rb") as file:
+                manifest["sha256"] = _digest(file, _to_text(manifest))
             (temporary / "manifest.json").write_text(_to_text(manifest), encoding="utf-8")
 
     def remove_leftovers(self) -> None:
@@ -132,7 +149,7 @@ class EmbeddingStore:
             remove_leftovers(folder, _ABANDONED_S)
 
 
-def _map(file: BinaryIO) -> NDArray[np.float32]:
+def _map(file: BufferedReader) -> NDArray[np.float32] | NDArray[np.float16]:
     """The array of an open .npy file, memory-mapped."""
     file.seek(0)
     np.lib.format.read_magic(file)
@@ -144,6 +161,8 @@ def _to_text(manifest: dict[str, Any]) -> str:
     return json.dumps(manifest, ensure_ascii=False, separators=(",", ":"))
 
 
-def _digest(raw: bytes, manifest: str) -> str:
+def _digest(file: BufferedReader, manifest: str) -> str:
     """SHA-256 (hex) of an entry: the array's file, then the manifest without this digest."""
-    return hashlib.sha256(raw + manifest.encode()).hexdigest()
+    digest = hashlib.file_digest(file, "sha256")
+    digest.update(manifest.encode())
+    return digest.hexdigest()

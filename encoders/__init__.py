@@ -8,9 +8,9 @@ from encoders.registry import (
     ready_encoder,
     register_encoder,
 )
-from encoders.shared import OutputEncoder, SharedPass
+from encoders.shared import OutputEncoder, SharedPass, encode_each
 
 __all__ = [
-    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
+    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass", "encode_each",
     "encoder_names", "find_encoder", "load_encoder", "ready_encoder", "register_encoder",
 ]  # fmt: skip

@@ -36,3 +36,21 @@ class OutputEncoder(AudioEncoder):
 
     def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
         return self.shared.encode_outputs(waveforms, lengths, (self.output,))[self.output]
+
+
+def encode_each(
+    encoders: Sequence[AudioEncoder], waveforms: torch.Tensor, lengths: torch.Tensor
+) -> list[Frames]:
+    """What each of several encoders makes of a batch; outputs of one shared pass in one pass."""
+    found: dict[AudioEncoder, Frames] = {}
+    for encoder in encoders:
+        if encoder in found:
+            continue
+        if not isinstance(encoder, OutputEncoder):
+            found[encoder] = encoder.encode(waveforms, lengths)
+            continue
+        mates = [e for e in encoders if isinstance(e, OutputEncoder) and e.shared is encoder.shared]
+        names = list(dict.fromkeys(mate.output for mate in mates))
+        frames = encoder.shared.encode_outputs(waveforms, lengths, names)
+        found |= {mate: frames[mate.output] for mate in mates}
+    return [found[encoder] for encoder in encoders]

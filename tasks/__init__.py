@@ -2,9 +2,17 @@
 
 from tasks.catalogue import builtin_tasks, select_tasks
 from tasks.reader import read_task
-from tasks.spec import DOMAINS, LabelRule, ProbeSettings, SourceRule, TaskError, TaskSpec
+from tasks.spec import (
+    DOMAINS,
+    TIMED_KINDS,
+    LabelRule,
+    ProbeSettings,
+    SourceRule,
+    TaskError,
+    TaskSpec,
+)
 
 __all__ = [
-    "DOMAINS", "LabelRule", "ProbeSettings", "SourceRule", "TaskError", "TaskSpec",
+    "DOMAINS", "TIMED_KINDS", "LabelRule", "ProbeSettings", "SourceRule", "TaskError", "TaskSpec",
     "builtin_tasks", "read_task", "select_tasks",
 ]  # fmt: skip

@@ -141,7 +141,8 @@ def test_above_the_share_the_task_has_failed(toy, tmp_path, name):
     for part in ("1 of 71 clips failed", "1.0%", f"test-000.tar/{name}", words, "mend the data"):
         assert part in result.error
     assert "\n" not in result.error
-    assert written(tmp_path / "results") == [("toy", "failed", [])]
+    ((_, status, failures),) = written(tmp_path / "results")
+    assert status == "failed" and [failure["key"] for failure in failures] == [name]
     again = score(task, data, tmp_path / "results", failed_share=0.02)
     assert again.status == "done"
     assert written(tmp_path / "results")[0] == ("toy", "done", again.data["failures"])
@@ -255,7 +256,7 @@ class Bad(AudioEncoder):
         ("values = values[:, :, :1]", "by its embedding_dim"),
         ("frames = frames * 0", "from 1 up to the number of frames"),
         ("import no_such_module", "ModuleNotFoundError"),
-        ("return values", "AttributeError"),
+        ("return values", "expected Frames(values, lengths)"),
     ],
 )
 def test_an_encoder_that_fails(toy, tmp_path, capsys, body, words):

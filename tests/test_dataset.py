@@ -270,7 +270,7 @@ def joined(folder: Path, spec: TaskSpec, seed: int, keys: list[str] | None = Non
         rows = [[sum(map(ord, key)), crop] for key in had for crop in range(CLIPS[key][0])]
         matrix = np.array(rows, np.float32).reshape(-1, 2)
         crops = [CLIPS[key][0] for key in had]
-        embeddings.append(ShardEmbeddings(matrix, had, crops, [], 0.0))
+        embeddings.append(ShardEmbeddings(matrix, had, crops, [], [1.0] * len(had)))
         labels.append(read_labels(part.shard, spec)[0])
     return join_items(dataset, embeddings, labels)
 
@@ -295,7 +295,7 @@ def test_sources_that_straddle_and_sources_that_are_guessed(tmp_path, spec):
     items = joined(tmp_path, spec, 0)
     names = [items.source_names[number] for number in items.sources]
     assert dict(zip(items.keys.tolist(), names, strict=True)) == {
-        "r1-a": "r1", "r1-b": "r1", "r2-c": "r2", "r3-d": "r3", "zz": "valid-0.tar/zz",
+        "r1-a": "r1", "r1-b": "r1", "r2-c": "r2", "r3-d": "r3", "zz": "zz",
     }  # fmt: skip
     assert items.guessed_sources == 1
     assert items.straddling_sources() == 1
@@ -334,5 +334,10 @@ def test_failures_of_clips_asked_for_each_once(tmp_path, spec):
     encoded = dataclasses.replace(blank, failures=[*part.shard.failures, *audio])
     label = [Failure("train-0.tar", inside, "no label")]
     failures = clip_failures(dataset, [encoded, blank, blank], [label, [], []])
-    assert [failure.key for failure in failures] == sorted([inside, "lone", "b.txt"])
+    # what could not be paired is ranked among the clips, and counts where it is asked for
+    assert [failure.key for failure in failures] == sorted({inside, "lone", "b.txt"} & part.keys)
+    whole = open_dataset(spec, tmp_path)
+    both = clip_failures(whole, [encoded, blank, blank], [label, [], []])
+    assert {failure.key for failure in both} == {inside, outside, "lone", "b.txt"}
+    assert whole.clips == 8 + sum(len(other.shard.entries) for other in whole.shards[1:])
     assert json.dumps([f._asdict() for f in failures])

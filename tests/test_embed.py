@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.audio import AudioPipeline
-from benchmark.embed import EmbedSettings, ShardJob, embed_shards, plan_batches, pool
+from benchmark.batches import plan_batches, pool
+from benchmark.embed import EmbedSettings, ShardJob, View, embed_shards
 from benchmark.shards import read_shard
 from benchmark.store import ShardEmbeddings
 from encoders import AudioEncoder, EncoderError, Frames, load_encoder
@@ -98,12 +99,11 @@ def embed(
     names = list(clips)
     names = names if order is None else [names[i] for i in order]
     members = [m for name in names for m in clip_members(name, clips[name], {})]
-    job = ShardJob(read_shard(write_tar(folder / "s.tar", members)))
+    view = View(encoder.eval(), AudioPipeline(encoder.sample_rate, crop_seconds))
+    job = ShardJob(read_shard(write_tar(folder / "s.tar", members)), (view,))
     done: list[tuple[int, float]] = []
-    (entry,) = embed_shards(
+    ((entry,),) = embed_shards(
         [job],
-        encoder.eval(),
-        AudioPipeline(encoder.sample_rate, crop_seconds),
         EmbedSettings("cpu", batch_seconds, workers),
         lambda count, seconds: done.append((count, seconds)),
     )
@@ -217,11 +217,11 @@ def test_several_shards_and_chosen_keys(tmp_path):
         clips = noise_clips([800, 900, 1000], seed=ord(name))
         members = [m for key in clips for m in clip_members(key, clips[key], {})]
         shard = read_shard(write_tar(tmp_path / f"{name}.tar", members if name != "d" else []))
-        jobs.append(ShardJob(shard, keys))
+        jobs.append(ShardJob(shard, (View(Means(), AudioPipeline(RATE)),), keys))
     settings_ = EmbedSettings("cpu", ALL, 3)
-    entries = list(embed_shards(jobs, Means(), AudioPipeline(RATE), settings_))
+    entries = [entry for (entry,) in embed_shards(jobs, settings_)]
     assert [entry.keys for entry in entries] == [["k00", "k01", "k02"], ["k01"], [], []]
-    alone = list(embed_shards(jobs[1:2], Means(), AudioPipeline(RATE), settings_))
+    alone = [entry for (entry,) in embed_shards(jobs[1:2], settings_)]
     assert np.allclose(alone[0].embeddings, entries[1].embeddings)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.embed import pool
+from benchmark.batches import pool
 from encoders import AudioEncoder, load_encoder
 
 RATE, HOP, WINDOW, FFT, BANDS, STACK = 16_000, 160, 400, 512, 64, 4

@@ -26,14 +26,14 @@ import torch
 
 from benchmark import evaluate
 from benchmark.audio import AudioPipeline
+from benchmark.batches import plan_batches, pool
 from benchmark.dataset import open_dataset
 from benchmark.embed import (
     WINDOW_BATCHES,
     EmbedSettings,
     ShardJob,
+    View,
     embed_shards,
-    plan_batches,
-    pool,
 )
 from benchmark.items import Items, join_items
 from benchmark.labels import read_labels
@@ -103,8 +103,8 @@ def store_size(spec: TaskSpec, data: Path, folder: Path) -> None:
 def fsdd_items(spec: TaskSpec, data: Path, encoder: AudioEncoder) -> Items:
     dataset = open_dataset(spec, data)
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
-    jobs = [ShardJob(part.shard) for part in dataset.shards]
-    entries = list(embed_shards(jobs, encoder, pipeline, EmbedSettings()))
+    jobs = [ShardJob(part.shard, (View(encoder, pipeline),)) for part in dataset.shards]
+    entries = [entry for (entry,) in embed_shards(jobs, EmbedSettings())]
     labels = [read_labels(part.shard, spec)[0] for part in dataset.shards]
     return join_items(dataset, entries, labels)
 
@@ -157,12 +157,12 @@ def plain_probe(items: Items, spec: TaskSpec) -> None:
 def embedding(spec: TaskSpec, data: Path, repeats: int) -> None:
     encoder = load_encoder("logmel")
     dataset = open_dataset(spec, data)
-    jobs = [ShardJob(part.shard) for part in dataset.shards]
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
+    jobs = [ShardJob(part.shard, (View(encoder, pipeline),)) for part in dataset.shards]
     settings = EmbedSettings(workers=os.cpu_count() or 1)
 
     def ours() -> None:
-        for _ in embed_shards(jobs, encoder, pipeline, settings):
+        for _ in embed_shards(jobs, settings):
             pass
 
     def bare() -> None:
@@ -170,9 +170,7 @@ def embedding(spec: TaskSpec, data: Path, repeats: int) -> None:
 
     bare()  # warm-up
     ratios, speeds = [], []
-    hours = (
-        sum(sum(entry.seconds) for entry in embed_shards(jobs, encoder, pipeline, settings)) / 3600
-    )
+    hours = sum(sum(entry.seconds) for (entry,) in embed_shards(jobs, settings)) / 3600
     for _ in range(repeats):
         spent = seconds(ours)
         ratios.append(spent / seconds(bare))

@@ -1,4 +1,4 @@
-"""Metrics: pure functions of labels and predictions.
+"""Metrics of clips with classes: accuracy and average precision.
 
 Every value is a share in 0..1, higher is better. What cannot be computed is NaN, never 0.
 """

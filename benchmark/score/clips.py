@@ -1,8 +1,6 @@
-"""From heads and neighbours to scores: metric, spread over seeds, interval over sources."""
+"""Scores of clips with classes: the linear probe and kNN; accuracy or mAP."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,31 +10,18 @@ from benchmark.items import Items
 from benchmark.knn import knn_predict
 from benchmark.metric import accuracy, average_precision, mean_average_precision
 from benchmark.probe import ProbeResult, ProbeTraining, train_heads
-from benchmark.progress import Track, silent
+from benchmark.progress import Track
 from benchmark.protocol import Protocol
-from benchmark.result import Predictions, Score
-from benchmark.splits import Split, make_splits
+from benchmark.result import Score
+from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of
+from benchmark.splits import Split
 from tasks import TaskSpec
 
 
-@dataclass(frozen=True)
-class Scored:
-    """All scores of a task, and what was predicted for each tested item."""
-
-    scores: dict[str, Score]
-    predictions: Predictions
-
-
-def score_items(
-    items: Items,
-    spec: TaskSpec,
-    protocol: Protocol,
-    *,
-    device: str = "cpu",
-    track: Track = silent,
+def score_clips(
+    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
 ) -> Scored:
-    """Train and test every probe of a task on its items. track: what shows the progress."""
-    splits = make_splits(items, spec, protocol)
+    """Train and test the probes of a task with classes."""
     training = ProbeTraining(
         epochs=spec.probe.epochs,
         batch_size=spec.probe.batch_size,
@@ -62,29 +47,18 @@ def score_items(
         stacked = [np.stack(part) for part in _by_split(probed)]
         linear = np.concatenate(stacked, axis=1)
         scores["linear"] = _map_score(items, splits, stacked, protocol, track)
-    scores["linear"].best_epochs = {
-        split.name: [
-            int(epoch) + 1
-            for key, epoch in zip(probed.keys, probed.best_epochs, strict=True)
-            if key.split == number
-        ]
-        for number, split in enumerate(splits)
-    }
+    by_split = [
+        probed.best_epochs[[key.split == number for key in probed.keys]]
+        for number in range(len(splits))
+    ]
+    scores["linear"].best_epochs = best_epochs(splits, by_split)
     knn: NDArray[np.int64] | None = None
     if spec.knn:
         knn = np.concatenate(
             [_neighbours(items, split, spec, protocol, device) for split in splits]
         )
         scores["knn"] = _accuracy_score(items, splits, knn[:, None], protocol)
-    predictions = Predictions(
-        keys=items.keys[tested],
-        crops=items.crops[tested],
-        sources=np.array([items.source_names[i] for i in items.sources[tested]]),
-        splits=np.concatenate([np.repeat(split.name, len(split.test)) for split in splits]),
-        labels=items.labels[tested],
-        linear=linear,
-        knn=knn,
-    )
+    predictions = predictions_of(items, splits, labels=items.labels[tested], linear=linear, knn=knn)
     return Scored(scores, predictions)
 
 
@@ -122,7 +96,7 @@ def _accuracy_score(
         correct.mean(axis=1), items.sources[tested],
         resamples=protocol.bootstrap_resamples, confidence=protocol.confidence,
     )  # fmt: skip
-    return _score(
+    return score_of(
         "accuracy",
         [accuracy(items.labels[tested], column) for column in predicted.T],
         interval, items, splits, protocol,
@@ -154,7 +128,7 @@ def _map_score(
             confidence=protocol.confidence,
             on_resamples=bar.to,
         )
-    score = _score(
+    score = score_of(
         "mAP", values.mean(axis=0).tolist(), interval, items, splits, protocol,
         values.mean(axis=1).tolist(),
     )  # fmt: skip
@@ -163,28 +137,3 @@ def _map_score(
         for wanted, part in zip(labels, scores, strict=True)
     )
     return score
-
-
-def _score(
-    metric: str,
-    per_seed: list[float],
-    interval: tuple[float, float] | None,
-    items: Items,
-    splits: list[Split],
-    protocol: Protocol,
-    per_split: list[float],
-) -> Score:
-    tested = np.concatenate([split.test for split in splits])
-    return Score(
-        metric=metric,
-        value=float(np.mean(per_seed)),
-        per_seed=[float(value) for value in per_seed],
-        spread=float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None,
-        interval=None if interval is None else list(interval),
-        confidence=protocol.confidence,
-        items=len(tested),
-        sources=len(np.unique(items.sources[tested])),
-        per_split={
-            split.name: float(value) for split, value in zip(splits, per_split, strict=True)
-        },
-    )

@@ -1,0 +1,25 @@
+"""Metrics: pure functions of labels and predictions, one file a family.
+
+Every value is a share in 0..1, higher is better, but for error rates. What cannot be computed is
+NaN, never 0.
+"""
+
+from benchmark.metric.classes import accuracy, average_precision, mean_average_precision
+from benchmark.metric.notes import NoteScores, note_scores, notes_of_frames
+from benchmark.metric.retrieval import average_precision_at, first_rank, recall_at
+from benchmark.metric.segments import (
+    f1_of_counts,
+    segment_counts,
+    segment_f1,
+    segment_total,
+    segments_of_events,
+    segments_of_frames,
+)
+from benchmark.metric.words import character_edits, word_edits
+
+__all__ = [
+    "NoteScores", "accuracy", "average_precision", "average_precision_at", "character_edits",
+    "f1_of_counts", "first_rank", "mean_average_precision", "note_scores", "notes_of_frames",
+    "recall_at", "segment_counts", "segment_f1", "segment_total", "segments_of_events",
+    "segments_of_frames", "word_edits",
+]  # fmt: skip

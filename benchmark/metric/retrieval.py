@@ -1,0 +1,48 @@
+"""Retrieval: how high the relevant ranks. Of equally similar candidates the first come first."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def first_rank(similarity: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Rank, from 0, of the first relevant candidate of each query: two (Q, C) -> (Q,).
+
+    Q queries, C candidates, of which each query has a relevant one at least.
+    """
+    return np.asarray(_first(similarity, relevant, relevant.shape[1]).argmax(axis=1), np.int64)
+
+
+def recall_at(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], k: int
+) -> NDArray[np.bool_]:
+    """Whether anything relevant is among the first k: two (Q, C) -> (Q,).
+
+    Where several are relevant (five captions of a clip) one is enough.
+    """
+    return np.asarray(_first(similarity, relevant, k).any(axis=1), np.bool_)
+
+
+def average_precision_at(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], k: int
+) -> NDArray[np.float64]:
+    """Average precision of the first k: two (Q, C) -> (Q,).
+
+    The sum of the precision at each relevant rank up to k, divided by the number of relevant
+    candidates or k, whichever is smaller (Manning et al. 2008, section 8.4, cut at k).
+    """
+    hits = _first(similarity, relevant, k)
+    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    wanted = np.minimum(relevant.sum(axis=1), k)
+    with np.errstate(invalid="ignore"):
+        result: NDArray[np.float64] = (precision * hits).sum(axis=1) / wanted
+    return result
+
+
+def _first(
+    similarity: NDArray[np.float32], relevant: NDArray[np.bool_], k: int
+) -> NDArray[np.bool_]:
+    """Whether each of the k candidates that rank first is relevant, in their order: (Q, k)."""
+    order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(relevant, order, axis=1)

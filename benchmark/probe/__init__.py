@@ -1,0 +1,17 @@
+"""Probes: small networks trained on frozen embeddings, all seeds (and folds) together.
+
+heads    parameters of many linear heads, their gradients, Adam
+clips    classes from the mean of a clip, in memory
+frames   a linear head on every frame, streamed in blocks: events, notes, CTC
+ctc      the objective of a transcript
+timed    the objective of events and notes
+towers   captions and clips in one space
+"""
+
+from benchmark.probe.clips import ProbeResult, ProbeTraining, train_heads
+from benchmark.probe.heads import HeadKey, Training, initial_parameters, split_parameters
+
+__all__ = [
+    "HeadKey", "ProbeResult", "ProbeTraining", "Training", "initial_parameters",
+    "split_parameters", "train_heads",
+]  # fmt: skip

@@ -1,0 +1,110 @@
+"""Transcripts: connectionist temporal classification (Graves et al. 2006), decoded greedily."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark.annotations import ALPHABET
+from benchmark.metric import character_edits, word_edits
+from benchmark.probe.frames import Span
+
+BLANK = 0
+SYMBOLS = 1 + len(ALPHABET)  # the blank, then ALPHABET in order
+RATE_HZ = 50  # so many outputs a second at least: people speak some 15 letters a second
+_BUCKET = 50  # batches whose clips are sorted by length, so that a batch holds similar ones
+
+
+class CTCObjective:
+    """Letters in order, without saying when.
+
+    A frame of the encoder has as many sub-frames as reach 50 Hz, each with an output for every
+    symbol. A clip with fewer sub-frames than its transcript needs adds nothing to the loss.
+
+    texts: each item's transcript, of ALPHABET; lengths: each item's number of frames.
+    """
+
+    def __init__(self, texts: Sequence[str], lengths: Sequence[int], frame_rate: float) -> None:
+        self.texts, self.lengths = texts, lengths
+        self.sub_frames = max(1, math.ceil(RATE_HZ / frame_rate))
+        self.outputs = self.sub_frames * SYMBOLS
+        self.targets = [[1 + ALPHABET.index(letter) for letter in text] for text in texts]
+
+    def batches(
+        self, clips: NDArray[np.int64], size: int, rng: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
+        """Batches of clips of similar length, in random order."""
+        order = rng.permutation(clips)
+        batches = []
+        for start in range(0, len(order), size * _BUCKET):
+            bucket = order[start : start + size * _BUCKET]
+            bucket = bucket[np.argsort([self.lengths[i] for i in bucket], kind="stable")]
+            batches += [bucket[i : i + size] for i in range(0, len(bucket), size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def blocks(self, batch: NDArray[np.int64]) -> Iterator[list[Span]]:
+        yield [Span(clip, 0, self.lengths[clip]) for clip in batch.tolist()]
+
+    def slope(
+        self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """The loss is each clip's by letter of its transcript, its mean over the batch."""
+        seeds = logits.shape[1]
+        # on the CPU: on a GPU its gradient is summed in no fixed order
+        leaf = logits.detach().cpu().requires_grad_()
+        with torch.enable_grad():
+            lengths = [span.stop - span.start for span in block]
+            own = [
+                part.reshape(len(part), seeds, self.sub_frames, SYMBOLS)
+                .transpose(1, 2)
+                .flatten(0, 1)
+                for part in leaf.split(lengths)
+            ]
+            padded = torch.nn.utils.rnn.pad_sequence(own).flatten(1, 2)  # (T, B * S, symbols)
+            targets = [self.targets[span.clip] for span in block for _ in range(seeds)]
+            sizes = torch.tensor([len(target) for target in targets])
+            each = torch.nn.functional.ctc_loss(
+                padded.log_softmax(dim=-1),
+                torch.tensor([symbol for target in targets for symbol in target]),
+                torch.tensor([n * self.sub_frames for n in lengths for _ in range(seeds)]),
+                sizes,
+                blank=BLANK,
+                reduction="none",
+                zero_infinity=True,
+            )
+            by_seed = (each / sizes).view(len(block), seeds).mean(dim=0)
+            (slope,) = torch.autograd.grad(by_seed.sum(), leaf)
+        return slope.to(logits.device), by_seed.detach().double().numpy()
+
+    def decide(self, logits: torch.Tensor) -> NDArray[np.int64]:
+        symbols = logits.unflatten(2, (self.sub_frames, SYMBOLS)).argmax(dim=3)
+        best: NDArray[np.int64] = symbols.cpu().numpy()
+        return best
+
+    def decode(self, decided: NDArray[Any], clip: int) -> list[str]:
+        """Each seed's transcript: runs of a symbol are one, blanks fall out."""
+        return [greedy(symbols.reshape(-1)) for symbols in decided.transpose(1, 0, 2)]
+
+    def quality(self, predicted: list[list[Any]], clips: NDArray[np.int64]) -> list[Any]:
+        """max(0, 1 - WER) of all clips together; where that is equal, fewer wrong letters."""
+        found = []
+        for hypotheses in zip(*predicted, strict=True):
+            pairs = [(self.texts[i], text) for i, text in zip(clips, hypotheses, strict=True)]
+            wer, cer = (
+                np.sum([count(*pair) for pair in pairs], axis=0)
+                for count in (word_edits, character_edits)
+            )
+            found.append((max(0.0, 1 - wer[0] / wer[1]), -cer[0] / cer[1]))
+        return found
+
+
+def greedy(symbols: NDArray[np.int64]) -> str:
+    """Text of the best symbol at every time (T,)."""
+    first = np.append(True, symbols[1:] != symbols[:-1])
+    letters = (ALPHABET[symbol - 1] for symbol in symbols[first & (symbols != BLANK)])
+    return " ".join("".join(letters).split())

@@ -1,0 +1,135 @@
+"""Events and notes: each frame says what is active at its centre (binary cross-entropy)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark.annotations import Event
+from benchmark.metric import (
+    f1_of_counts,
+    segment_counts,
+    segment_total,
+    segments_of_events,
+    segments_of_frames,
+)
+from benchmark.probe.frames import BLOCK, Span
+
+_DECIMALS = 6  # of a frame, to which times are compared
+
+
+class TimedObjective:
+    """Independent yes or no for each class and frame; judged by segment F1 of sigmoid >= 0.5.
+
+    events: each item's; lengths: each item's number of frames; seconds: of each item's file.
+    average: `macro` or `micro` F1. positive_weight: what a positive frame weighs in the loss.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Sequence[Event]],
+        lengths: Sequence[int],
+        seconds: NDArray[np.float64],
+        *,
+        frame_rate: float,
+        segment_s: float,
+        classes: int,
+        average: str,
+        positive_weight: float = 1.0,
+    ) -> None:
+        self.outputs = classes
+        self.events, self.lengths, self.seconds = events, lengths, seconds
+        self.frame_rate, self.segment_s, self.average = frame_rate, segment_s, average
+        self.positive_weight = positive_weight
+
+    def batches(
+        self, clips: NDArray[np.int64], size: int, rng: np.random.Generator
+    ) -> list[NDArray[np.int64]]:
+        order = rng.permutation(clips)
+        return [order[i : i + size] for i in range(0, len(order), size)]
+
+    def blocks(self, batch: NDArray[np.int64]) -> Iterator[list[Span]]:
+        block: list[Span] = []
+        room = BLOCK
+        for clip in batch.tolist():
+            start, length = 0, self.lengths[clip]
+            while start < length:
+                stop = min(length, start + room)
+                block.append(Span(clip, start, stop))
+                room -= stop - start
+                start = stop
+                if room == 0:
+                    yield block
+                    block, room = [], BLOCK
+        if block:
+            yield block
+
+    def slope(
+        self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        wanted = np.concatenate([self.targets(span) for span in block])
+        target = torch.from_numpy(wanted).to(logits.device).float()[:, None, :]
+        share = 1 / (sum(self.lengths[i] for i in batch.tolist()) * self.outputs)
+        extra = self.positive_weight - 1
+        probability = torch.sigmoid(logits)
+        slope = (probability * (1 + extra * target) - self.positive_weight * target) * share
+        # -[p y log s(x) + (1 - y) log(1 - s(x))] without overflow
+        softplus = torch.nn.functional.softplus
+        each = self.positive_weight * target * softplus(-logits) + (1 - target) * softplus(logits)
+        loss: NDArray[np.float64] = each.double().sum(dim=(0, 2)).cpu().numpy() * share
+        return slope, loss
+
+    def targets(self, span: Span) -> NDArray[np.bool_]:
+        """Whether each class is active at the centre of each frame: (n, C)."""
+        change = np.zeros((span.stop - span.start + 1, self.outputs), np.int32)
+        if len(self.events[span.clip]):
+            times = np.array([event[:2] for event in self.events[span.clip]])
+            labels = np.array([event.label for event in self.events[span.clip]])
+            # frame j is inside where onset <= (j + 1/2) / rate < offset
+            edges = np.ceil(np.round(times * self.frame_rate - 0.5, _DECIMALS)).astype(np.int64)
+            edges = np.clip(edges, span.start, span.stop) - span.start
+            np.add.at(change, (edges[:, 0], labels), 1)
+            np.add.at(change, (edges[:, 1], labels), -1)
+        active: NDArray[np.bool_] = np.cumsum(change, axis=0)[:-1] > 0
+        return active
+
+    def decide(self, logits: torch.Tensor) -> NDArray[np.bool_]:
+        active: NDArray[np.bool_] = (logits >= 0).cpu().numpy()
+        return active
+
+    def decode(self, decided: NDArray[Any], clip: int) -> list[NDArray[np.uint8]]:
+        """Each seed's active frames (F, C), packed along C: those of hours are held at once."""
+        return [np.packbits(one, axis=1) for one in decided.transpose(1, 0, 2)]
+
+    def active(self, packed: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """The active frames (F, C) that `decode` packed."""
+        return np.unpackbits(packed, axis=1, count=self.outputs).astype(np.bool_)
+
+    def quality(self, predicted: list[list[Any]], clips: NDArray[np.int64]) -> list[float]:
+        counts = sum(
+            self.counts(frames, clip)
+            for frames, clip in zip(predicted, clips.tolist(), strict=True)
+        )
+        return [float(np.nan_to_num(f1)) for f1 in f1_of_counts(np.asarray(counts), self.average)]
+
+    def segments(self, clip: int) -> NDArray[np.bool_]:
+        """What is true of a clip's segments: (N, C)."""
+        return segments_of_events(
+            self.events[clip], float(self.seconds[clip]), self.segment_s, self.outputs
+        )
+
+    def predicted_segments(self, packed: NDArray[np.uint8], clip: int) -> NDArray[np.bool_]:
+        """What a seed's prediction says of a clip's segments: (N, C)."""
+        total = segment_total(float(self.seconds[clip]), self.segment_s)
+        return segments_of_frames(self.active(packed), self.frame_rate, total, self.segment_s)
+
+    def counts(self, predicted: list[NDArray[np.uint8]], clip: int) -> NDArray[np.int64]:
+        """True positives, false positives, false negatives of a clip: (S, C, 3)."""
+        reference = self.segments(clip)
+        return np.stack(
+            [segment_counts(reference, self.predicted_segments(one, clip)) for one in predicted]
+        )

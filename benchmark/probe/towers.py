@@ -1,0 +1,189 @@
+"""Captions and clips in one space: two small towers, trained so that what belongs together meets.
+
+Clip: LayerNorm(D) -> Linear(D, 1024) -> GELU -> Linear(1024, 1024) on the clip's mean. Caption:
+embedding (1024) of each token -> Linear -> GELU -> Linear, its mean over the tokens. Symmetric
+cross-entropy over the similarities within a batch, with a learned temperature (Radford et al.
+2021, arXiv 2103.00020, figure 3); both sides have unit length in training and in testing, and
+captions of the same clip are not negatives of each other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.functional import cross_entropy, gelu, normalize
+
+from benchmark.metric import recall_at
+from benchmark.probe.heads import Training
+from benchmark.splits import Split
+
+WIDTH = 1024
+_FIRST_TEMPERATURE = 0.07
+_LARGEST_SCALE = math.log(100.0)  # as CLIP's: beyond it training is unstable
+
+
+@dataclass(frozen=True)
+class Captions:
+    """All captions of all items, in the items' order.
+
+    clips: (M,) index of each caption's item; tokens: each caption's token numbers, none empty;
+    vocabulary: how many token numbers there are.
+    """
+
+    clips: NDArray[np.int64]
+    tokens: list[list[int]]
+    vocabulary: int
+
+    def of(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices of the captions of some items."""
+        return np.flatnonzero(np.isin(self.clips, items))
+
+
+@dataclass(frozen=True)
+class TowerResult:
+    """What the towers of each seed learned; S seeds.
+
+    losses: (epochs, S) mean training loss. best_epochs: (S,), counted from 0.
+    similarities: per seed (test clips, captions of them) float32, in the items' order.
+    """
+
+    losses: NDArray[np.float64]
+    best_epochs: NDArray[np.int64]
+    similarities: list[NDArray[np.float32]]
+
+
+def train_towers(
+    embeddings: NDArray[np.float32],
+    captions: Captions,
+    split: Split,
+    seeds: Sequence[int],
+    training: Training,
+    on_step: Callable[[int, int], None] | None = None,
+) -> TowerResult:
+    """Train two towers a seed on a split's (clip, caption) pairs; embeddings: (N, D).
+
+    The epoch with the best recall@1 on the validation clips, mean of both directions, is tested.
+    on_step(done, total) is called after every epoch.
+    """
+    losses = np.zeros((training.epochs, len(seeds)))
+    best_epochs = np.zeros(len(seeds), np.int64)
+    similarities = []
+    for column, seed in enumerate(seeds):
+        towers = _Towers(embeddings.shape[1], captions.vocabulary, seed).to(training.device)
+        optimiser = torch.optim.Adam(towers.parameters(), betas=(0.9, 0.999))
+        data = _Pairs(embeddings, captions, training.device)
+        rng = np.random.default_rng([seed, 1])
+        best = -1.0
+        for epoch in range(training.epochs):
+            for group in optimiser.param_groups:
+                group["lr"] = training.rate(epoch)
+            pairs = rng.permutation(captions.of(split.train))
+            batches = [
+                pairs[i : i + training.batch_size]
+                for i in range(0, len(pairs), training.batch_size)
+            ]
+            for batch in batches:
+                optimiser.zero_grad()
+                loss = towers.loss(data, batch)
+                loss.backward()
+                optimiser.step()
+                losses[epoch, column] += loss.item() / len(batches)
+            reached = mean_recall(towers.similarity(data, split.valid), captions, split.valid, 1)
+            if reached > best:
+                best, best_epochs[column] = reached, epoch
+                tested = towers.similarity(data, split.test)
+            if on_step is not None:
+                on_step(column * training.epochs + epoch + 1, len(seeds) * training.epochs)
+        similarities.append(tested)
+    return TowerResult(losses, best_epochs, similarities)
+
+
+def relevance(captions: Captions, clips: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which captions of some clips are whose: (N, M)."""
+    owners = captions.clips[captions.of(clips)]
+    return np.equal(clips[:, None], owners[None, :])
+
+
+def mean_recall(
+    similarity: NDArray[np.float32], captions: Captions, clips: NDArray[np.int64], k: int
+) -> float:
+    """Mean of recall@k from clips to captions and from captions to clips."""
+    relevant = relevance(captions, clips)
+    to_text = recall_at(similarity, relevant, k).mean()
+    return float((to_text + recall_at(similarity.T, relevant.T, k).mean()) / 2)
+
+
+class _Pairs:
+    """Clips and captions on the device."""
+
+    def __init__(self, embeddings: NDArray[np.float32], captions: Captions, device: str) -> None:
+        self.captions, self.device = captions, device
+        self.embeddings = torch.from_numpy(embeddings).to(device)
+
+    def clips(self, items: NDArray[np.int64]) -> torch.Tensor:
+        return self.embeddings[torch.from_numpy(items).to(self.device)]
+
+    def bags(self, captions: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Different tokens (U,) of some captions, and each token's share in each caption (M, U).
+
+        A token's way through the tower does not depend on its neighbours, so each is computed once.
+        """
+        lists = [self.captions.tokens[i] for i in captions]
+        flat = np.array([token for tokens in lists for token in tokens])
+        unique, place = np.unique(flat, return_inverse=True)
+        shares = np.zeros((len(lists), len(unique)), np.float32)
+        rows = np.repeat(np.arange(len(lists)), [len(tokens) for tokens in lists])
+        np.add.at(shares, (rows, place), 1)
+        shares /= shares.sum(axis=1, keepdims=True)
+        return torch.from_numpy(unique).to(self.device), torch.from_numpy(shares).to(self.device)
+
+
+class _Towers(nn.Module):
+    """Both towers of one seed, drawn as torch draws its layers."""
+
+    def __init__(self, dimension: int, vocabulary: int, seed: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.clip_norm = nn.LayerNorm(dimension)
+            self.clip_in, self.clip_out = nn.Linear(dimension, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.token = nn.Embedding(vocabulary, WIDTH)
+            self.text_in, self.text_out = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.scale = nn.Parameter(torch.tensor(math.log(1 / _FIRST_TEMPERATURE)))
+
+    def embed_clips(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """(N, D) -> (N, 1024) of unit length."""
+        hidden = gelu(self.clip_in(self.clip_norm(embeddings)))
+        return normalize(self.clip_out(hidden), dim=1)
+
+    def embed_captions(self, tokens: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Tokens (U,) with their shares (M, U) -> (M, 1024) of unit length."""
+        hidden = gelu(self.text_in(self.token(tokens)))
+        # the last layer is linear, so the mean may be taken before it
+        return normalize(self.text_out(shares @ hidden), dim=1)
+
+    def loss(self, data: _Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
+        """Symmetric cross-entropy of a batch of captions with their clips."""
+        owners = data.captions.clips[batch]
+        scale = self.scale.clamp(max=_LARGEST_SCALE).exp()
+        clips = self.embed_clips(data.clips(owners))
+        logits = scale * clips @ self.embed_captions(*data.bags(batch)).T
+        same = owners[:, None] == owners[None, :]
+        np.fill_diagonal(same, False)
+        logits = logits.masked_fill(torch.from_numpy(same).to(logits.device), -torch.inf)
+        own = torch.arange(len(batch), device=logits.device)
+        return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
+
+    @torch.no_grad()
+    def similarity(self, data: _Pairs, items: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Cosine of each clip with each caption of them: (N, M)."""
+        clips = self.embed_clips(data.clips(items))
+        texts = self.embed_captions(*data.bags(data.captions.of(items)))
+        found: NDArray[np.float32] = (clips @ texts.T).cpu().numpy()
+        return found

@@ -1,0 +1,38 @@
+"""From heads and neighbours to scores: metric, spread over seeds, interval over sources."""
+
+from __future__ import annotations
+
+from benchmark.items import Items
+from benchmark.progress import Track, silent
+from benchmark.protocol import Protocol
+from benchmark.score.captions import score_captions
+from benchmark.score.clips import score_clips
+from benchmark.score.parts import Scored
+from benchmark.score.timed import score_timed
+from benchmark.score.transcripts import score_transcripts
+from benchmark.splits import make_splits
+from tasks import TaskSpec
+
+__all__ = ["Scored", "score_items"]
+
+
+def score_items(
+    items: Items,
+    spec: TaskSpec,
+    protocol: Protocol,
+    *,
+    frame_rate: float = 0.0,
+    device: str = "cpu",
+    track: Track = silent,
+) -> Scored:
+    """Train and test every probe of a task on its items.
+
+    frame_rate: of the encoder, in Hz; where the task is scored by frames. track: what shows the
+    progress.
+    """
+    splits = make_splits(items, spec, protocol)
+    if spec.by_frame:
+        by_frame = score_transcripts if spec.label.kind == "transcript" else score_timed
+        return by_frame(items, splits, spec, protocol, frame_rate, device, track)
+    by_clip = score_captions if spec.label.kind == "captions" else score_clips
+    return by_clip(items, splits, spec, protocol, device, track)

@@ -1,0 +1,93 @@
+"""Scores of captions: retrieval from clips to captions and back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.interval import additive_interval
+from benchmark.items import Items
+from benchmark.metric import average_precision_at, first_rank
+from benchmark.probe.towers import Captions, relevance, train_towers
+from benchmark.progress import Track
+from benchmark.protocol import Protocol
+from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, training_of
+from benchmark.splits import Split
+from benchmark.tokens import tokenise
+from tasks import TaskSpec
+
+_CUTS = (1, 5, 10)
+_AP_CUT = 10
+
+
+def score_captions(
+    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+) -> Scored:
+    """Train and test two towers on a split's clips and captions."""
+    (split,) = splits  # no folds: the task file's reader sees to it
+    captions, tokens = _captions(items, split)
+    training = training_of(spec, protocol, device)
+    with track("training probes", training.epochs * protocol.seeds, "epochs") as bar:
+        seeds = range(protocol.seeds)
+        trained = train_towers(items.embeddings, captions, split, seeds, training, bar.to)
+    relevant = relevance(captions, split.test)
+    clip_ranks = np.stack([first_rank(one, relevant) for one in trained.similarities], axis=1)
+    text_ranks = np.stack([first_rank(one.T, relevant.T) for one in trained.similarities], axis=1)
+    owners = np.argmax(relevant, axis=0)
+    counts = _counts(clip_ranks == 0, text_ranks == 0, owners)
+    per_seed = _mean_share(counts.sum(axis=0))
+    interval = additive_interval(
+        counts,
+        items.sources[split.test],
+        lambda sums: _mean_share(sums).mean(axis=1),
+        resamples=protocol.bootstrap_resamples,
+        confidence=protocol.confidence,
+    )
+    score = score_of(
+        spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
+    )
+    score.best_epochs = best_epochs(splits, [trained.best_epochs])
+    score.training_loss = [float(loss) for loss in trained.losses.mean(axis=1)]
+    for way, ranks, turned in (
+        ("clip_to_caption", clip_ranks, False),
+        ("caption_to_clip", text_ranks, True),
+    ):
+        score.also |= {f"{way}_recall@{k}": float((ranks < k).mean()) for k in _CUTS}
+        precisions = [
+            average_precision_at(one.T, relevant.T, _AP_CUT)
+            if turned
+            else average_precision_at(one, relevant, _AP_CUT)
+            for one in trained.similarities
+        ]
+        score.also[f"{way}_mAP@{_AP_CUT}"] = float(np.mean(precisions))
+    score.tokens = tokens
+    predictions = predictions_of(
+        items, splits, labels=owners, linear=clip_ranks, caption_ranks=text_ranks
+    )
+    return Scored({"linear": score}, predictions)
+
+
+def _captions(items: Items, split: Split) -> tuple[Captions, str]:
+    """All captions as tokens, and which tokens these are."""
+    texts = [text for own in items.annotations for text in own]
+    clips = np.repeat(np.arange(len(items)), [len(own) for own in items.annotations])
+    made = tokenise(texts, np.isin(clips, split.train).tolist())
+    return Captions(clips, made.lists, made.vocabulary), made.kind
+
+
+def _counts(
+    clip_hits: NDArray[np.bool_], text_hits: NDArray[np.bool_], owners: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What each clip adds: (N, S, 2 ways, hits and queries)."""
+    counts = np.zeros((*clip_hits.shape, 2, 2))
+    counts[:, :, 0, 0] = clip_hits
+    counts[:, :, 0, 1] = 1
+    np.add.at(counts[:, :, 1, 0], owners, text_hits)
+    np.add.at(counts[:, :, 1, 1], owners, 1)
+    return counts
+
+
+def _mean_share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over both ways of hits / queries: (..., 2, 2) -> (...)."""
+    shares: NDArray[np.float64] = (sums[..., 0] / sums[..., 1]).mean(axis=-1)
+    return shares

@@ -1,0 +1,87 @@
+"""What every kind of score is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.items import Items
+from benchmark.probe import Training
+from benchmark.protocol import Protocol
+from benchmark.result import Predictions, Score
+from benchmark.splits import Split
+from tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Scored:
+    """All scores of a task, and what was predicted for each tested item."""
+
+    scores: dict[str, Score]
+    predictions: Predictions
+
+
+def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:
+    """How a task's probe is trained under a protocol."""
+    return Training(
+        epochs=spec.probe.epochs,
+        batch_size=spec.probe.batch_size,
+        learning_rate=spec.probe.learning_rate,
+        learning_rate_floor=protocol.learning_rate_floor,
+        device=device,
+    )
+
+
+def tested_items(splits: list[Split]) -> NDArray[np.int64]:
+    """Test items of all splits, in order."""
+    return np.concatenate([split.test for split in splits])
+
+
+def score_of(
+    metric: str,
+    per_seed: Sequence[float],
+    interval: tuple[float, float] | None,
+    items: Items,
+    splits: list[Split],
+    protocol: Protocol,
+    per_split: Sequence[float],
+) -> Score:
+    """A Score of the test items of all splits. per_split: mean over the seeds of each."""
+    tested = tested_items(splits)
+    return Score(
+        metric=metric,
+        value=float(np.mean(per_seed)),
+        per_seed=[float(value) for value in per_seed],
+        spread=float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None,
+        interval=None if interval is None else list(interval),
+        confidence=protocol.confidence,
+        items=len(tested),
+        sources=len(np.unique(items.sources[tested])),
+        per_split={
+            split.name: float(value) for split, value in zip(splits, per_split, strict=True)
+        },
+    )
+
+
+def best_epochs(splits: list[Split], by_split: Sequence[NDArray[np.int64]]) -> dict[str, list[int]]:
+    """Each split's tested epoch of each seed, counted from 1; by_split: counted from 0."""
+    return {
+        split.name: [int(epoch) + 1 for epoch in epochs]
+        for split, epochs in zip(splits, by_split, strict=True)
+    }
+
+
+def predictions_of(items: Items, splits: list[Split], **arrays: Any) -> Predictions:
+    """Predictions of the test items of all splits; arrays: the fields that hold them."""
+    tested = tested_items(splits)
+    return Predictions(
+        keys=items.keys[tested],
+        crops=items.crops[tested],
+        sources=np.array([items.source_names[i] for i in items.sources[tested]]),
+        splits=np.concatenate([np.repeat(split.name, len(split.test)) for split in splits]),
+        **arrays,
+    )

@@ -1,0 +1,129 @@
+"""Scores of events and notes: segment F1, and note F1 beside it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.interval import additive_interval
+from benchmark.items import Items
+from benchmark.metric import f1_of_counts, note_scores, notes_of_frames
+from benchmark.probe.frames import FrameResult, train_on_frames
+from benchmark.probe.timed import TimedObjective
+from benchmark.progress import Track
+from benchmark.protocol import Protocol
+from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, training_of
+from benchmark.splits import Split
+from tasks import TaskSpec
+
+
+def score_timed(
+    items: Items,
+    splits: list[Split],
+    spec: TaskSpec,
+    protocol: Protocol,
+    frame_rate: float,
+    device: str,
+    track: Track,
+) -> Scored:
+    """Train and test a linear head on the frames of every split."""
+    assert spec.segment_seconds is not None  # the task file's reader sees to it
+    average = spec.metric.removeprefix("segment_f1_")
+    objective = TimedObjective(
+        items.annotations,
+        [len(frames) for frames in items.frames],
+        items.seconds,
+        frame_rate=frame_rate,
+        segment_s=spec.segment_seconds,
+        classes=spec.num_classes,
+        average=average,
+        positive_weight=spec.probe.positive_weight,
+    )
+    training = training_of(spec, protocol, device)
+    trained = []
+    for split in splits:
+        with track(_what(split, splits), training.epochs, "steps") as bar:
+            seeds = range(protocol.seeds)
+            trained.append(train_on_frames(items.frames, split, seeds, training, objective, bar.to))
+    predicted = [
+        (clip, frames)
+        for split, result in zip(splits, trained, strict=True)
+        for clip, frames in zip(split.test.tolist(), result.predicted, strict=True)
+    ]
+    counts = np.stack([objective.counts(frames, clip) for clip, frames in predicted])
+    per_seed = f1_of_counts(counts.sum(axis=0), average)
+    bounds = np.cumsum([len(split.test) for split in splits])[:-1]
+    score = score_of(
+        spec.metric, per_seed.tolist(), _interval(counts, items, splits, average, protocol),
+        items, splits, protocol,
+        [f1_of_counts(part.sum(axis=0), average).mean() for part in np.split(counts, bounds)],
+    )  # fmt: skip
+    occurring = counts[:, 0, :, [0, 2]].sum(axis=(0, 1)) > 0
+    score.not_computed = int((~occurring).sum()) if average == "macro" else 0
+    score.best_epochs = best_epochs(splits, [result.best_epochs for result in trained])
+    score.training_loss = mean_losses(trained)
+    if spec.label.kind == "notes":
+        score.also = _note_scores(objective, predicted)
+    segments = [np.packbits(objective.segments(clip), axis=1) for clip, _ in predicted]
+    found = [
+        np.stack([np.packbits(objective.predicted_segments(one, clip), axis=1) for one in frames])
+        for clip, frames in predicted
+    ]
+    predictions = predictions_of(
+        items,
+        splits,
+        segments=np.array([len(own) for own in segments]),
+        labels=np.concatenate(segments),
+        linear=np.concatenate(found, axis=1),
+    )
+    return Scored({"linear": score}, predictions)
+
+
+def mean_losses(trained: list[FrameResult]) -> list[float]:
+    """Training loss of each epoch, mean over splits and seeds."""
+    losses = np.stack([result.losses for result in trained])
+    return [float(loss) for loss in losses.mean(axis=(0, 2))]
+
+
+def _what(split: Split, splits: list[Split]) -> str:
+    return "training probes" if len(splits) == 1 else f"training probes, fold {split.name}"
+
+
+def _interval(
+    counts: NDArray[np.int64],
+    items: Items,
+    splits: list[Split],
+    average: str,
+    protocol: Protocol,
+) -> tuple[float, float] | None:
+    tested = np.concatenate([split.test for split in splits])
+    f1 = partial(f1_of_counts, average=average)
+    return additive_interval(
+        counts.astype(np.float64),
+        items.sources[tested],
+        lambda sums: f1(sums).mean(axis=1),
+        resamples=protocol.bootstrap_resamples,
+        confidence=protocol.confidence,
+    )
+
+
+def _note_scores(
+    objective: TimedObjective, predicted: list[tuple[int, list[NDArray[np.uint8]]]]
+) -> dict[str, float]:
+    """Means over recordings and seeds."""
+    scores = np.array(
+        [
+            note_scores(
+                objective.events[clip],
+                notes_of_frames(objective.active(one), objective.frame_rate),
+            )
+            for clip, frames in predicted
+            for one in frames
+        ]
+    )
+    known = scores[~np.isnan(scores).any(axis=1)]
+    means = known.mean(axis=0) if len(known) else np.full(3, np.nan)
+    names = ("note_precision", "note_recall", "note_f1")
+    return {name: float(mean) for name, mean in zip(names, means, strict=True)}

@@ -1,0 +1,99 @@
+"""Embeddings on demand: from the store where they are, else encoded now and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmark.audio import AudioPipeline
+from benchmark.dataset import DataError, Dataset, DatasetShard
+from benchmark.embed import EmbedSettings, ShardJob, View, clip_count, embed_shards
+from benchmark.progress import Progress
+from benchmark.settings import RunSettings
+from benchmark.shards import shard_digest
+from benchmark.store import EmbeddingStore, ShardEmbeddings
+from encoders import AudioEncoder
+from tasks import TaskSpec
+
+
+class Found(NamedTuple):
+    """One entry a shard, in their order; seconds of audio that were encoded for it now."""
+
+    entries: list[ShardEmbeddings]
+    encoded_seconds: float
+
+
+class Stock:
+    """What encoders made of shards. run.device must be chosen by now (`cpu` or `cuda`).
+
+    fingerprints: of every encoder that views may name.
+    """
+
+    def __init__(self, fingerprints: dict[AudioEncoder, str], run: RunSettings) -> None:
+        self.fingerprints, self.run = fingerprints, run
+        self.store = EmbeddingStore(run.cache / "store")
+        self.store.remove_leftovers()
+
+    def key(self, view: View, sha256: str, clips: Sequence[str] | None = None) -> str:
+        """The store's key of one shard, or of some of its clips."""
+        return self.store.key(
+            encoder_fingerprint=self.fingerprints[view.encoder],
+            audio=view.pipeline.facts(),
+            equal_lengths=not view.encoder.honours_lengths,
+            shard_sha256=sha256,
+            clips=clips,
+            frames=view.frames,
+        )
+
+    def entries(
+        self,
+        dataset: Dataset,
+        digests: Sequence[str],
+        view: View,
+        label: str,
+        others: Sequence[View] = (),
+    ) -> Found:
+        """Every shard's entry of a view.
+
+        digests: the shards'. others: views of the same clips that other cells of this run will
+        want; what has to be decoded now is encoded for them too, and stored. Raises DataError where
+        a shard was replaced meanwhile, and EncoderError.
+        """
+        entries: dict[int, ShardEmbeddings] = {}
+        jobs: list[ShardJob] = []
+        numbers: list[int] = []
+        for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
+            known = None if self.run.force else self.store.get(self._key_of(view, part, sha256))
+            if known is not None:
+                entries[number] = known
+                continue
+            wanted = [
+                other for other in others
+                if self.run.force or not self.store.has(self._key_of(other, part, sha256))
+            ]  # fmt: skip
+            jobs.append(ShardJob(part.shard, (view, *wanted), part.keys))
+            numbers.append(number)
+        settings = EmbedSettings(
+            self.run.device, self.run.batch_seconds, self.run.workers, self.store.root
+        )
+        encoded = 0.0
+        with Progress(label, clip_count(jobs), "clips") as bar:
+            made = embed_shards(jobs, settings, bar.advance)
+            for number, job, found in zip(numbers, jobs, made, strict=True):
+                part, sha256 = dataset.shards[number], digests[number]
+                if shard_digest(part.shard.path, self.run.cache) != sha256:
+                    raise DataError(f"shard {part.shard.path} was replaced meanwhile; run it again")
+                for one, entry in zip(job.views, found, strict=True):
+                    self.store.put(self._key_of(one, part, sha256), entry)
+                entries[number] = found[0]
+                encoded += sum(found[0].seconds)
+        return Found([entries[number] for number in range(len(dataset.shards))], encoded)
+
+    def _key_of(self, view: View, part: DatasetShard, sha256: str) -> str:
+        return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
+
+
+def view_of(spec: TaskSpec, encoder: AudioEncoder) -> View:
+    """How a task wants its clips embedded."""
+    pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
+    return View(encoder, pipeline, spec.by_frame)
