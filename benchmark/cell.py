@@ -64,7 +64,7 @@ class CellMaker:
         """The cell of one task: what is still valid, else computed now and written."""
         path = result_path(
             self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
-            protocol=self.run.protocol.name, task=spec.name, synthetic=self.run.is_synthetic,
+            protocol=self.run.protocol.label, task=spec.name, synthetic=self.run.is_synthetic,
             limit=self.run.limit,
             seeds=None if self.run.protocol.seeds == STRICT.seeds else self.run.protocol.seeds,
         )  # fmt: skip

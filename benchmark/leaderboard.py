@@ -1,8 +1,8 @@
 """The leaderboard: result files to tables. Rows tasks, columns encoders.
 
-What cannot be compared never stands in one table: synthetic and real data, protocols, numbers of
-seeds and limits have tables of their own, and a task whose data or declaration differs between
-encoders has a row for each.
+What cannot be compared never stands in one table: synthetic and real data, protocols (an altered
+one is another), numbers of seeds and limits have tables of their own, and a task whose data or
+declaration differs between encoders has a row for each.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.protocol import protocol_label
 from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
 from tasks import DOMAINS
 
@@ -66,7 +67,7 @@ class Row:
 
 @dataclass
 class Table:
-    """Results that may be compared with each other."""
+    """Results that may be compared with each other. protocol: its label."""
 
     synthetic: bool
     protocol: str
@@ -130,7 +131,7 @@ class Leaderboard:
             limit = result.data.get("limit")
             key = (
                 result.synthetic,
-                result.protocol["name"],
+                protocol_label(result.protocol),
                 result.protocol["seeds"],
                 -1 if limit is None else limit,
             )

@@ -5,7 +5,10 @@ Results of different protocols are never averaged or ranked together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -32,5 +35,34 @@ class Protocol:
     confidence: float = 0.95
     failed_share: float = 0.01
 
+    @property
+    def label(self) -> str:
+        """The name, and what differs from the protocol of that name."""
+        return protocol_label(asdict(self))
+
 
 STRICT = Protocol("strict")
+PROTOCOLS = {protocol.name: protocol for protocol in (STRICT,)}
+
+
+def protocol_label(facts: Mapping[str, Any]) -> str:
+    """`strict`, or `strict (failed_share=0.5)` where that is not the protocol of its name.
+
+    facts: a protocol's fields, as results hold them. All count but the seeds, which are told
+    apart by themselves. A name that is not known here is compared with the defaults, and a field
+    that is not known here (another version wrote it) counts as different.
+    """
+    name = str(facts["name"])
+    known = asdict(PROTOCOLS.get(name, Protocol(name)))
+    altered = [
+        f"{key}={_text(value)}"
+        for key, value in sorted(facts.items())
+        if key not in ("name", "seeds") and (key not in known or value != known[key])
+    ]
+    return f"{name} ({', '.join(altered)})" if altered else name
+
+
+def _text(value: Any) -> str:
+    """Whole numbers alike, whether a caller wrote 1 or 1.0."""
+    whole = isinstance(value, float) and value.is_integer()
+    return json.dumps(int(value) if whole else value, sort_keys=True)

@@ -175,16 +175,21 @@ def result_path(
 ) -> Path:  # fmt: skip
     """Where a cell's finished result lies.
 
-    Two checkpoints, protocols, limits or numbers of seeds share no file. seeds: None where it is
-    the protocol's own number.
+    Two checkpoints, protocols, limits or numbers of seeds share no file. protocol: its label.
+    seeds: None where it is the protocol's own number.
     """
     suffix = ".synthetic" if synthetic else ""
     if limit is not None:
         suffix += f".limit-{limit}"
     if seeds is not None:
         suffix += f".seeds-{seeds}"
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", encoder).strip(".-") or "encoder"
-    return root / f"{safe}-{fingerprint[:8]}" / protocol / f"{task}{suffix}.json"
+    column = f"{_safe(encoder) or 'encoder'}-{fingerprint[:8]}"
+    return root / column / (_safe(protocol) or "protocol") / f"{task}{suffix}.json"
+
+
+def _safe(name: str) -> str:
+    """A name as part of a path: `strict (failed_share=0.5)` -> `strict-failed_share=0.5`."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip(".-")
 
 
 def failed_path(path: Path) -> Path:
