@@ -44,9 +44,9 @@ def evaluate(
     on_result is called as each result is there.
 
     A task that cannot be scored comes back with status `failed` and its reason in `error`; the
-    others go on, and so do the other encoders where one cannot be loaded. Raises TaskError or
-    EncoderError for an unknown name, before anything is computed, and EncoderError where no
-    encoder at all can be loaded.
+    others go on, and so do the other encoders where one cannot be loaded. Raises, before anything
+    is computed, ValueError for a setting that cannot be and TaskError or EncoderError for an
+    unknown name; and EncoderError where no encoder at all can be loaded.
     """
     changes: dict[str, Any] = {}
     if seeds is not None:

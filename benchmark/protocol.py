@@ -6,14 +6,17 @@ Results of different protocols are never averaged or ranked together.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmark.bounds import check_positive, check_share, check_whole
+
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol.
+    """One protocol. Raises ValueError for a value that cannot be.
 
     name: what results and tables call it.
     validation_share: part of the training items (0..1) held out for choosing the epoch where the
@@ -35,6 +38,17 @@ class Protocol:
     confidence: float = 0.95
     failed_share: float = 0.01
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ValueError(
+                f"a protocol's name may hold letters, digits, '.', '_' and '-', not {self.name!r}"
+            )
+        for name in ("seeds", "knn_neighbours", "bootstrap_resamples"):
+            check_whole(name, getattr(self, name))
+        for name in ("validation_share", "learning_rate_floor", "confidence", "failed_share"):
+            check_share(name, getattr(self, name))
+        check_positive("knn_temperature", self.knn_temperature)
+
     @property
     def label(self) -> str:
         """The name, and what differs from the protocol of that name."""
@@ -53,7 +67,7 @@ def protocol_label(facts: Mapping[str, Any]) -> str:
     that is not known here (another version wrote it) counts as different.
     """
     name = str(facts["name"])
-    known = asdict(PROTOCOLS.get(name, Protocol(name)))
+    known = asdict(PROTOCOLS.get(name, STRICT))
     altered = [
         f"{key}={_text(value)}"
         for key, value in sorted(facts.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import evaluate
+from benchmark import RunSettings, evaluate
 from encoders import AudioEncoder, Frames
 
 Toy = Callable[..., tuple[Path, Path]]
@@ -78,3 +79,63 @@ def test_it_is_given_back_after_an_interruption_too(settings: dict[str, Any]) ->
     with pytest.raises(KeyboardInterrupt):
         evaluate(model, **settings)
     assert model.state() == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("workers", 0, "workers must be a whole number above 0, not 0"),
+        ("workers", 2.0, "workers must be a whole number above 0, not 2.0"),
+        ("workers", True, "workers must be a whole number above 0, not True"),
+        ("limit", 0, "limit must be a whole number above 0, not 0"),
+        ("limit", -5, "limit must be a whole number above 0, not -5"),
+        ("limit", "all", "limit must be a whole number above 0, not 'all'"),
+        ("batch_seconds", 0, "batch_seconds must be a number above 0, not 0"),
+        ("batch_seconds", float("nan"), "batch_seconds must be a number above 0, not nan"),
+        ("batch_seconds", float("inf"), "batch_seconds must be a number above 0, not inf"),
+        ("batch_seconds", "120", "batch_seconds must be a number above 0, not '120'"),
+        ("device", "gpu", "device must be auto, cpu, cuda, not 'gpu'"),
+        ("seeds", 0, "seeds must be a whole number above 0, not 0"),
+        ("seeds", 1.5, "seeds must be a whole number above 0, not 1.5"),
+        ("failed_share", 1.01, "failed_share must be a share from 0 to 1, not 1.01"),
+        ("failed_share", -0.01, "failed_share must be a share from 0 to 1, not -0.01"),
+        ("failed_share", float("nan"), "failed_share must be a share from 0 to 1, not nan"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(
+    settings: dict[str, Any], setting: str, value: object, said: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        evaluate("logmel", **settings | {setting: value})
+    assert str(caught.value) == said
+    assert not settings["results"].exists()
+
+
+def test_the_least_that_can_be_set_runs(settings: dict[str, Any]) -> None:
+    least = {"workers": 1, "limit": 2, "batch_seconds": 1, "seeds": 1, "failed_share": 0}
+    (result,) = evaluate("logmel", **settings | least)
+    assert (result.status, result.data["clips"]) == ("done", 6)
+
+
+def test_a_folder_called_synthetic_is_a_folder(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder: Path = settings["data"]
+    monkeypatch.chdir(folder.parent)
+    folder.rename("synthetic")
+    for data in (Path("synthetic"), Path("./synthetic"), "./synthetic", "synthetic/"):
+        (result,) = evaluate("logmel", **settings | {"data": data})
+        assert (result.status, result.synthetic) == ("done", False)
+        words = shlex.split(result.command)
+        assert words[words.index("--data") + 1] != "synthetic"  # it makes the same cell again
+
+
+def test_the_word_synthetic_is_no_folder(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARMARK_DATA", "synthetic")
+    assert RunSettings().is_synthetic
+    assert RunSettings(data="synthetic").is_synthetic
+    (result,) = evaluate("logmel", **settings | {"data": "synthetic"})
+    assert (result.status, result.synthetic) == ("failed", True)
+    assert "no synthetic twin" in str(result.error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,23 @@ def test_a_run_with_another_share_is_apart_in_files_and_tables(
         "strict", "strict (failed_share=0.5)", "strict (knn_neighbours=1)",
     ]  # fmt: skip
     assert len({path.parent for path in results.rglob("toy.seeds-1.json")}) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": 0}, {"seeds": 2.0}, {"knn_neighbours": 0}, {"bootstrap_resamples": -1},
+        {"validation_share": 1.1}, {"learning_rate_floor": -0.1}, {"confidence": 95},
+        {"failed_share": "0.5"}, {"knn_temperature": 0}, {"knn_temperature": math.inf},
+    ],
+)  # fmt: skip
+def test_a_choice_that_cannot_be_is_one_line(changes: dict[str, Any]) -> None:
+    ((name, value),) = changes.items()
+    with pytest.raises(ValueError, match=rf"^{name} must be .*, not {value!r}$"):
+        altered(**changes)
+
+
+@pytest.mark.parametrize("name", ["", "../strict", "strict (failed_share=0.5)", "a b"])
+def test_a_name_that_could_be_taken_for_another_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="a protocol's name may hold"):
+        Protocol(name)
