@@ -6,6 +6,7 @@ read, from any thread. Nothing is unpacked and no name in the archive is ever us
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -180,7 +181,8 @@ def shard_digest(path: Path, cache: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     text = json.dumps({"path": str(path), "signature": signature, "sha256": digest})
-    write_atomically(note, text.encode())
+    with contextlib.suppress(OSError):  # a cache that cannot be written; the next run reads again
+        write_atomically(note, text.encode())
     return digest
 
 

@@ -289,6 +289,13 @@ def test_digest_survives_a_damaged_note(tmp_path, damage):
     assert shard_digest(path, cache) == hashlib.sha256(b"bytes").hexdigest()
 
 
+def test_digest_needs_no_cache_that_can_be_written(tmp_path):
+    path, cache = tmp_path / "a.tar", tmp_path / "cache"
+    path.write_bytes(b"bytes")
+    cache.write_text("a file in its place: nothing can be written below")
+    assert shard_digest(path, cache) == hashlib.sha256(b"bytes").hexdigest()
+
+
 def test_reads_from_several_threads(tmp_path):
     rng = np.random.default_rng(1)
     sounds = {f"k{i:02d}": rng.bytes(int(rng.integers(1, 40_000))) for i in range(40)}
