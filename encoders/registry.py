@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError
+from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 
 ENTRY_POINT_GROUP = "earmark.encoders"
 
@@ -82,6 +82,7 @@ def load_encoder(name: str) -> AudioEncoder:
 def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
     """Check that an encoder fills in the contract; put it in eval mode."""
     _check_contract(encoder, asked or str(getattr(encoder, "name", type(encoder).__name__)))
+    note_code(encoder)
     return encoder.eval()
 
 
