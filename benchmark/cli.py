@@ -19,7 +19,8 @@ examples:
   python run_bench.py list tasks
   python run_bench.py leaderboard --format markdown
 
-exit status: 0 all done, 1 a check failed, 2 cannot start, 3 some tasks not done
+exit status: 0 all done, 1 a check failed (reserved), 2 cannot start,
+  3 some tasks not done
 """
 
 

@@ -20,6 +20,7 @@ from tasks import DOMAINS
 
 _FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
 PROBES = {"linear": "linear probe", "knn": "kNN"}
+_WITHOUT_SEEDS = {"knn"}
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,18 @@ class Table:
     @property
     def caption(self) -> str:
         """What the table holds, in one line."""
+        return self.caption_of(self.probes)
+
+    def caption_of(self, probes: Iterable[str]) -> str:
+        """The caption of the part of the table that holds these probes."""
         words = [
             "SYNTHETIC data (made by procedure; says nothing about real audio)"
             if self.synthetic
             else "real data",
             f"protocol {self.protocol}",
-            f"{self.seeds} seed{'s' if self.seeds != 1 else ''}",
         ]
+        if not _WITHOUT_SEEDS.issuperset(probes):
+            words.append(f"{self.seeds} seed{'s' if self.seeds != 1 else ''}")
         if self.limit is not None:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)
@@ -159,8 +165,11 @@ def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
     names = _column_names(results)
     rows: dict[tuple[str, str], Row] = {}
     notes: list[str] = []
-    if any(score.interval for result in results for score in result.scores.values()):
-        notes.append("in brackets: 95 % interval; beside a mean: over how many tasks it is")
+    scores = [score for result in results for score in result.scores.values()]
+    confidences = sorted({score.confidence for score in scores if score.interval is not None})
+    if confidences:
+        shown = " or ".join(f"{100 * confidence:g} %" for confidence in confidences)
+        notes.append(f"in brackets: {shown} interval; beside a mean: over how many tasks it is")
     done = [result for result in results if result.status == DONE]
     failed = [result for result in results if result.status == FAILED]
     variants: dict[str, list[str]] = {}

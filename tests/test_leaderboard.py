@@ -147,6 +147,31 @@ def test_what_cannot_be_compared_is_apart(change: dict[str, Any], said: str) -> 
     assert {means_of(table)["mean of all"].value for table in board.tables} == {0.4, 0.6}
 
 
+def test_seeds_are_said_of_what_has_seeds() -> None:
+    results = [make_result("a", 0.5, 0.25, encoder=name) for name in ("logmel", "mfcc")]
+    for text in (to_markdown(Leaderboard(results)), terminal_text(Leaderboard(results))):
+        (linear,) = re.findall(r"linear probe: .*\w", text)
+        (knn,) = re.findall(r"kNN: .*\w", text)
+        assert linear == "linear probe: real data, protocol strict, 5 seeds"
+        assert knn == "kNN: real data, protocol strict"
+    only_knn = Leaderboard([make_result("a", None, 0.25)])
+    assert "seed" not in to_markdown(only_knn)
+
+
+def test_note_says_the_confidence_of_the_intervals() -> None:
+    def note(*confidences: float) -> str:
+        results = [make_result(f"{n}", 0.5, interval=[0.4, 0.6]) for n, _ in enumerate(confidences)]
+        for result, confidence in zip(results, confidences, strict=True):
+            result.scores["linear"].confidence = confidence
+        (found,) = [note for note in only_table(*results).notes if "in brackets" in note]
+        return str(found)
+
+    assert note(0.95, 0.95).startswith("in brackets: 95 % interval; ")
+    assert note(0.9).startswith("in brackets: 90 % interval; ")
+    assert note(0.999).startswith("in brackets: 99.9 % interval; ")
+    assert note(0.9, 0.95).startswith("in brackets: 90 % or 95 % interval; ")
+
+
 def test_two_checkpoints_of_one_name_have_a_column_each() -> None:
     table = only_table(
         make_result("a", 0.4, encoder="clap", fingerprint="1111111199"),
