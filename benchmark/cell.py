@@ -177,7 +177,7 @@ class CellMaker:
         protocol = self.run.protocol
         return result_path(
             self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
-            protocol=protocol.name, task=spec.name, synthetic=self.run.is_synthetic,
+            protocol=protocol.label, task=spec.name, synthetic=self.run.is_synthetic,
             limit=self.run.limit,
             seeds=None if protocol.seeds == STRICT.seeds else protocol.seeds,
         )  # fmt: skip

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.exits import ALL_DONE, CANNOT_START, INTERRUPTED, CannotStartError
+from benchmark.exits import CANNOT_START, INTERRUPTED, CannotStartError
 
 _EXAMPLES = """\
 examples:
@@ -19,7 +19,8 @@ examples:
   python run_bench.py list tasks
   python run_bench.py leaderboard --format markdown
 
-exit status: 0 all done, 1 a check failed, 2 cannot start, 3 some tasks not done
+exit status: 0 all done, 1 a check failed (reserved), 2 cannot start,
+  3 some tasks not done
 """
 
 
@@ -36,12 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words or ["--help"])
     try:
         status: int = arguments.function(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("\ninterrupted; the same command takes it up where it stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `| head` has seen enough
-        sys.stderr.close()
-        return ALL_DONE
+        _drop_unread()
+        status = arguments.when_cut_off
     except CannotStartError as error:
         print(f"{_program()}: {error}", file=sys.stderr)
         return CANNOT_START
@@ -66,6 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     for command in (run, listing, leaderboard):
         command.add_parser(commands)
     return parser
+
+
+def _drop_unread() -> None:
+    """Send what nobody reads to nowhere, or Python would complain of it at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _program() -> str:

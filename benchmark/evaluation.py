@@ -6,6 +6,7 @@ results = evaluate("logmel", ["esc50"], data="data")
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,14 @@ from benchmark.cell import CellMaker, blank_result
 from benchmark.embed import choose_device
 from benchmark.result import FAILED, RunResult
 from benchmark.settings import RunSettings
-from encoders import AudioEncoder, EncoderError, find_encoder, load_encoder, ready_encoder
+from encoders import (
+    AudioEncoder,
+    EncoderError,
+    find_encoder,
+    left_as_found,
+    load_encoder,
+    ready_encoder,
+)
 from tasks import TaskError, TaskSpec, select_tasks
 
 
@@ -29,15 +37,16 @@ def evaluate(
 ) -> list[RunResult]:
     """Score encoders on tasks and return one RunResult for each pair, encoder by encoder.
 
-    encoder: names, `path/to/file.py:Class`, or loaded encoders. tasks: names, domains, `all`,
-    paths of task files, or TaskSpecs. seeds: heads trained a fold (default 5). failed_share: the
-    share of a task's clips that may fail before the task has (default 0.01). settings: fields of
-    `RunSettings`. on_result is called as each result is there.
+    encoder: names, `path/to/file.py:Class`, or loaded encoders, which are given back in the mode
+    and on the device that they came in. tasks: names, domains, `all`, paths of task files, or
+    TaskSpecs. seeds: heads trained a fold (default 5). failed_share: the share of a task's clips
+    that may fail before the task has (default 0.01). settings: fields of `RunSettings`.
+    on_result is called as each result is there.
 
     A task that cannot be scored comes back with status `failed` and its reason in `error`; the
-    others go on, and so do the other encoders where one cannot be loaded. Raises TaskError or
-    EncoderError for an unknown name, before anything is computed, and EncoderError where no
-    encoder at all can be loaded.
+    others go on, and so do the other encoders where one cannot be loaded. Raises, before anything
+    is computed, ValueError for a setting that cannot be and TaskError or EncoderError for an
+    unknown name; and EncoderError where no encoder at all can be loaded.
     """
     changes: dict[str, Any] = {}
     if seeds is not None:
@@ -60,20 +69,21 @@ def evaluate(
     for one in dict.fromkeys(chosen):
         maker: CellMaker | None = None
         reason = ""
-        try:
-            maker = _maker(one, run, specs)
-            any_loaded = True
-        except EncoderError as error:
-            if len(chosen) == 1:
-                raise
-            reason = str(error)
-        for spec in specs:
-            if maker is not None:
-                results.append(maker.cell(spec))
-            else:
-                results.append(_not_loaded(str(one), spec, run, reason))
-            if on_result is not None:
-                on_result(results[-1])
+        with left_as_found(one) if isinstance(one, AudioEncoder) else contextlib.nullcontext():
+            try:
+                maker = _maker(one, run, specs)
+                any_loaded = True
+            except EncoderError as error:
+                if len(chosen) == 1:
+                    raise
+                reason = str(error)
+            for spec in specs:
+                if maker is not None:
+                    results.append(maker.cell(spec))
+                else:
+                    results.append(_not_loaded(str(one), spec, run, reason))
+                if on_result is not None:
+                    on_result(results[-1])
     if not any_loaded:
         raise EncoderError("; ".join(dict.fromkeys(str(result.error) for result in results)))
     return results

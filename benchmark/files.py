@@ -66,12 +66,17 @@ def _move_into_place(temporary: Path, target: Path, replace: bool) -> None:
 def remove_leftovers(folder: Path, older_than_s: float) -> None:
     """Remove temporary files and folders that killed runs left in `folder`.
 
-    Only those untouched for `older_than_s` seconds: a younger one may belong to a live run.
+    Only those untouched for `older_than_s` seconds: a younger one may belong to a live run. A
+    folder that cannot be written stays as it is.
     """
-    if not folder.is_dir():
+    leftovers = list(folder.glob(".tmp-*"))
+    if not leftovers:  # the usual case; nothing is written to learn the time
         return
-    now = _now(folder)
-    for path in folder.glob(".tmp-*"):
+    try:
+        now = _now(folder)
+    except OSError:
+        return
+    for path in leftovers:
         with contextlib.suppress(OSError):  # gone already: another run cleans up too
             if now - path.stat().st_mtime > older_than_s:
                 if path.is_dir():

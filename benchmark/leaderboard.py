@@ -1,8 +1,8 @@
 """The leaderboard: result files to tables. Rows tasks, columns encoders.
 
-What cannot be compared never stands in one table: synthetic and real data, protocols, numbers of
-seeds and limits have tables of their own, and a task whose data or declaration differs between
-encoders has a row for each.
+What cannot be compared never stands in one table: synthetic and real data, protocols (an altered
+one is another), numbers of seeds and limits have tables of their own, and a task whose data or
+declaration differs between encoders has a row for each.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.protocol import protocol_label
 from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
 from tasks import DOMAINS
 
 _FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
 PROBES = {"linear": "linear probe", "knn": "kNN"}
+_WITHOUT_SEEDS = {"knn"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Row:
 
 @dataclass
 class Table:
-    """Results that may be compared with each other."""
+    """Results that may be compared with each other. protocol: its label."""
 
     synthetic: bool
     protocol: str
@@ -79,13 +81,18 @@ class Table:
     @property
     def caption(self) -> str:
         """What the table holds, in one line."""
+        return self.caption_of(self.probes)
+
+    def caption_of(self, probes: Iterable[str]) -> str:
+        """The caption of the part of the table that holds these probes."""
         words = [
             "SYNTHETIC data (made by procedure; says nothing about real audio)"
             if self.synthetic
             else "real data",
             f"protocol {self.protocol}",
-            f"{self.seeds} seed{'s' if self.seeds != 1 else ''}",
         ]
+        if not _WITHOUT_SEEDS.issuperset(probes):
+            words.append(f"{self.seeds} seed{'s' if self.seeds != 1 else ''}")
         if self.limit is not None:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)
@@ -130,7 +137,7 @@ class Leaderboard:
             limit = result.data.get("limit")
             key = (
                 result.synthetic,
-                result.protocol["name"],
+                protocol_label(result.protocol),
                 result.protocol["seeds"],
                 -1 if limit is None else limit,
             )
@@ -158,8 +165,11 @@ def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
     names = _column_names(results)
     rows: dict[tuple[str, str], Row] = {}
     notes: list[str] = []
-    if any(score.interval for result in results for score in result.scores.values()):
-        notes.append("in brackets: 95 % interval; beside a mean: over how many tasks it is")
+    scores = [score for result in results for score in result.scores.values()]
+    confidences = sorted({score.confidence for score in scores if score.interval is not None})
+    if confidences:
+        shown = " or ".join(f"{100 * confidence:g} %" for confidence in confidences)
+        notes.append(f"in brackets: {shown} interval; beside a mean: over how many tasks it is")
     done = [result for result in results if result.status == DONE]
     failed = [result for result in results if result.status == FAILED]
     variants: dict[str, list[str]] = {}

@@ -59,8 +59,11 @@ class Progress:
             self.bar.update(steps)
         elif not self.quiet and time.monotonic() - self.last_line >= _LINE_EVERY_S:
             self.last_line = time.monotonic()
-            self.stream.write(f"{self.line()}\n")
-            self.stream.flush()
+            try:
+                self.stream.write(f"{self.line()}\n")
+                self.stream.flush()
+            except OSError:  # nobody reads it any more; that is no fault of the work
+                self.quiet = True
 
     def to(self, done: int, total: int) -> None:
         """`done` of `total` are done now."""

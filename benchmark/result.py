@@ -21,20 +21,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.files import write_atomically
+from tasks import DOMAINS
 
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
 
-
 # what the tables read; a file without them is no result
-_NEEDED = {
-    "task": {"name", "title", "domain", "metric", "weight", "probes", "digest"},
-    "encoder": {"name", "fingerprint"},
-    "protocol": {"name", "seeds"},
-    "data": {
-        "shards", "clips", "failed_clips", "failures", "sources", "source_unit",
-        "guessed_sources", "straddling_sources",
+_NUMBER = (int, float)
+_NEEDED: dict[str, dict[str, Any]] = {
+    "task": {
+        "name": str, "title": str, "domain": str, "metric": str, "weight": _NUMBER,
+        "probes": list, "digest": str,
     },
+    "encoder": {"name": str, "fingerprint": str},
+    "protocol": {"name": str, "seeds": int},
+    "data": {
+        "shards": list, "clips": int, "failed_clips": int, "failures": list, "sources": int,
+        "source_unit": str, "guessed_sources": int, "straddling_sources": int,
+    },
+}  # fmt: skip
+_NEEDED_OF_SHARD = {"split": str, "sha256": str}
+_NEEDED_OF_FAILURE = {"shard": str, "key": str, "reason": str}
+_NEEDED_OF_SCORE = {
+    "metric": str, "value": _NUMBER, "confidence": _NUMBER, "items": int, "sources": int,
+    "not_computed": int,
 }  # fmt: skip
 
 
@@ -135,12 +145,9 @@ class RunResult:
                 )
             scores = {name: _score(score) for name, score in raw.pop("scores").items()}
             result = cls(**raw, scores=scores)
-            for part in _NEEDED if result.status == DONE else _NEEDED.keys() - {"data"}:
-                lacking = _NEEDED[part] - getattr(result, part).keys()
-                if lacking:
-                    raise ValueError(f"its {part} lacks {', '.join(sorted(lacking))}")
+            _check(result)
             return result
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             if isinstance(error, ResultError):
                 raise
             raise ResultError(f"{where}: not a result file ({error}); remove it") from error
@@ -190,16 +197,21 @@ def result_path(
 ) -> Path:  # fmt: skip
     """Where a cell's finished result lies.
 
-    Two checkpoints, protocols, limits or numbers of seeds share no file. seeds: None where it is
-    the protocol's own number.
+    Two checkpoints, protocols, limits or numbers of seeds share no file. protocol: its label.
+    seeds: None where it is the protocol's own number.
     """
     suffix = ".synthetic" if synthetic else ""
     if limit is not None:
         suffix += f".limit-{limit}"
     if seeds is not None:
         suffix += f".seeds-{seeds}"
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", encoder).strip(".-") or "encoder"
-    return root / f"{safe}-{fingerprint[:8]}" / protocol / f"{task}{suffix}.json"
+    column = f"{_safe(encoder) or 'encoder'}-{fingerprint[:8]}"
+    return root / column / (_safe(protocol) or "protocol") / f"{task}{suffix}.json"
+
+
+def _safe(name: str) -> str:
+    """A name as part of a path: `strict (failed_share=0.5)` -> `strict-failed_share=0.5`."""
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip(".-")
 
 
 def failed_path(path: Path) -> Path:
@@ -254,9 +266,54 @@ def result_files(root: Path) -> Iterator[Path]:
     yield from sorted(path for path in root.rglob("*.json") if not path.name.startswith("."))
 
 
+def _check(result: RunResult) -> None:
+    """Raise ValueError, in a few words, where the tables could not show a result."""
+    if result.status not in (DONE, FAILED):
+        raise ValueError(f"its status is {result.status!r}")
+    if not isinstance(result.synthetic, bool):
+        raise ValueError(f"its synthetic is {result.synthetic!r}")
+    done = result.status == DONE
+    for part, needed in _NEEDED.items():
+        _check_part(getattr(result, part), needed if part != "data" or done else {}, f"its {part}")
+    if result.task["domain"] not in DOMAINS:
+        raise ValueError(f"its domain is {result.task['domain']!r}, not {', '.join(DOMAINS)}")
+    if not 0 < result.task["weight"] < math.inf:
+        raise ValueError(f"its weight is {result.task['weight']!r}")
+    if result.data.get("limit") is not None:
+        _check_part(result.data, {"limit": int}, "its data")
+    if not done:
+        return
+    if not result.scores:
+        raise ValueError("it is done but has no scores")
+    for probe, score in result.scores.items():
+        _check_part(vars(score), _NEEDED_OF_SCORE, f"its {probe} score")
+        if score.interval is not None:
+            low, high = score.interval
+            _check_part(
+                {"low": low, "high": high}, {"low": _NUMBER, "high": _NUMBER}, "an interval"
+            )
+    if bool(result.data["failed_clips"]) != bool(result.data["failures"]):
+        raise ValueError("its count of failed clips is not that of those named")
+    for shard in result.data["shards"]:
+        _check_part(shard, _NEEDED_OF_SHARD, "a shard of its data")
+    for failure in result.data["failures"]:
+        _check_part(failure, _NEEDED_OF_FAILURE, "a failure of its data")
+
+
+def _check_part(part: dict[str, Any], needed: dict[str, Any], where: str) -> None:
+    lacking = needed.keys() - part.keys()
+    if lacking:
+        raise ValueError(f"{where} lacks {', '.join(sorted(lacking))}")
+    for key, kind in needed.items():
+        if not isinstance(part[key], kind) or isinstance(part[key], bool):
+            raise ValueError(f"the {key} of {where} is {part[key]!r:.40}")
+
+
 def _score(raw: dict[str, Any]) -> Score:
     if raw.get("value") is None:
         raw["value"] = math.nan
+    if None in (raw.get("interval") or ()):  # NaN, where it was written
+        raw["interval"] = None
     raw["per_seed"] = [math.nan if value is None else value for value in raw["per_seed"]]
     raw["also"] = {
         name: math.nan if value is None else value for name, value in raw.get("also", {}).items()

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark import synthetic
+from benchmark.bounds import check_positive, check_whole
 from benchmark.embed import EmbedSettings
 from benchmark.protocol import STRICT, Protocol
 
 SYNTHETIC = "synthetic"
+DEVICES = ("auto", "cpu", "cuda")
 
 
-def default_data() -> Path:
+def default_data() -> str:
     """Where shards are looked for: $EARMARK_DATA, else `data`."""
-    return Path(os.environ.get("EARMARK_DATA") or "data")
+    return os.environ.get("EARMARK_DATA") or "data"
 
 
 def default_cache() -> Path:
@@ -29,7 +31,9 @@ def default_cache() -> Path:
 class RunSettings:
     """Where and how to run. Only `data`, `limit` and `protocol` decide what comes out.
 
-    data: folder with the tasks' folders in it, or `synthetic`.
+    Raises ValueError, in one line, for a value that cannot be.
+
+    data: folder with the tasks' folders in it, or the word `synthetic`; a Path is always a folder.
     results, cache: folders for result files, and for embeddings and synthetic audio.
     limit: at most so many clips of each split or fold.
     device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch. workers: decoding threads.
@@ -49,10 +53,19 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name in ("results", "cache"):
             object.__setattr__(self, name, Path(getattr(self, name)))
+        if isinstance(self.data, Path) and str(self.data) == SYNTHETIC:
+            # a folder of that name, and still one where it is written into a command
+            object.__setattr__(self, "data", f"./{SYNTHETIC}")
+        check_whole("workers", self.workers)
+        if self.limit is not None:
+            check_whole("limit", self.limit)
+        check_positive("batch_seconds", self.batch_seconds)
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
 
     @property
     def is_synthetic(self) -> bool:
-        return str(self.data) == SYNTHETIC
+        return self.data == SYNTHETIC
 
     @property
     def data_folder(self) -> Path:

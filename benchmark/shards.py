@@ -6,6 +6,7 @@ read, from any thread. Nothing is unpacked and no name in the archive is ever us
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -95,25 +96,49 @@ def read_shard(path: Path) -> Shard:
             audio.setdefault(key, []).append((folder, suffix, extent))
     entries = []
     for key in sorted(audio.keys() | metadata.keys()):
-        # Some data sets name their files alike in several folders. All are kept, each with the
-        # JSON of its own folder; within one folder the order in the file decides.
         sounds = sorted(audio.get(key, []), key=lambda found: found[0])
-        notes = sorted(metadata.get(key, []), key=lambda found: found[0])
-        if len(sounds) != len(notes):
-            reason = f"{len(sounds)} audio and {len(notes)} JSON files for this key"
-            if not notes:
-                reason = "no JSON beside the audio"
-            elif not sounds:
-                reason = "no audio beside the JSON"
-            failures.append(Failure(path.name, key, reason))
-            continue
-        pairs = zip(sounds, notes, strict=True)
-        for count, ((_, suffix, sound), (_, note)) in enumerate(pairs, start=1):
+        notes = metadata.get(key, [])
+        pairs, reasons = _pair(sounds, notes)
+        several = len({found[0] for found in (*sounds, *notes)}) > 1
+        failures += [
+            Failure(path.name, f"{folder}/{key}" if several else key, reason)
+            for folder, reason in reasons.items()
+        ]
+        for count, (_, suffix, sound) in enumerate(sounds, start=1):
             unique = key if count == 1 else f"{key}#{count}"
             while count > 1 and unique in audio:
                 unique += "#"
-            entries.append(ClipEntry(unique, suffix, sound, note))
+            if sound in pairs:
+                entries.append(ClipEntry(unique, suffix, sound, pairs[sound]))
     return Shard(path, tuple(entries), tuple(sorted(failures)))
+
+
+def _pair(
+    sounds: list[tuple[str, str, Extent]], notes: list[tuple[str, Extent]]
+) -> tuple[dict[Extent, Extent], dict[str, str]]:
+    """Audio to its JSON among the members of one key; and folder to why it was not paired.
+
+    Some data sets name their files alike in several folders: each audio has the JSON of its own
+    folder, within which the order in the file decides. Where there is only one of each they
+    belong together wherever they lie.
+    """
+    if len(sounds) == len(notes) == 1:
+        return {sounds[0][2]: notes[0][1]}, {}
+    pairs: dict[Extent, Extent] = {}
+    reasons: dict[str, str] = {}
+    folders = {folder for folder, _, _ in sounds} | {folder for folder, _ in notes}
+    for folder in sorted(folders):
+        here = [sound for where, _, sound in sounds if where == folder]
+        beside = [note for where, note in notes if where == folder]
+        if len(here) == len(beside):
+            pairs |= zip(here, beside, strict=True)
+        elif not beside:
+            reasons[folder] = "no JSON beside the audio"
+        elif not here:
+            reasons[folder] = "no audio beside the JSON"
+        else:
+            reasons[folder] = f"{len(here)} audio and {len(beside)} JSON files for this key"
+    return pairs, reasons
 
 
 def _members(path: Path) -> Iterable[tuple[str, Extent]]:
@@ -185,7 +210,8 @@ def shard_digest(path: Path, cache: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     text = json.dumps({"path": str(path), "signature": signature, "sha256": digest})
-    write_atomically(note, text.encode())
+    with contextlib.suppress(OSError):  # a cache that cannot be written; the next run reads again
+        write_atomically(note, text.encode())
     return digest
 
 

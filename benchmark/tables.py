@@ -105,7 +105,10 @@ def _views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
         heads = [(PROBES[probe], only, probe) for probe in table.probes]
         return [(f"{only}: {table.caption}", heads)]
     return [
-        (f"{PROBES[probe]}: {table.caption}", [(column, column, probe) for column in table.columns])
+        (
+            f"{PROBES[probe]}: {table.caption_of([probe])}",
+            [(column, column, probe) for column in table.columns],
+        )
         for probe in table.probes
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import inspect
@@ -10,12 +11,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+# Packages whose code is not the encoder's own; their versions are facts of their own.
+_FOREIGN = frozenset({"torch", "torchaudio", "builtins", "abc", "typing"})
 # Where a module loaded from a path keeps the SHA-256 of the source it was made from.
 SOURCE_DIGEST = "_earmark_source_sha256"
+# The same for other classes, from when they were first seen: a file that is edited later is not
+# what runs in this process.
+_seen: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 
 class EncoderError(ValueError):
@@ -32,6 +39,26 @@ class Frames:
 
     values: torch.Tensor
     lengths: torch.Tensor
+
+
+def _is_own_code(cls: type) -> bool:
+    """Whether a class is the encoder's own code, not torch's, Python's or ours."""
+    return cls.__module__ != __name__ and cls.__module__.split(".")[0] not in _FOREIGN
+
+
+def _source_digest(cls: type) -> str:
+    """SHA-256 of the file that defines a class; of what was imported, where that was noted."""
+    noted = getattr(sys.modules.get(cls.__module__), SOURCE_DIGEST, None) or _seen.get(cls)
+    if noted is not None:
+        return str(noted)
+    try:
+        _seen[cls] = hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
+        return _seen[cls]
+    except (OSError, TypeError) as error:
+        raise EncoderError(
+            f"encoder class {cls.__qualname__}: its source file cannot be read, so its results "
+            f"could not be told from another version's; define it in a file ({error})"
+        ) from error
 
 
 class AudioEncoder(torch.nn.Module):
@@ -61,6 +88,12 @@ class AudioEncoder(torch.nn.Module):
         super().__init__()
         self.config: dict[str, Any] = {}
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if _is_own_code(cls):
+            with contextlib.suppress(EncoderError):  # it is raised where a fingerprint is asked for
+                _source_digest(cls)
+
     def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
         """Encode a batch.
 
@@ -74,9 +107,10 @@ class AudioEncoder(torch.nn.Module):
 
         Covers every parameter and buffer, `config`, plain values, tensors and arrays that the
         encoder or a module of it keeps as attributes, the source files of the classes of both
-        and their bases, and the versions of `libraries`. Not seen: code that a class imports from
-        elsewhere (name its distribution in `libraries`, or put a version into `config`) and what
-        other objects hold that are neither modules nor plain.
+        and their bases (as they were when it was loaded), and the versions of `libraries`. Not
+        seen: code that a class imports from elsewhere (name its distribution in `libraries`, or
+        put a version into `config`) and what other objects hold that are neither modules nor
+        plain.
         """
         facts = {
             "class": type(self).__qualname__,
@@ -129,8 +163,6 @@ class Codec(AudioEncoder):
 
 # What torch keeps in every module; parameters, buffers and modules among it are hashed as such.
 _TORCH_OWN = frozenset(vars(torch.nn.Module()))
-# Packages whose code is not the encoder's own; their versions are facts of their own.
-_FOREIGN = frozenset({"torch", "torchaudio", "builtins", "abc", "typing"})
 
 
 def _is_plain(value: Any) -> bool:
@@ -142,15 +174,16 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
+def note_code(encoder: AudioEncoder) -> None:
+    """Remember the code that an encoder is made of, for its fingerprint, before it is edited."""
+    with contextlib.suppress(EncoderError):
+        _code_of(encoder)
+
+
 def _code_of(encoder: AudioEncoder) -> list[str]:
     """Digests of the source files of an encoder's class, its modules' classes and their bases."""
     classes = {cls for module in encoder.modules() for cls in type(module).__mro__}
     return sorted({_source_digest(cls) for cls in classes if _is_own_code(cls)})
-
-
-def _is_own_code(cls: type) -> bool:
-    """Whether a class is the encoder's own code, not torch's, Python's or ours."""
-    return cls.__module__ != __name__ and cls.__module__.split(".")[0] not in _FOREIGN
 
 
 def _version(library: str, encoder: str) -> str:
@@ -160,18 +193,4 @@ def _version(library: str, encoder: str) -> str:
         raise EncoderError(
             f"encoder {encoder!r}: its `libraries` names {library!r}, which is not installed; "
             "install it or mend the name"
-        ) from error
-
-
-def _source_digest(cls: type) -> str:
-    """SHA-256 of the file that defines a class; of what was imported, where that was noted."""
-    noted = getattr(sys.modules.get(cls.__module__), SOURCE_DIGEST, None)
-    if noted is not None:
-        return str(noted)
-    try:
-        return hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
-    except (OSError, TypeError) as error:
-        raise EncoderError(
-            f"encoder class {cls.__qualname__}: its source file cannot be read, so its results "
-            f"could not be told from another version's; define it in a file ({error})"
         ) from error

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError
+from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 
 ENTRY_POINT_GROUP = "earmark.encoders"
 
@@ -76,15 +76,14 @@ def load_encoder(name: str) -> AudioEncoder:
         raise EncoderError(
             f"encoder {name!r}: {type(error).__name__} while it was made: {_line(error)}"
         ) from error
-    return ready_encoder(made, name)
+    return ready_encoder(made, name).requires_grad_(False)
 
 
 def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
-    """Check that an encoder fills in the contract; put it in eval mode, without gradients."""
+    """Check that an encoder fills in the contract; put it in eval mode."""
     _check_contract(encoder, asked or str(getattr(encoder, "name", type(encoder).__name__)))
-    encoder.eval()
-    encoder.requires_grad_(False)
-    return encoder
+    note_code(encoder)
+    return encoder.eval()
 
 
 def find_encoder(name: str) -> Callable[[], Any]:

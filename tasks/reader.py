@@ -225,7 +225,7 @@ class _Reader:
         if isinstance(raw, str):
             file = self.path.parent / raw
             try:
-                lines = file.read_text(encoding="utf-8").splitlines()
+                lines = file.read_text(encoding="utf-8-sig").splitlines()
             except (OSError, ValueError) as error:
                 raise self.fail(f"cannot read the class list {str(file)!r} ({error})") from error
             raw = [line for line in lines if line.strip()]
@@ -237,7 +237,7 @@ class _Reader:
             # YAML reads a bare no, on or yes as a truth value
             if not isinstance(name, str | int) or isinstance(name, bool):
                 raise self.fail(f"class {name!r} is not text; put it in quotes")
-        names = tuple(str(name) for name in raw)
+        names = tuple(str(name).strip() for name in raw)  # as labels are before they are looked up
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise self.fail(f"class {twice[0]!r} is listed more than once")

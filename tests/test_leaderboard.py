@@ -10,55 +10,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from result_files import make_result
 from rich.console import Console
 
 from benchmark.cli import main
 from benchmark.leaderboard import Leaderboard
-from benchmark.result import RunResult, Score, failed_path, result_path, write_result
+from benchmark.result import RunResult, failed_path, result_path, write_result
 from benchmark.tables import to_csv, to_markdown, to_terminal
 from tasks import builtin_tasks
 
 ESCAPE = "\x1b"
-
-
-def make_score(value: float, interval: list[float] | None = None, **changes: Any) -> Score:
-    facts: dict[str, Any] = {
-        "metric": "accuracy", "value": value, "per_seed": [value], "spread": None,
-        "interval": interval, "confidence": 0.95, "items": 50, "sources": 10,
-        "per_split": {"test": value},
-    }  # fmt: skip
-    return Score(**facts | changes)
-
-
-def make_result(
-    task: str = "one", linear: float | None = 0.5, knn: float | None = None, *,
-    encoder: str = "logmel", fingerprint: str = "aaaaaaaa11", domain: str = "speech",
-    weight: float = 1.0, title: str | None = None, shard: str = "00", synthetic: bool = False,
-    protocol: str = "strict", seeds: int = 5, limit: int | None = None, error: str | None = None,
-    interval: list[float] | None = None, **data: Any,
-) -> RunResult:  # fmt: skip
-    """A result; failed where there is an `error`."""
-    values = {"linear": linear, "knn": knn}
-    scores = {p: make_score(v, interval) for p, v in values.items() if v is not None and not error}
-    facts: dict[str, Any] = {
-        "limit": limit, "clips": 100, "failed_clips": 0, "failures": [], "sources": 10,
-        "source_unit": "file", "guessed_sources": 0, "straddling_sources": 0,
-        "shards": [{"name": "a.tar", "split": "test", "sha256": shard}],
-    }  # fmt: skip
-    return RunResult(
-        status="failed" if error else "done",
-        synthetic=synthetic,
-        task={
-            "name": task, "title": title or f"Task {task}", "domain": domain, "weight": weight,
-            "metric": "accuracy", "digest": "d", "licence": "CC0",
-            "probes": [probe for probe, value in values.items() if value is not None],
-        },
-        encoder={"name": encoder, "fingerprint": fingerprint, "spec": encoder},
-        protocol={"name": protocol, "seeds": seeds},
-        scores=scores,
-        data={"limit": limit} if error else facts | data,
-        error=error,
-    )  # fmt: skip
 
 
 def only_table(*results: RunResult) -> Any:
@@ -184,6 +145,31 @@ def test_what_cannot_be_compared_is_apart(change: dict[str, Any], said: str) -> 
     assert len(board.tables) == 2
     assert [said in table.caption for table in board.tables].count(True) == 1
     assert {means_of(table)["mean of all"].value for table in board.tables} == {0.4, 0.6}
+
+
+def test_seeds_are_said_of_what_has_seeds() -> None:
+    results = [make_result("a", 0.5, 0.25, encoder=name) for name in ("logmel", "mfcc")]
+    for text in (to_markdown(Leaderboard(results)), terminal_text(Leaderboard(results))):
+        (linear,) = re.findall(r"linear probe: .*\w", text)
+        (knn,) = re.findall(r"kNN: .*\w", text)
+        assert linear == "linear probe: real data, protocol strict, 5 seeds"
+        assert knn == "kNN: real data, protocol strict"
+    only_knn = Leaderboard([make_result("a", None, 0.25)])
+    assert "seed" not in to_markdown(only_knn)
+
+
+def test_note_says_the_confidence_of_the_intervals() -> None:
+    def note(*confidences: float) -> str:
+        results = [make_result(f"{n}", 0.5, interval=[0.4, 0.6]) for n, _ in enumerate(confidences)]
+        for result, confidence in zip(results, confidences, strict=True):
+            result.scores["linear"].confidence = confidence
+        (found,) = [note for note in only_table(*results).notes if "in brackets" in note]
+        return str(found)
+
+    assert note(0.95, 0.95).startswith("in brackets: 95 % interval; ")
+    assert note(0.9).startswith("in brackets: 90 % interval; ")
+    assert note(0.999).startswith("in brackets: 99.9 % interval; ")
+    assert note(0.9, 0.95).startswith("in brackets: 90 % or 95 % interval; ")
 
 
 def test_two_checkpoints_of_one_name_have_a_column_each() -> None:

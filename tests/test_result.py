@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmark.leaderboard import Leaderboard
 from benchmark.result import (
     Predictions,
     ResultError,
@@ -91,7 +92,11 @@ def test_round_trip() -> None:
 def test_what_json_lacks_becomes_null_and_nan_again() -> None:
     nan = math.nan
     score = make_score(
-        value=nan, per_seed=[nan, 0.5], per_split={"1": nan, "2": 0.5}, interval=None, spread=nan
+        value=nan,
+        per_seed=[nan, 0.5],
+        per_split={"1": nan, "2": 0.5},
+        interval=[nan, nan],
+        spread=nan,
     )
     text = make_result(scores={"linear": score}, run={"seconds": math.inf}).to_json()
     raw = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
@@ -152,6 +157,54 @@ def test_result_without_what_tables_need_is_refused_here(part: str) -> None:
         raw = json.loads(make_result().to_json()) | {part: content}
         with pytest.raises(ResultError, match=said):
             RunResult.from_json(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("task.domain", "noise", "its domain is 'noise', not speech, sound, music"),
+        ("task.weight", "heavy", "the weight of its task is 'heavy'"),
+        ("task.weight", 0, "its weight is 0"),
+        ("task.probes", "linear", "the probes of its task is 'linear'"),
+        ("task.title", None, "the title of its task is None"),
+        ("encoder.fingerprint", 12, "the fingerprint of its encoder is 12"),
+        ("protocol.seeds", "five", "the seeds of its protocol is 'five'"),
+        ("status", "running", "its status is 'running'"),
+        ("synthetic", "no", "its synthetic is 'no'"),
+        ("scores", {}, "it is done but has no scores"),
+        ("scores.knn.items", None, "the items of its knn score is None"),
+        ("scores.knn.value", "high", "the value of its knn score is 'high'"),
+        ("scores.knn.interval", [0.5], "not enough values"),
+        ("scores.knn.interval", ["low", 1], "the low of an interval is 'low'"),
+        ("data.limit", "all", "the limit of its data is 'all'"),
+        ("data.sources", "many", "the sources of its data is 'many'"),
+        ("data.failed_clips", 3, "its count of failed clips is not that of those named"),
+        ("data.shards", [{"name": "a.tar"}], "a shard of its data lacks sha256, split"),
+        ("data.shards", ["a.tar"], "no attribute"),
+    ],
+)
+def test_result_that_tables_could_not_show_is_refused_here(
+    tmp_path: Path, place: str, value: object, said: str
+) -> None:
+    raw = inner = json.loads(make_result().to_json())
+    *outer, last = place.split(".")
+    for key in outer:
+        inner = inner[key]
+    inner[last] = value
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(raw))
+    with pytest.raises(ResultError) as caught:
+        read_result(path)
+    line = str(caught.value)
+    assert said in line
+    assert line.startswith(f"{path}: not a result file (") and "\n" not in line
+    board, unreadable = Leaderboard.from_folder(tmp_path)
+    assert (board.tables, unreadable) == ([], [line])
+
+
+def test_json_nested_without_end_is_no_result() -> None:
+    with pytest.raises(ResultError, match="not a result file"):
+        RunResult.from_json("[" * 100_000)
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:

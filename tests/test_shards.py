@@ -101,6 +101,46 @@ def test_equal_names_in_two_folders_keep_their_own_json(tmp_path, order):
     assert contents(shard) == {"k": ("wav", b"A", b"{}"), "k#2": ("wav", b"B", b"[]")}
 
 
+ELSEWHERE = {
+    "one of each": (
+        [("audio/k.wav", b"A"), ("meta/k.json", b"{}")], {"k": b"{}"}, {},
+    ),
+    "folders that sort otherwise": (
+        [("b/k.wav", b"B"), ("b/k.json", b"1"), ("c/k.wav", b"C"), ("a/k.json", b"2")],
+        {"k": b"1"},
+        {"a/k": "no audio beside the JSON", "c/k": "no JSON beside the audio"},
+    ),
+    "all JSON in a folder of its own": (
+        [("a/k.wav", b"A"), ("b/k.wav", b"B"), ("meta/k.json", b"1"), ("meta/k.json", b"2")],
+        {},
+        {
+            "a/k": "no JSON beside the audio", "b/k": "no JSON beside the audio",
+            "meta/k": "no audio beside the JSON",
+        },
+    ),
+    "two audio in one folder": (
+        [("a/k.wav", b"A"), ("a/k.flac", b"A"), ("a/k.json", b"1"), ("k.wav", b"0"),
+         ("k.json", b"0")],
+        {"k": b"0"},
+        {"a/k": "2 audio and 1 JSON files for this key"},
+    ),
+    "the first cannot be matched": (
+        [("a/k.wav", b"A"), ("b/k.wav", b"B"), ("b/k.json", b"1"), ("k.json", b"2")],
+        {"k#2": b"1"},  # as the second audio is called where all match: names stay with clips
+        {"a/k": "no JSON beside the audio", "./k": "no audio beside the JSON"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_json_in_another_folder_is_never_guessed(tmp_path, case):
+    members, paired, lost = ELSEWHERE[case]
+    for order in (members, members[::-1]):
+        shard = read_shard(write_tar(tmp_path / "a.tar", order))
+        assert {key: note for key, (_, _, note) in contents(shard).items()} == paired
+        assert {failure.key: failure.reason for failure in shard.failures} == lost
+
+
 def test_hidden_files_and_folders_are_no_clips(tmp_path):
     path = tar_of(
         tmp_path / "a.tar",
@@ -286,6 +326,13 @@ def test_digest_survives_a_damaged_note(tmp_path, damage):
     shard_digest(path, cache)
     (note,) = [p for p in cache.rglob("*") if p.is_file()]
     note.write_bytes(damage)
+    assert shard_digest(path, cache) == hashlib.sha256(b"bytes").hexdigest()
+
+
+def test_digest_needs_no_cache_that_can_be_written(tmp_path):
+    path, cache = tmp_path / "a.tar", tmp_path / "cache"
+    path.write_bytes(b"bytes")
+    cache.write_text("a file in its place: nothing can be written below")
     assert shard_digest(path, cache) == hashlib.sha256(b"bytes").hexdigest()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from benchmark import evaluate
 from benchmark.result import read_result
-from encoders import find_encoder, load_encoder
+from encoders import find_encoder, load_encoder, ready_encoder
 
 Toy = Callable[..., tuple[Path, Path]]
 GAIN = "from encoders.logmel import LogMel\n\n\nclass Gain(LogMel):\n    name = 'gain'\n"
@@ -115,3 +118,34 @@ def test_the_code_of_a_module_within_is_part_of_the_fingerprint(tmp_path: Path) 
         found.append(load_encoder(f"{folder / 'scaled.py'}:Scaled").fingerprint())
     assert found[0] != found[1]
     assert load_encoder(f"{tmp_path / '1' / 'scaled.py'}:Scaled").fingerprint() == found[0]
+
+
+PART = "import torch\n\n\nclass Part(torch.nn.Module):\n    slope = 1\n"
+
+
+def test_code_edited_after_its_import_is_not_taken_for_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of modules that Python's own `import` found, not of a plugin given by its path."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model, part = tmp_path / "earmark_test_model.py", tmp_path / "earmark_test_part.py"
+    text = SETTING.replace("torch.nn.Linear(2, 2)", "Part()")
+    part.write_text(PART)
+    model.write_text(f"from earmark_test_part import Part\n{text}")
+    module = importlib.import_module("earmark_test_model")
+    expected = module.Scaled().fingerprint()
+    monkeypatch.delitem(sys.modules, "earmark_test_model")
+    monkeypatch.delitem(sys.modules, "earmark_test_part")
+
+    module = importlib.import_module("earmark_test_model")  # the same code as other classes
+    model.write_text(model.read_text() + "# edited before an encoder is made\n")
+    encoder = ready_encoder(module.Scaled())
+    part.write_text(PART.replace("1", "2"))  # edited once it is loaded
+    assert encoder.fingerprint() == module.Scaled().fingerprint() == expected
+
+    importlib.reload(sys.modules["earmark_test_part"])
+    edited = importlib.reload(module).Scaled().fingerprint()  # now the edited code runs
+    assert edited != expected
+    monkeypatch.delitem(sys.modules, "earmark_test_model")
+    monkeypatch.delitem(sys.modules, "earmark_test_part")
+    assert importlib.import_module("earmark_test_model").Scaled().fingerprint() == edited

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,27 @@ def test_leftovers_go_when_they_are_old(tmp_path):
     assert (young / "embeddings.npy").exists() and files[1].exists()
     assert same(store.get(KEY), entry_of())
     EmbeddingStore(tmp_path / "nowhere").remove_leftovers()
+
+
+def test_nothing_is_written_where_nothing_is_left_over(tmp_path, monkeypatch):
+    store = EmbeddingStore(tmp_path)
+    store.put(KEY, entry_of())
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: pytest.fail("written"))
+    store.remove_leftovers()
+
+
+def test_leftovers_in_a_folder_that_cannot_be_written_stay(tmp_path, monkeypatch):
+    store = EmbeddingStore(tmp_path)
+    store.put(KEY, entry_of())
+    (tmp_path / "ab" / ".tmp-old").mkdir()
+    os.utime(tmp_path / "ab" / ".tmp-old", (0, 0))
+
+    def read_only(**_: Any) -> Any:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    store.remove_leftovers()
+    assert same(store.get(KEY), entry_of())
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):

@@ -49,6 +49,14 @@ def test_class_list_file_keeps_order_and_text(tmp_path: Path) -> None:
     assert load(task(classes="names.txt"), tmp_path).classes == ("hum", "’hiss (loud)", "10")
 
 
+def test_blanks_around_class_names_do_not_count(tmp_path: Path) -> None:
+    """A label is looked up without them; some editors begin a file with a byte order mark."""
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbfhum \r\n\thiss (loud)  \r\n \r\n")
+    for classes in ("names.txt", ["hum ", " hiss (loud)"]):
+        assert load(task(classes=classes), tmp_path).classes == ("hum", "hiss (loud)")
+    assert "'hum' is listed more than once" in fault_of(task(classes=["hum", "hum "]), tmp_path)
+
+
 def test_multilabel(tmp_path: Path) -> None:
     changes = {"label": {"kind": "multilabel", "field": "tags"}, "metric": "mAP", "knn": False}
     assert load(task(**changes), tmp_path).label.separator == ";"

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
@@ -23,13 +25,11 @@ def add_parser(commands: Any) -> None:
         help="default: terminal",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
-    parser.set_defaults(function=run)
+    parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+    from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
     from benchmark.leaderboard import Leaderboard
     from benchmark.tables import FORMATS, to_terminal
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not board.tables:
         raise CannotStartError(f"no result file under {arguments.results}; run a benchmark first")
     if arguments.format == "terminal" and arguments.out is None:
-        to_terminal(board, Console(highlight=False))
+        to_terminal(board, Terminal())
     else:
         if arguments.format == "terminal":
             raise CannotStartError("--out needs --format markdown or csv")

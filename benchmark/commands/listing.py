@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from benchmark.commands.terminal import Terminal
+from benchmark.exits import ALL_DONE, CannotStartError
 
 
 def add_parser(commands: Any) -> None:
@@ -14,13 +16,11 @@ def add_parser(commands: Any) -> None:
         "list", help="list encoders or tasks", description="List what can be asked for by name."
     )
     parser.add_argument("what", choices=("encoders", "tasks"))
-    parser.set_defaults(function=run)
+    parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from benchmark.exits import ALL_DONE, CannotStartError
-
-    console = Console(highlight=False)
+    console = Terminal()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     if arguments.what == "encoders":
         from encoders import encoder_names

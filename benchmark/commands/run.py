@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+
 if TYPE_CHECKING:
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
@@ -70,13 +72,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done: clips, hours, bytes"
     )
-    parser.set_defaults(function=run)
+    parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
     # torch takes a second or two to import; `--help` need not wait for it
     from benchmark.evaluation import evaluate
-    from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
     from benchmark.plan import print_plan
     from benchmark.result import FAILED
     from encoders import EncoderError, find_encoder, load_encoder
@@ -111,8 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     except (TaskError, EncoderError) as error:
         raise CannotStartError(str(error)) from error
+    status = NOT_ALL_DONE if any(result.status == FAILED for result in results) else ALL_DONE
+    arguments.when_cut_off = status  # by now only the table can go unread
     _show(results, settings)
-    return NOT_ALL_DONE if any(result.status == FAILED for result in results) else ALL_DONE
+    return status
 
 
 def _settings(arguments: argparse.Namespace) -> RunSettings:
@@ -151,15 +154,12 @@ def _announce(result: RunResult, begun: str) -> None:
 
 
 def _show(results: list[RunResult], settings: RunSettings) -> None:
-    """The run's table on the terminal; the tables of all results, of its kind, as files."""
-    from rich.console import Console
-
+    """The tables of all results, of its kind, as files; the run's table on the terminal."""
+    from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
     from benchmark.leaderboard import Leaderboard
     from benchmark.tables import FORMATS, to_terminal
 
-    print(file=sys.stderr)
-    to_terminal(Leaderboard(results), Console(highlight=False))
     board, _ = Leaderboard.from_folder(settings.results, synthetic=settings.is_synthetic)
     mark = ".synthetic" if settings.is_synthetic else ""
     names = []
@@ -167,6 +167,8 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
         path = settings.results / f"leaderboard{mark}.{suffix}"
         write_atomically(path, FORMATS[name](board).encode())
         names.append(str(path))
+    print(file=sys.stderr)
+    to_terminal(Leaderboard(results), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
 
 

@@ -1,0 +1,146 @@
+"""Protocols: what an altered one is called, and that it is never taken for the one of its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from result_files import make_result
+
+from benchmark import Leaderboard, RunResult, evaluate
+from benchmark.cli import main
+from benchmark.protocol import STRICT, Protocol, protocol_label
+from benchmark.result import result_path
+
+
+def altered(**changes: Any) -> Protocol:
+    return dataclasses.replace(STRICT, **changes)
+
+
+def read_back(facts: dict[str, Any]) -> RunResult:
+    """A result of this protocol, as a leaderboard gets it from a file."""
+    return RunResult.from_json(
+        make_result("a", 0.5, protocol=facts, seeds=facts["seeds"]).to_json()
+    )
+
+
+LABELS = [
+    (STRICT, "strict"),
+    (altered(seeds=2), "strict"),  # seeds are told apart by themselves
+    (altered(failed_share=0.5), "strict (failed_share=0.5)"),
+    (altered(failed_share=1), "strict (failed_share=1)"),
+    (altered(failed_share=1.0), "strict (failed_share=1)"),
+    (altered(failed_share=1e-7), "strict (failed_share=1e-07)"),
+    (
+        altered(knn_neighbours=3, confidence=0.9, seeds=1),
+        "strict (confidence=0.9, knn_neighbours=3)",
+    ),
+    (Protocol("mine"), "mine"),
+    (Protocol("mine", validation_share=0.2), "mine (validation_share=0.2)"),
+]
+
+
+@pytest.mark.parametrize(("protocol", "label"), LABELS)
+def test_label_names_what_is_not_as_the_name_says(protocol: Protocol, label: str) -> None:
+    assert protocol.label == label
+    assert protocol_label(read_back(dataclasses.asdict(protocol)).protocol) == label
+
+
+def test_every_field_but_seeds_counts() -> None:
+    for field in dataclasses.fields(Protocol):
+        if field.name not in ("name", "seeds"):
+            usual = getattr(STRICT, field.name)
+            one = altered(**{field.name: type(usual)(usual / 2)})
+            assert one.label.startswith(f"strict ({field.name}=")
+
+
+@pytest.mark.parametrize(
+    ("facts", "label"),
+    [
+        ({"name": "strict"}, "strict"),  # an older version had fewer fields
+        ({"name": "strict", "warm_up": [1, None]}, "strict (warm_up=[1, null])"),  # a newer, more
+        ({"name": "from-afar", "warm_up": 3}, "from-afar (warm_up=3)"),
+        ({"name": "from-afar", "failed_share": 0.01}, "from-afar"),
+    ],
+)
+def test_label_of_other_versions_results(facts: dict[str, Any], label: str) -> None:
+    assert protocol_label(read_back(facts | {"seeds": 5}).protocol) == label
+
+
+def test_altered_protocols_have_tables_of_their_own() -> None:
+    protocols = [STRICT, altered(failed_share=0.5), altered(knn_neighbours=3), Protocol("mine")]
+    facts = [json.loads(json.dumps(dataclasses.asdict(protocol))) for protocol in protocols]
+    results = [make_result("a", (i + 1) / 8, protocol=one) for i, one in enumerate(facts)]
+    tables = Leaderboard(results).tables
+    assert {table.protocol: table.rows[0].cell("logmel", "linear").value for table in tables} == {
+        protocol.label: (i + 1) / 8 for i, protocol in enumerate(protocols)
+    }
+    captions = [table.caption for table in tables]
+    assert "real data, protocol strict (failed_share=0.5), 5 seeds" in captions
+    assert "real data, protocol strict, 5 seeds" in captions
+
+
+def test_altered_protocols_share_no_file() -> None:
+    protocols = [
+        altered(failed_share=share, knn_neighbours=neighbours, confidence=confidence)
+        for share, neighbours, confidence in itertools.product(
+            (0.01, 0.1, 0.11, 1e-7), (1, 10), (0.95, 0.9)
+        )
+    ]
+    paths = {
+        result_path(
+            Path("r"), encoder="logmel", fingerprint="0123456789", protocol=one.label, task="toy",
+            synthetic=False, limit=None,
+        )
+        for one in [*protocols, Protocol("mine")]
+    }  # fmt: skip
+    assert len(paths) == len(protocols) + 1
+    assert Path("r/logmel-01234567/strict/toy.json") in paths
+    for path in paths:
+        assert len(path.parts) == 4
+        assert not set(str(path)) & set(" ()*?:'\"")
+
+
+def test_a_run_with_another_share_is_apart_in_files_and_tables(
+    toy: Callable[..., tuple[Path, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task, data = toy({"train": 6, "valid": 4, "test": 4})
+    results = tmp_path / "results"
+    words = ["--encoder", "logmel", "--tasks", str(task), "--data", str(data), "--seeds", "1"]
+    for more in ([], ["--failed-share", "0.5"]):
+        assert main([*words, "--results", str(results), *more]) == 0
+    assert "protocol strict (failed_share=0.5), 1 seed" in capsys.readouterr().out
+    neighbours = dataclasses.replace(STRICT, knn_neighbours=1)
+    evaluate("logmel", str(task), data=data, results=results, seeds=1, protocol=neighbours)
+    board, unreadable = Leaderboard.from_folder(results)
+    assert unreadable == []
+    assert [table.protocol for table in board.tables] == [
+        "strict", "strict (failed_share=0.5)", "strict (knn_neighbours=1)",
+    ]  # fmt: skip
+    assert len({path.parent for path in results.rglob("toy.seeds-1.json")}) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": 0}, {"seeds": 2.0}, {"knn_neighbours": 0}, {"bootstrap_resamples": -1},
+        {"validation_share": 1.1}, {"learning_rate_floor": -0.1}, {"confidence": 95},
+        {"failed_share": "0.5"}, {"knn_temperature": 0}, {"knn_temperature": math.inf},
+    ],
+)  # fmt: skip
+def test_a_choice_that_cannot_be_is_one_line(changes: dict[str, Any]) -> None:
+    ((name, value),) = changes.items()
+    with pytest.raises(ValueError, match=rf"^{name} must be .*, not {value!r}$"):
+        altered(**changes)
+
+
+@pytest.mark.parametrize("name", ["", "../strict", "strict (failed_share=0.5)", "a b"])
+def test_a_name_that_could_be_taken_for_another_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="a protocol's name may hold"):
+        Protocol(name)
