@@ -72,10 +72,8 @@ def spell(text: str, speller: Speller, rng: Generator, sr: int) -> Array:
     """One sound a letter, each with a short silence after it, so that two equal ones are two."""
     tilt, harmonics, pieces = slope(speller.tilt), np.arange(1, 100), []
     for letter in text:
-        low, high = (
-            BANDS[i] * speller.tract * np.exp(rng.normal(0, 0.02)) for i in LETTERS[letter]
-        )
-        body = chain(peaks((low, 0.12, 32), (high, 0.12, 32)), tilt)
+        bands = [BANDS[i] * speller.tract * np.exp(rng.normal(0, 0.02)) for i in LETTERS[letter]]
+        body = chain(peaks(*((centre, 0.12, 32) for centre in bands)), tilt)
         n = int(speller.seconds * np.exp(rng.normal(0, 0.08)) * sr)
         pitch = np.full(n, speller.pitch * 2 ** (rng.normal(0, 1) / 12))
         voiced = tone(pitch, body(harmonics * pitch[0]), sr, rng.uniform(0, 6.28, 99))
