@@ -111,18 +111,18 @@ LASTING = frozenset(
 def scene(
     rng: Generator, first: str, names: tuple[str, ...], seconds: float
 ) -> list[dict[str, Any]]:
-    """Events of one clip in order of time, at least one of them of the class `first`."""
+    """Events of one clip in order of time, each of another class, the class `first` among them."""
     others = [name for name in names if name != first]
     chosen = [first, *rng.permutation(others)[: int(rng.choice([0, 1, 1, 2, 3]))]]
+    spare = [name for name in others if name not in chosen]
     events = []
     for name in chosen:
         longest = 4.0 if name in LASTING else 2.5
         length = rng.uniform(0.8 if name not in LASTING else 1.5, longest)
         onset = rng.uniform(0.1, seconds - 0.1 - length)
         label = str(name)
-        spare = [other for other in others if other not in chosen]
-        if rng.uniform() < 0.12:
-            label = ",".join(sorted([label, str(rng.choice(spare))]))
+        if rng.uniform() < 0.12:  # two at once
+            label = ",".join(sorted([label, spare.pop(int(rng.integers(len(spare))))]))
         events.append(
             {"onset": round(onset, 3), "offset": round(onset + length, 3), "label": label}
         )
