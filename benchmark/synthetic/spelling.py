@@ -24,7 +24,7 @@ from benchmark.synthetic.signals import (
 from tasks import TaskSpec
 
 SR = 16_000
-PAUSE = 0.04  # seconds of silence after a letter
+PAUSE = 0.03  # seconds of silence after a letter
 
 WORDS = (
     "a", "after", "and", "back", "been", "box", "but", "came", "can't", "child", "day", "don't",
@@ -59,12 +59,12 @@ class Speller:
 
 
 def draw_speller(rng: Generator, sex: str) -> Speller:
-    """A woman or a man; the bands hardly move, for letters are told by them."""
+    """A woman or a man; the bands move little, for letters are told by them."""
     return Speller(
         pitch=(115.0 if sex == "M" else 195.0) * 2 ** (rng.normal(0, 1.5) / 12),
-        tract=float(rng.uniform(0.96, 1.04)),
+        tract=float(rng.uniform(0.95, 1.05)),
         tilt=float(rng.normal(-3, 1.5)),
-        seconds=float(rng.uniform(0.12, 0.15)),
+        seconds=float(rng.uniform(0.075, 0.095)),
     )
 
 
@@ -72,12 +72,12 @@ def spell(text: str, speller: Speller, rng: Generator, sr: int) -> Array:
     """One sound a letter, each with a short silence after it, so that two equal ones are two."""
     tilt, harmonics, pieces = slope(speller.tilt), np.arange(1, 100), []
     for letter in text:
-        bands = [BANDS[i] * speller.tract * np.exp(rng.normal(0, 0.02)) for i in LETTERS[letter]]
-        body = chain(peaks(*((centre, 0.12, 32) for centre in bands)), tilt)
+        bands = [BANDS[i] * speller.tract * np.exp(rng.normal(0, 0.06)) for i in LETTERS[letter]]
+        body = chain(peaks(*((centre, 0.15, 36) for centre in bands)), tilt)
         n = int(speller.seconds * np.exp(rng.normal(0, 0.08)) * sr)
         pitch = np.full(n, speller.pitch * 2 ** (rng.normal(0, 1) / 12))
         voiced = tone(pitch, body(harmonics * pitch[0]), sr, rng.uniform(0, 6.28, 99))
-        sound = unit(voiced + 0.7 * noise(rng, n, sr, body)) * adsr(n, sr, 0.01, 0.02, 0.9, 0.02)
+        sound = unit(voiced + 0.4 * noise(rng, n, sr, body)) * adsr(n, sr, 0.01, 0.02, 0.9, 0.02)
         pieces += [sound * 10 ** (rng.normal(0, 2) / 20), np.zeros(int(PAUSE * sr))]
     return np.concatenate(pieces)
 
@@ -96,12 +96,12 @@ def librispeech_100h(spec: TaskSpec, draw: Draw) -> Plan:
         def render(rng: Generator) -> Array:
             voice = draw("voice", who)
             spoken = spell(text.lower(), draw_speller(voice, sex), rng, SR)
-            return record(spoken, rng, SR, channel=colour(voice, 1.0), depth=1.0, snr=(12, 25))
+            return record(spoken, rng, SR, channel=colour(voice, 1.0), depth=1.0, snr=(8, 20))
 
         metadata = {spec.label.field: text.upper(), "gender": sex, "speaker": who}
         return Clip(key, metadata, render, suffix="flac")
 
-    return plan_of(spec, ("M", "F"), {"train": 150, "valid": 20, "test": 30}, make)
+    return plan_of(spec, ("M", "F"), {"train": 190, "valid": 20, "test": 30}, make)
 
 
 RECIPES: dict[str, Recipe] = {"librispeech_100h": librispeech_100h}
