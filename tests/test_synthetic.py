@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,11 @@ from benchmark.synthetic.signals import PEAK, Array, Generator, noise, record, s
 from tasks import TaskSpec, builtin_tasks
 
 FEW = 1  # clips of a label in each split or fold, to keep the tests short
-MADE = ("asv2015", "fsd50k", "librispeech_mf", "nsynth", "urbansound8k", "voxceleb1", "voxlingua33")
+MADE = (
+    "asv2015", "clotho", "desed", "fsd50k", "librispeech_100h", "librispeech_mf", "maestro",
+    "nsynth", "urbansound8k", "voxceleb1", "voxlingua33",
+)  # fmt: skip
+BY_CLASS = ("class", "multilabel")
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def first_of_each(spec: TaskSpec, clips: list[Clip]) -> list[Clip]:
     seen: dict[str, int] = {}
     kept: list[Clip] = []
     for clip in clips:
-        label = str(clip.metadata[spec.label.field])
+        label = str(clip.metadata[spec.label.field]) if spec.label.kind in BY_CLASS else ""
         seen[label] = seen.get(label, 0) + 1
         if seen[label] <= FEW and len(kept) < 60:
             kept.append(clip)
@@ -58,10 +63,15 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
     return found
 
 
-def labels_of(spec: TaskSpec, value: object) -> list[str]:
+def labels_of(spec: TaskSpec, metadata: Any) -> list[str]:
+    """Names of the classes in a clip's JSON; none for a task of texts."""
+    if spec.label.kind == "class":
+        return [str(metadata[spec.label.field])]
     if spec.label.kind == "multilabel":
-        return str(value).split(spec.label.separator)
-    return [str(value)]
+        return str(metadata[spec.label.field]).split(spec.label.separator)
+    if spec.label.kind == "events":
+        return [name for event in metadata for name in event["label"].split(",")]
+    return [str(note["note"]) for note in metadata] if spec.label.kind == "notes" else []
 
 
 # --- every plan -----------------------------------------------------------------------------------
@@ -80,15 +90,15 @@ def test_plan(name: str) -> None:
     assert list(plan) == list(spec.shard_patterns)
     keys = [clip.key for clips in plan.values() for clip in clips]
     assert len(set(keys)) == len(keys)
-    assert 200 <= len(keys) <= 700
+    assert (30 if spec.label.kind == "notes" else 200) <= len(keys) <= 700
 
     used = {
-        part: {one for clip in clips for one in labels_of(spec, clip.metadata[spec.label.field])}
+        part: {one for clip in clips for one in labels_of(spec, clip.metadata)}
         for part, clips in plan.items()
     }
     everything = set().union(*used.values())
     assert everything <= set(spec.classes)
-    parts = list(spec.folds) or ["train", "test"]
+    parts = list(spec.folds) or (["train"] if spec.label.kind == "notes" else ["train", "test"])
     assert all(used[part] == everything for part in parts)
 
     owner: dict[str, str] = {}
@@ -128,9 +138,10 @@ def test_twin_is_well_formed(name: str, few: None, tmp_path: Path) -> None:
         texts = {n.rpartition(".")[0]: data for n, data in members.items() if n[-5:] == ".json"}
         assert audio.keys() == texts.keys()
         for key, data in audio.items():
-            value = json.loads(texts[key])[spec.label.field]
-            assert isinstance(value, int) == spec.label.index
-            assert set(labels_of(spec, value)) <= set(spec.classes)
+            metadata = json.loads(texts[key])
+            if spec.label.kind in BY_CLASS:
+                assert isinstance(metadata[spec.label.field], int) == spec.label.index
+            assert set(labels_of(spec, metadata)) <= set(spec.classes)
             samples, rate = soundfile.read(io.BytesIO(data))
             assert rate >= 16_000
             assert 0.2 < len(samples) / rate < 25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tasks import (
     builtin_tasks,
     read_task,
 )
+
+TASKS = Path(__file__).parents[1] / "tasks"
 
 # ----------------------------------------------------------------------------- reading a file
 
@@ -355,3 +358,15 @@ def test_values_that_would_do_harm_later(
 def test_a_second_folder_is_read_and_changes_no_score(tmp_path: Path) -> None:
     assert load(task(also_in="elsewhere"), tmp_path).also_in == "elsewhere"
     assert load(task(also_in="elsewhere"), tmp_path).digest() == load(task(), tmp_path).digest()
+
+
+def test_the_readme_label_examples_can_be_read(tmp_path: Path) -> None:
+    """The keys of each example, set into a whole task file."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (TASKS / "README.md").read_text("utf-8"), re.DOTALL)
+    shutil.copytree(TASKS / "classes", tmp_path / "classes")
+    kinds = []
+    for block in blocks[1:]:
+        raw = task()
+        del raw["classes"]
+        kinds.append(load(raw | yaml.safe_load(block), tmp_path).label.kind)
+    assert kinds == ["events", "notes", "captions", "transcript"]

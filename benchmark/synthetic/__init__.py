@@ -10,6 +10,7 @@ about the real task and must never stand beside one.
     voices       glottal pulses through formants, phones, speakers
     nature, instruments   sounds of things; notes and drums
     speech, people, sound, music   one short recipe a task
+    scenes, piano, captions, spelling   events, notes, captions and transcripts, a task each
 """
 
 from benchmark.synthetic.recipe import SEED

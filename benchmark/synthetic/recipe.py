@@ -22,12 +22,13 @@ Label = TypeVar("Label")
 class Clip:
     """One clip to be made.
 
+    metadata: what its JSON holds, an object or a list;
     render: generator -> samples (T,) or (T, channels), float64 in [-1, 1], at sample_rate Hz;
     suffix: `wav` or `flac`, 16 bit either way.
     """
 
     key: str
-    metadata: dict[str, Any]
+    metadata: Any
     render: Callable[[Generator], Array]
     sample_rate: int = 16_000
     suffix: str = "wav"

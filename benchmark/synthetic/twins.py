@@ -13,7 +13,7 @@ import soundfile as sf
 
 from benchmark.dataset import DataError
 from benchmark.files import folder_written_whole
-from benchmark.synthetic import music, people, sound, speech
+from benchmark.synthetic import captions, music, people, piano, scenes, sound, speech, spelling
 from benchmark.synthetic.recipe import SEED, Clip, Draw, Recipe
 from tasks import TaskSpec
 
@@ -28,6 +28,10 @@ RECIPES: dict[str, Recipe] = {
     **people.RECIPES,
     **sound.RECIPES,
     **music.RECIPES,
+    **scenes.RECIPES,
+    **piano.RECIPES,
+    **captions.RECIPES,
+    **spelling.RECIPES,
 }
 
 
