@@ -315,7 +315,7 @@ def blank_result(
             "domain": spec.domain,
             "weight": spec.weight,
             "metric": spec.metric,
-            "probes": ["linear", "knn"] if spec.knn else ["linear"],
+            "probes": list(spec.probes),
             "licence": spec.licence,
             "digest": spec.digest(),
         },

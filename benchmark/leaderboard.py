@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmark.protocol import protocol_label
 from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
-from tasks import DOMAINS
+from tasks import DOMAINS, TaskSpec
 
 _FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
 PROBES = {"linear": "linear probe", "knn": "kNN"}
@@ -49,13 +49,14 @@ class Mean:
 
 @dataclass
 class Row:
-    """A task's row: encoder column -> probe -> cell."""
+    """A task's row: encoder column -> probe -> cell. probes: those that measure the task."""
 
     name: str
     title: str
     domain: str
     metric: str
     weight: float
+    probes: tuple[str, ...]
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
 
     def cell(self, column: str, probe: str) -> Cell:
@@ -63,7 +64,7 @@ class Row:
 
     def has(self, probe: str) -> bool:
         """Whether the task is measured by this probe at all."""
-        return any(probe in cells for cells in self.cells.values())
+        return probe in self.probes
 
 
 @dataclass
@@ -129,9 +130,13 @@ def _mean(rows: list[Row], column: str, probe: str, *, weighted: bool) -> Mean:
 
 
 class Leaderboard:
-    """Tables made from results alone."""
+    """Tables made from results alone.
 
-    def __init__(self, results: Iterable[RunResult]) -> None:
+    tasks: those that a table of one of them lists all, with `not run` where there is no result;
+    means then say over how many of them they are.
+    """
+
+    def __init__(self, results: Iterable[RunResult], tasks: Iterable[TaskSpec] = ()) -> None:
         groups: dict[tuple[bool, str, int, int], list[RunResult]] = {}
         for result in results:
             limit = result.data.get("limit")
@@ -142,11 +147,12 @@ class Leaderboard:
                 -1 if limit is None else limit,
             )
             groups.setdefault(key, []).append(result)
-        self.tables = [_table(key, found) for key, found in sorted(groups.items())]
+        listed = list(tasks)
+        self.tables = [_table(key, found, listed) for key, found in sorted(groups.items())]
 
     @classmethod
     def from_folder(
-        cls, folder: Path, *, synthetic: bool | None = None
+        cls, folder: Path, tasks: Iterable[TaskSpec] = (), *, synthetic: bool | None = None
     ) -> tuple[Leaderboard, list[str]]:
         """All result files under a folder; and one line for each that cannot be read.
 
@@ -158,10 +164,13 @@ class Leaderboard:
                 results.append(read_result(path))
             except ResultError as error:
                 unreadable.append(str(error))
-        return cls(r for r in results if synthetic in (None, r.synthetic)), unreadable
+        shown = [result for result in results if synthetic in (None, result.synthetic)]
+        return cls(shown, tasks), unreadable
 
 
-def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
+def _table(
+    key: tuple[bool, str, int, int], results: list[RunResult], listed: list[TaskSpec]
+) -> Table:
     names = _column_names(results)
     rows: dict[tuple[str, str], Row] = {}
     notes: list[str] = []
@@ -182,6 +191,7 @@ def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
         several = len(variants[task["name"]]) > 1
         title = task["title"] + (f" [{_variant(result)}]" if several else "")
         row = rows.setdefault((task["name"], _variant(result)), _new_row(result, title))
+        row.probes = tuple(dict.fromkeys((*row.probes, *result.scores)))
         column = names[_identity(result)]
         row.cells[column] = {probe: Cell(DONE, score) for probe, score in result.scores.items()}
         notes += _notes(result, column)
@@ -203,6 +213,13 @@ def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
                 f"{name}: results on {len(known)} different data sets or declarations, told apart "
                 f"by the digits in brackets: {', '.join(known)}"
             )
+    found = {name for name, _ in rows}
+    if any(spec.name in found for spec in listed):
+        for spec in listed:
+            if spec.name not in found:
+                rows[spec.name, ""] = Row(
+                    spec.name, spec.title, spec.domain, spec.metric, spec.weight, spec.probes
+                )
     ordered = sorted(
         rows.values(), key=lambda row: (DOMAINS.index(row.domain), row.title.lower(), row.name)
     )
@@ -215,7 +232,8 @@ def _table(key: tuple[bool, str, int, int], results: list[RunResult]) -> Table:
 
 def _new_row(result: RunResult, title: str) -> Row:
     task = result.task
-    return Row(task["name"], title, task["domain"], task["metric"], task["weight"])
+    probes = tuple(task["probes"])
+    return Row(task["name"], title, task["domain"], task["metric"], task["weight"], probes)
 
 
 def _notes(result: RunResult, column: str) -> list[str]:
@@ -227,6 +245,12 @@ def _notes(result: RunResult, column: str) -> list[str]:
         notes.append(
             f"{name} · {column}: {data['failed_clips']} of {data['clips']} clips failed; the "
             f"first: {first['shard']}/{first['key']}: {first['reason']}"
+        )
+    if data["label_faults"]:
+        first = data["faults"][0]
+        notes.append(
+            f"{name}: {data['label_faults']} of {data['labels']} labels were left out; the first: "
+            f"{first['shard']}/{first['key']}: {first['reason']}"
         )
     if data["guessed_sources"]:
         notes.append(
@@ -246,7 +270,14 @@ def _notes(result: RunResult, column: str) -> list[str]:
         )
     missing = sum(score.not_computed for score in result.scores.values())
     if missing:
-        notes.append(f"{name}: mAP leaves out {missing} classes without a positive item")
+        metric = result.task["metric"]
+        notes.append(f"{name}: {metric} leaves out {missing} classes without a positive item")
+    for score in result.scores.values():
+        if score.also:
+            shown = ", ".join(f"{key} {value:.3f}" for key, value in score.also.items())
+            notes.append(f"{name} · {column}: {shown}")
+        if score.tokens is not None:
+            notes.append(f"{name}: tokens are {score.tokens}")
     return notes
 
 
@@ -267,5 +298,6 @@ def _column_names(results: list[RunResult]) -> dict[tuple[str, str], str]:
 def _variant(result: RunResult) -> str:
     """What the task's cell was measured on: its declaration and the shards' content."""
     shards = sorted([shard["split"], shard["sha256"]] for shard in result.data["shards"])
-    text = json.dumps([result.task["digest"], shards])
+    tokens = sorted({score.tokens for score in result.scores.values() if score.tokens})
+    text = json.dumps([result.task["digest"], shards, *tokens])
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -104,7 +104,8 @@ class RunResult:
     data: limit, shards (name, split, SHA-256), clips, items (per split), sources, source_unit,
         guessed_sources (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
-        reason; the first 100).
+        reason; the first 100), labels (how many), label_faults (how many of them were left out),
+        faults (shard, key, reason; the first 100).
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
     command: what makes this cell again.

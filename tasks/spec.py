@@ -143,6 +143,11 @@ class TaskSpec:
         return len(self.classes)
 
     @property
+    def probes(self) -> tuple[str, ...]:
+        """What measures the task."""
+        return ("linear", "knn") if self.knn else ("linear",)
+
+    @property
     def by_frame(self) -> bool:
         """Whether the probe sees single frames, not their mean over the clip."""
         return self.label.kind in TIMED_KINDS or self.label.kind == "transcript"

@@ -29,6 +29,7 @@ def make_result(
     facts: dict[str, Any] = {
         "limit": limit, "clips": 100, "failed_clips": 0, "failures": [], "sources": 10,
         "source_unit": "file", "guessed_sources": 0, "straddling_sources": 0,
+        "labels": 100, "label_faults": 0, "faults": [],
         "shards": [{"name": "a.tar", "split": "test", "sha256": shard}],
     }  # fmt: skip
     return RunResult(

@@ -55,7 +55,7 @@ def make_result(**changes: Any) -> RunResult:
         "data": {
             "limit": None, "items": {"train": 3}, "shards": [], "clips": 3, "sources": 2,
             "source_unit": "file", "failed_clips": 0, "failures": [], "guessed_sources": 0,
-            "straddling_sources": 0,
+            "straddling_sources": 0, "labels": 3, "label_faults": 0, "faults": [],
         },
         "inputs": "abc",
         "command": "python run_bench.py", "versions": {"torch": "2"}, "run": {"seconds": 1.5},

@@ -14,7 +14,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "leaderboard",
         help="rebuild the tables from result files",
-        description="Rebuild the leaderboard from the result files under a folder.",
+        description="Rebuild the leaderboard from the result files under a folder. It lists all "
+        "22 tasks; those without a result are shown as not run.",
     )
     parser.add_argument(
         "--results", type=Path, default=Path("results/runs"), metavar="DIR",
@@ -33,12 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.files import write_atomically
     from benchmark.leaderboard import Leaderboard
     from benchmark.tables import FORMATS, to_terminal
+    from tasks import builtin_tasks
 
     if not arguments.results.is_dir():
         raise CannotStartError(
             f"no folder {arguments.results}; run a benchmark first, or --results DIR"
         )
-    board, unreadable = Leaderboard.from_folder(arguments.results)
+    board, unreadable = Leaderboard.from_folder(arguments.results, builtin_tasks().values())
     for line in unreadable:
         print(f"left out: {line}", file=sys.stderr)
     if not board.tables:

@@ -159,8 +159,11 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     from benchmark.files import write_atomically
     from benchmark.leaderboard import Leaderboard
     from benchmark.tables import FORMATS, to_terminal
+    from tasks import builtin_tasks
 
-    board, _ = Leaderboard.from_folder(settings.results, synthetic=settings.is_synthetic)
+    board, _ = Leaderboard.from_folder(
+        settings.results, builtin_tasks().values(), synthetic=settings.is_synthetic
+    )
     mark = ".synthetic" if settings.is_synthetic else ""
     names = []
     for name, suffix in (("markdown", "md"), ("csv", "csv")):
