@@ -270,6 +270,38 @@ def test_what_the_cache_holds_needs_no_network(tmp_path, monkeypatch, folder):
     }
 
 
+def test_what_the_cache_lacks_is_fetched(monkeypatch, folder):
+    from huggingface_hub import constants
+
+    class Session:
+        def head(self, address, timeout, follow_redirects):
+            assert (
+                address
+                == f"{constants.ENDPOINT}/mispeech/dashengtokenizer/resolve/main/config.json"
+            )
+            assert follow_redirects and timeout <= 4
+            return self
+
+        def raise_for_status(self):
+            return self
+
+    fetched = []
+
+    def download(repository, file, *, revision, local_files_only, etag_timeout, token):
+        if local_files_only:
+            raise FileNotFoundError(file)
+        fetched.append((repository, file, revision, token))
+        return str(folder / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.get_session", Session)
+    assert load()[0].embedding_dim == 64
+    assert [file for _, file, _, _ in fetched] == ["config.json", "model.safetensors"]
+    assert {fact for name, _, *rest in fetched for fact in (name, *rest)} == {
+        "mispeech/dashengtokenizer", "main", False,
+    }  # fmt: skip
+
+
 def test_dasheng_files(tmp_path):
     path = save_dasheng_file(tmp_path / "dasheng_base.pt", SMALL_SEMANTIC, FAMILY_STATE)
     for weights in (path, str(path), tmp_path):  # a folder that holds it under its own name
