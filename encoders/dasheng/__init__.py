@@ -1,0 +1,109 @@
+"""DashengTokenizer and the Dasheng encoders, in plain torch.
+
+`load` gives the encoders `dasheng`, `dasheng:semantic` and `dasheng:acoustic`, which share one
+pass; `load_dasheng_encoder` gives `dasheng-base`, `dasheng-0.6b` or `dasheng-1.2b`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoders.dasheng.checkpoint import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    fill_semantic,
+    random_weights,
+    read_dasheng_file,
+    read_safetensors,
+    save_checkpoint,
+    save_dasheng_file,
+    tokenizer_from,
+    without_weights,
+)
+from encoders.dasheng.config import (
+    DASHENG_MODELS,
+    SemanticConfig,
+    TokenizerConfig,
+    dasheng_config,
+    read_tokenizer_config,
+)
+from encoders.dasheng.encoder import DashengEncoder, TokenizerCodec, TokenizerEncoder
+from encoders.dasheng.fetch import fetch_tokenizer, refuse_zenodo
+from encoders.dasheng.precision import check_precision
+from encoders.dasheng.tokenizer import OUTPUTS, UNIFIED
+from encoders.encoder import EncoderError
+
+__all__ = [
+    "DASHENG_MODELS", "OUTPUTS", "DashengEncoder", "SemanticConfig", "TokenizerCodec",
+    "TokenizerConfig", "TokenizerEncoder", "load", "load_dasheng_encoder", "random_weights",
+    "save_checkpoint", "save_dasheng_file",
+]  # fmt: skip
+
+
+def load(
+    outputs: Sequence[str] = (UNIFIED,),
+    *,
+    weights: str | Path | None = None,
+    precision: str = "auto",
+) -> list[TokenizerEncoder]:
+    """Encoders of DashengTokenizer that share one pass, in the order asked for.
+
+    outputs: of "" (`dasheng`, the sum; it is a Codec), "semantic" and "acoustic". weights: a
+    folder with `config.json` and `model.safetensors`; None: the released checkpoint, from the
+    cache of huggingface_hub or fetched. precision: of the matrix products on a GPU: `auto`,
+    `bf16`, `fp16` or `fp32`; a CPU computes in float32.
+
+    Raises EncoderError for an unknown output, for files that cannot be fetched or read, and for a
+    checkpoint with a missing, unexpected or misshapen key.
+    """
+    for output in outputs:
+        if output not in OUTPUTS:
+            raise EncoderError(
+                f"encoder 'dasheng' has no output {output!r}; it has 'semantic' and 'acoustic'"
+            )
+    check_precision(precision)
+    folder = fetch_tokenizer() if weights is None else Path(weights)
+    for file in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (folder / file).is_file():
+            raise EncoderError(
+                f"encoder 'dasheng': no {file} in {folder}; weights must be a folder with "
+                f"{CONFIG_FILE} and {WEIGHTS_FILE}"
+            )
+    config = read_tokenizer_config(folder / CONFIG_FILE)
+    path = folder / WEIGHTS_FILE
+    tokenizer = tokenizer_from(config, read_safetensors(path), str(path), precision)
+    made: list[TokenizerEncoder] = []
+    for output in outputs:
+        kind = TokenizerEncoder if output else TokenizerCodec
+        made.append(kind(tokenizer, output, config).eval())
+    return made
+
+
+def load_dasheng_encoder(
+    name: str, weights: str | Path | None = None, *, precision: str = "auto"
+) -> DashengEncoder:
+    """A Dasheng encoder: the semantic path alone.
+
+    name: `dasheng-base`, `dasheng-0.6b` or `dasheng-1.2b`. weights: its `.pt` file, or a folder
+    that holds it under its released name. Sizes are those in the file's `config`; what that does
+    not say is as in the model of that name. precision as in `load`.
+
+    Raises EncoderError for an unknown name, without `weights` (how to get the file), and for a
+    file that cannot be read or does not fit.
+    """
+    if name not in DASHENG_MODELS:
+        raise EncoderError(f"unknown Dasheng encoder {name!r}; known: {', '.join(DASHENG_MODELS)}")
+    check_precision(precision)
+    model = DASHENG_MODELS[name]
+    if weights is None:
+        raise refuse_zenodo(name, model.file)
+    path = Path(weights)
+    path = path / model.file if path.is_dir() else path
+    if not path.is_file():
+        raise EncoderError(f"encoder {name!r}: there is no file {path}; give {model.file}")
+    state, values = read_dasheng_file(path)
+    config = dasheng_config(values, model.config, str(path))
+    encoder = without_weights(lambda: DashengEncoder(name, config, precision))
+    fill_semantic(encoder.semantic, state, str(path))
+    return encoder

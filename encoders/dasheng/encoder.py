@@ -1,0 +1,63 @@
+"""The encoders that are measured: DashengTokenizer's three outputs, and the Dasheng family."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from encoders.dasheng.config import FRAME_RATE, SAMPLE_RATE, SemanticConfig, TokenizerConfig
+from encoders.dasheng.mel import own_samples, token_counts
+from encoders.dasheng.precision import autocast
+from encoders.dasheng.semantic import SemanticPath
+from encoders.dasheng.tokenizer import DashengTokenizer
+from encoders.encoder import AudioEncoder, Codec, Frames
+from encoders.shared import OutputEncoder
+
+# One token, 4 mel frames; the spectrogram itself could do with 257.
+SHORTEST = 480  # samples
+
+
+class TokenizerEncoder(OutputEncoder):
+    """`dasheng:semantic` or `dasheng:acoustic`: one path of DashengTokenizer at 25 Hz."""
+
+    sample_rate = SAMPLE_RATE
+    frame_rate = FRAME_RATE
+    honours_lengths = True
+
+    def __init__(self, tokenizer: DashengTokenizer, output: str, config: TokenizerConfig) -> None:
+        super().__init__(tokenizer, output)
+        self.name = f"dasheng:{output}" if output else "dasheng"
+        self.embedding_dim = config.embed_dim
+        self.config = dataclasses.asdict(config)
+
+
+class TokenizerCodec(TokenizerEncoder, Codec):
+    """`dasheng`: DashengTokenizer's unified latent at 25 Hz, and back."""
+
+    def decode(self, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
+        assert isinstance(self.shared, DashengTokenizer)
+        return self.shared.decode(frames)
+
+
+class DashengEncoder(AudioEncoder):
+    """`dasheng-base`, `dasheng-0.6b`, `dasheng-1.2b` (arXiv 2406.06992), at 25 Hz."""
+
+    sample_rate = SAMPLE_RATE
+    frame_rate = FRAME_RATE
+    honours_lengths = True
+
+    def __init__(self, name: str, config: SemanticConfig, precision: str = "auto") -> None:
+        super().__init__()
+        self.name = name
+        self.precision = precision
+        self.embedding_dim = config.embed_dim
+        self.config = dataclasses.asdict(config)
+        self.semantic = SemanticPath(config)
+
+    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+        waveforms, lengths = own_samples(waveforms, lengths, SHORTEST)
+        frames = token_counts(lengths)
+        with autocast(waveforms.device, self.precision):
+            values = self.semantic(waveforms, lengths, frames.tolist())
+        return Frames(values, frames)
