@@ -5,6 +5,7 @@ from encoders.registry import (
     encoder_names,
     find_encoder,
     load_encoder,
+    load_encoders,
     ready_encoder,
     register_encoder,
 )
@@ -12,5 +13,5 @@ from encoders.shared import OutputEncoder, SharedPass
 
 __all__ = [
     "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
-    "encoder_names", "find_encoder", "load_encoder", "ready_encoder", "register_encoder",
+    "encoder_names", "find_encoder", "load_encoder", "load_encoders", "ready_encoder", "register_encoder",
 ]  # fmt: skip
