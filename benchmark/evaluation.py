@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from benchmark import provenance
 from benchmark.cell import CellMaker, blank_result
 from benchmark.embed import choose_device
 from benchmark.result import FAILED, RunResult
 from benchmark.settings import RunSettings
-from encoders import AudioEncoder, EncoderError, find_encoder, load_encoder, ready_encoder
+from encoders import (
+    AudioEncoder,
+    EncoderError,
+    group_names,
+    load_encoders,
+    ready_encoder,
+    with_layer,
+)
 from tasks import TaskError, TaskSpec, select_tasks
 
 
@@ -22,6 +31,8 @@ def evaluate(
     encoder: str | AudioEncoder | Sequence[str | AudioEncoder],
     tasks: str | TaskSpec | Sequence[str | TaskSpec] = "all",
     *,
+    weights: str | Path | None = None,
+    layer: int | str | None = None,
     seeds: int | None = None,
     failed_share: float | None = None,
     on_result: Callable[[RunResult], None] | None = None,
@@ -30,7 +41,8 @@ def evaluate(
     """Score encoders on tasks and return one RunResult for each pair, encoder by encoder.
 
     encoder: names, `path/to/file.py:Class`, or loaded encoders. tasks: names, domains, `all`,
-    paths of task files, or TaskSpecs. seeds: heads trained a fold (default 5). failed_share: the
+    paths of task files, or TaskSpecs. weights: folder with a local copy of the encoder's model.
+    layer: number of a hidden layer to score instead of the output, or `all`. seeds: heads trained a fold (default 5). failed_share: the
     share of a task's clips that may fail before the task has (default 0.01). settings: fields of
     `RunSettings`. on_result is called as each result is there.
 
@@ -52,37 +64,68 @@ def evaluate(
     )
     specs = _specs(tasks)
     chosen = [encoder] if isinstance(encoder, str | AudioEncoder) else list(encoder)
-    for one in chosen:
-        if isinstance(one, str):
-            find_encoder(one)
+    groups = _groups(chosen, weights, layer)
     results: list[RunResult] = []
     any_loaded = False
-    for one in dict.fromkeys(chosen):
-        maker: CellMaker | None = None
+    for group in groups:
+        makers: list[CellMaker] = []
         reason = ""
         try:
-            maker = _maker(one, run)
+            makers = _makers(group, weights, run)
             any_loaded = True
         except EncoderError as error:
-            if len(chosen) == 1:
+            if len(groups) == 1:
                 raise
             reason = str(error)
-        for spec in specs:
-            if maker is not None:
+        for maker in makers:
+            for spec in specs:
                 results.append(maker.cell(spec))
-            else:
+                if on_result is not None:
+                    on_result(results[-1])
+        for one in [] if makers else group:
+            for spec in specs:
                 results.append(_not_loaded(str(one), spec, run, reason))
-            if on_result is not None:
-                on_result(results[-1])
+                if on_result is not None:
+                    on_result(results[-1])
     if not any_loaded:
         raise EncoderError("; ".join(dict.fromkeys(str(result.error) for result in results)))
     return results
 
 
-def _maker(encoder: str | AudioEncoder, run: RunSettings) -> CellMaker:
-    if isinstance(encoder, str):
-        return CellMaker(load_encoder(encoder), encoder, run)
-    return CellMaker(ready_encoder(encoder), encoder.name, run)
+def _groups(
+    chosen: Sequence[str | AudioEncoder], weights: str | Path | None, layer: int | str | None
+) -> list[list[str] | list[AudioEncoder]]:
+    """What is loaded together, in the order asked for. Raises EncoderError for unknown names."""
+    loaded = [one for one in chosen if isinstance(one, AudioEncoder)]
+    if loaded and not (weights is None and layer is None):
+        raise EncoderError(
+            f"encoder {loaded[0].name!r} is loaded already: weights and layer go with names only"
+        )
+    names = [with_layer(one, layer) for one in chosen if isinstance(one, str)]
+    by_name = {group[0]: group for group in group_names(names, weights)}
+    groups: list[list[str] | list[AudioEncoder]] = []
+    for one in dict.fromkeys(chosen):
+        if isinstance(one, AudioEncoder):
+            groups.append([one])
+        elif with_layer(one, layer) in by_name:
+            groups.append(by_name[with_layer(one, layer)])
+    return groups
+
+
+def _makers(
+    group: list[str] | list[AudioEncoder], weights: str | Path | None, run: RunSettings
+) -> list[CellMaker]:
+    first = group[0]
+    if isinstance(first, AudioEncoder):
+        return [CellMaker(ready_encoder(first), first.name, run)]
+    names = [str(name) for name in group]
+    encoders = load_encoders(names, weights=weights)
+    # only a family's names stand for several encoders, and those are asked for by their own names
+    asked = names if len(names) == len(encoders) else [encoder.name for encoder in encoders]
+    return [
+        CellMaker(encoder, provenance.asked_for(name, weights), run)
+        for encoder, name in zip(encoders, asked, strict=True)
+    ]
 
 
 def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> RunResult:

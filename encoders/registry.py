@@ -134,7 +134,7 @@ def with_layer(name: str, layer: int | str | None) -> str:
 
 def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     """Encoders whose names `group_names` put together."""
-    family, _, output = names[0].partition(":")
+    family = names[0].partition(":")[0]
     if family in FAMILIES:
         outputs = tuple(name.partition(":")[2] for name in names)
         folder = None if weights is None else Path(weights)

@@ -48,9 +48,7 @@ class LayeredPass(SharedPass):
         hidden = any(output for output in outputs)
         found = self.model(**inputs, **({"output_hidden_states": True} if hidden else {}))
         return {
-            output: found.hidden_states[layer_number(output)]
-            if output
-            else found.last_hidden_state
+            output: found.hidden_states[layer_number(output)] if output else found.last_hidden_state
             for output in outputs
         }
 
@@ -75,9 +73,7 @@ def layer_number(output: str) -> int:
     return int(output.removeprefix("layer-"))
 
 
-def layer_encoders(
-    shared: LayeredPass, family: str, outputs: Sequence[str]
-) -> list[AudioEncoder]:
+def layer_encoders(shared: LayeredPass, family: str, outputs: Sequence[str]) -> list[AudioEncoder]:
     """One encoder for each output, and for each layer where all are asked for; each once."""
     wanted: list[str] = []
     for output in outputs:

@@ -137,7 +137,8 @@ def load_hubert_large(
     outputs: tuple[str, ...], *, weights: Path | None = None
 ) -> list[AudioEncoder]:
     """HuBERT large, trained on 60 000 hours of Libri-Light, not fine-tuned."""
-    found = Checkpoint("hubert-large", "facebook/hubert-large-ll60k", None, "hubert")
+    commit = "1c513b9a0780f7afa32e4480311fa444e56c3a2e"
+    found = Checkpoint("hubert-large", "facebook/hubert-large-ll60k", commit, "hubert")
     return _load(found, "HubertModel", outputs, weights)
 
 
@@ -145,7 +146,8 @@ def load_wavlm_large(
     outputs: tuple[str, ...], *, weights: Path | None = None
 ) -> list[AudioEncoder]:
     """WavLM large, trained on 94 000 hours of English speech."""
-    found = Checkpoint("wavlm-large", "microsoft/wavlm-large", None, "wavlm")
+    commit = "07d9d3d8576fd3d718ee7b16b2b6242e9610d9af"
+    found = Checkpoint("wavlm-large", "microsoft/wavlm-large", commit, "wavlm")
     return _load(found, "WavLMModel", outputs, weights)
 
 

@@ -74,10 +74,13 @@ def _load(
 
 def load_base(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """The encoder of Whisper base."""
-    return _load(Checkpoint("whisper-base", "openai/whisper-base", None, "whisper"), outputs, weights)
+    commit = "e37978b90ca9030d5170a5c07aadb050351a65bb"
+    found = Checkpoint("whisper-base", "openai/whisper-base", commit, "whisper")
+    return _load(found, outputs, weights)
 
 
 def load_large_v3(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """The encoder of Whisper large-v3."""
-    found = Checkpoint("whisper-large-v3", "openai/whisper-large-v3", None, "whisper")
+    commit = "06f233fe06e710322aca913c1bc4249a0d71fce1"
+    found = Checkpoint("whisper-large-v3", "openai/whisper-large-v3", commit, "whisper")
     return _load(found, outputs, weights)
