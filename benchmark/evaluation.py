@@ -42,9 +42,9 @@ def evaluate(
 
     encoder: names, `path/to/file.py:Class`, or loaded encoders. tasks: names, domains, `all`,
     paths of task files, or TaskSpecs. weights: folder with a local copy of the encoder's model.
-    layer: number of a hidden layer to score instead of the output, or `all`. seeds: heads trained a fold (default 5). failed_share: the
-    share of a task's clips that may fail before the task has (default 0.01). settings: fields of
-    `RunSettings`. on_result is called as each result is there.
+    layer: number of a hidden layer to score instead of the output, or `all`. seeds: heads trained
+    a fold (default 5). failed_share: the share of a task's clips that may fail before the task has
+    (default 0.01). settings: fields of `RunSettings`. on_result is called as each result is there.
 
     A task that cannot be scored comes back with status `failed` and its reason in `error`; the
     others go on, and so do the other encoders where one cannot be loaded. Raises TaskError or

@@ -50,9 +50,8 @@ class SpeechPass(LayeredPass):
         self.hop = math.prod(config.conv_stride)
         self.window = receptive_field(config.conv_kernel, config.conv_stride)
         self.frame_rate = self.sample_rate / self.hop
-        self.honours_lengths = (
-            config.feat_extract_norm == "layer" and config.model_type != "data2vec-audio"
-        )
+        # data2vec's configuration does not name a norm
+        self.honours_lengths = getattr(config, "feat_extract_norm", None) == "layer"
 
     def encode_outputs(
         self, waveforms: torch.Tensor, lengths: torch.Tensor, outputs: Sequence[str]

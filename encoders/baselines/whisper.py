@@ -62,9 +62,10 @@ def _load(
         import transformers
 
         extractor = transformers.WhisperFeatureExtractor.from_pretrained(source, **options)
-        model, info = transformers.WhisperModel.from_pretrained(
+        loaded: Any = transformers.WhisperModel.from_pretrained(
             source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
         )
+        model, info = loaded
         check_loaded(info, checkpoint.name)
         return WhisperPass(model.get_encoder(), extractor)
 
