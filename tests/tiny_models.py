@@ -77,7 +77,7 @@ def build(name: str) -> Any:
                     num_key_value_heads=4,
                     sliding_window=20,
                     upsample_groups=32,
-                )  # fmt: skip
+                )
             )
         elif name == "xcodec":
             acoustic = DAC | {"downsampling_ratios": [8, 5, 4, 2], "sampling_rate": 16_000}
@@ -88,7 +88,7 @@ def build(name: str) -> Any:
                     semantic_model_config=semantic,
                     codebook_size=16,
                     target_bandwidths=[0.2, 0.8],
-                )  # fmt: skip
+                )
             )
         else:
             model = SNAC(**SNAC_CONFIG)

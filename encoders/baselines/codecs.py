@@ -14,6 +14,7 @@ import torch
 from encoders.baselines.checkpoint import (
     Checkpoint,
     check_loaded,
+    forget_place,
     load_checkpoint,
     plain_config,
 )
@@ -34,7 +35,7 @@ class EncodecPass(CodecPass):
             embedding_dim=config.hidden_size,
             facts=plain_config(config),
         )
-        self.model = _steady(model)
+        self.model = model
 
     def latents(self, audio: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.model.encoder(audio[:, None])
@@ -63,7 +64,7 @@ class DacPass(CodecPass):
             facts=plain_config(config),
             block=1,
         )
-        self.model = _steady(model)
+        self.model = model
 
     def latents(self, audio: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.model.encoder(audio[:, None])
@@ -89,7 +90,7 @@ class MimiPass(CodecPass):
             embedding_dim=config.latent_dim,
             facts=plain_config(config),
         )
-        self.model = _steady(model)
+        self.model = model
         for module in model.modules():
             if isinstance(getattr(module, "padding_left", None), torch.Tensor):
                 # left without values by the way transformers loads; these are what they stand for
@@ -133,10 +134,9 @@ class XcodecPass(CodecPass):
             facts=plain_config(config),
             block=1,
         )
-        self.model = _steady(model)
+        self.model = model
         # else its first use would, and change the fingerprint
         maybe_install_capturing_hooks(model.semantic_model)
-        model.semantic_model.name_or_path = ""
 
     def latents(self, audio: torch.Tensor) -> torch.Tensor:
         model, pad = self.model, (self.hop // 2, self.hop // 2)
@@ -162,12 +162,6 @@ class XcodecPass(CodecPass):
         return found[:, 0]
 
 
-def _steady(model: Any) -> Any:
-    """A model without what tells where its copy lay."""
-    model.name_or_path = ""
-    return model
-
-
 def _load(
     checkpoint: Checkpoint,
     made: type[Any],
@@ -186,6 +180,7 @@ def _load(
         for key, parameter in model.named_parameters():
             if key.endswith("masked_spec_embed"):
                 torch.nn.init.zeros_(parameter)
+        forget_place(model)
         shared: CodecPass = made(model)
         return shared
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from encoders.baselines.checkpoint import plain_config
+from encoders.baselines.checkpoint import forget_place, plain_config
 from encoders.encoder import AudioEncoder, EncoderError
 from encoders.family import ALL_LAYERS, full_name
 from encoders.shared import OutputEncoder, SharedPass
@@ -34,9 +34,9 @@ class LayeredPass(SharedPass):
         self.model = model
         self.facts = {"model": plain_config(model.config), **settings}
         self.embedding_dim = int(model.config.hidden_size)
-        # these would change as the model is used or moved, and the fingerprint with them
+        # else its first use would, and change the fingerprint
         maybe_install_capturing_hooks(model)
-        model.name_or_path = ""
+        forget_place(model)
 
     @property
     def layers(self) -> int:

@@ -62,7 +62,9 @@ class SpeechPass(LayeredPass):
             clip = self._prepared(waveform[:length])
             frames = (len(clip) - self.window) // self.hop + 1
             for start, stop in cut(frames, longest):
-                pieces.append(clip[start * self.hop : (stop - 1) * self.hop + self.window])
+                # samples after the last frame count too: a norm over time sees some of them
+                end = len(clip) if stop == frames else (stop - 1) * self.hop + self.window
+                pieces.append(clip[start * self.hop : end])
                 owners.append(owner)
         at_once = max(1, PASS_SECONDS * self.sample_rate // max(len(piece) for piece in pieces))
         if self.honours_lengths:
