@@ -58,7 +58,7 @@ def encoder_names() -> dict[str, str]:
     """Every encoder that can be asked for by name, with where it comes from."""
     names = dict.fromkeys(_BUILTIN, "built in")
     for family, facts in FAMILIES.items():
-        origin = f"built in, needs earmark[{facts.extra}]" if facts.extra else "built in"
+        origin = f"built in, extra {facts.extra}" if facts.extra else "built in"
         names |= {full_name(family, output): origin for output in facts.outputs}
     names |= {point.name: f"package {_package(point)}" for point in _entry_points()}
     names |= dict.fromkeys(_registered, "registered in this process")

@@ -129,7 +129,7 @@ def test_one_name_for_several_is_refused_by_load_encoder(tmp_path: Path) -> None
 def test_listing_names_every_output_and_imports_no_model_library() -> None:
     names = encoder_names()
     assert {"dasheng", "dasheng:semantic", "dasheng-0.6b", "mimi:quantized"} <= set(names)
-    assert names["snac"] == "built in, needs earmark[baselines]"
+    assert names["snac"] == "built in, extra baselines"
     code = (
         "import sys; from encoders import find_encoder, encoder_names; names = encoder_names();"
         "[find_encoder(n) for n in names if 'dasheng' not in n];"

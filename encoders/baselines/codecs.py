@@ -94,8 +94,8 @@ class MimiPass(CodecPass):
         for module in model.modules():
             if isinstance(getattr(module, "padding_left", None), torch.Tensor):
                 # left without values by the way transformers loads; these are what they stand for
-                module.padding_right = module.padding_total // 2
-                module.padding_left = module.padding_total - module.padding_right
+                module.padding_right = int(module.padding_total) // 2
+                module.padding_left = int(module.padding_total) - module.padding_right
 
     def latents(self, audio: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = self.model.encoder(audio[:, None]).latents
