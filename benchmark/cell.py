@@ -41,7 +41,7 @@ from benchmark.shards import Failure, ShardError, shard_digest
 from benchmark.stock import Stock, view_of
 from benchmark.store import ShardEmbeddings
 from benchmark.tokens import tokens_kind
-from encoders import AudioEncoder, EncoderError
+from encoders import AudioEncoder, EncoderError, OutputEncoder
 from tasks import TIMED_KINDS, TaskSpec
 
 FAILURES_LISTED = 100
@@ -55,19 +55,41 @@ class TooManyFailuresError(DataError):
         self.failures, self.clips = failures, clips
 
 
-class CellMaker:
-    """Makes one encoder's cells.
+def make_cells(
+    encoders: dict[str, AudioEncoder], run: RunSettings, specs: Sequence[TaskSpec]
+) -> list[CellMaker]:
+    """What makes each encoder's cells; what they share is decoded and encoded in one go.
 
-    run.device must be chosen by now (`cpu` or `cuda`). asked: how the encoder was asked for.
-    specs: the run's tasks; those over the same shards are encoded from one decoding.
+    encoders: by how they were asked for; loaded together, they may share a forward pass.
+    """
+    fingerprints = {encoder: encoder.fingerprint() for encoder in encoders.values()}
+    stock = Stock(fingerprints, run)
+    makers = [CellMaker(encoder, asked, run, specs, stock) for asked, encoder in encoders.items()]
+    for maker in makers:
+        maker.mates = [mate for mate in makers if mate is maker or _one_pass(maker, mate)]
+    return makers
+
+
+class CellMaker:
+    """Makes one encoder's cells. run.device must be chosen by now (`cpu` or `cuda`).
+
+    asked: how the encoder was asked for. specs: the run's tasks; those over the same shards are
+    encoded from one decoding. mates: makers for encoders of the same forward pass, itself among
+    them.
     """
 
     def __init__(
-        self, encoder: AudioEncoder, asked: str, run: RunSettings, specs: Sequence[TaskSpec] = ()
+        self,
+        encoder: AudioEncoder,
+        asked: str,
+        run: RunSettings,
+        specs: Sequence[TaskSpec],
+        stock: Stock,
     ) -> None:
         self.encoder, self.asked, self.run, self.specs = encoder, asked, run, specs
-        self.fingerprint = encoder.fingerprint()
-        self.stock = Stock({encoder: self.fingerprint}, run)
+        self.fingerprint = stock.fingerprints[encoder]
+        self.stock = stock
+        self.mates = [self]
         if run.device == "cuda":
             # a tenth of float32's digits is lost otherwise, and so is equality with the CPU
             torch.backends.cudnn.allow_tf32 = False
@@ -206,24 +228,25 @@ class CellMaker:
                 )
 
     def _others(self, spec: TaskSpec, shards: list[dict[str, str]]) -> list[View]:
-        """Views of the same clips that tasks of this run will want later."""
+        """Views of the same clips that cells of this run will want later."""
         same = [(shard["split"], shard["sha256"]) for shard in shards]
         found = []
-        for other in self.specs:
-            if other.name == spec.name:
-                continue
+        for other in {spec.name: spec, **{one.name: one for one in self.specs}}.values():
             try:
-                theirs = self._shards(other)
+                theirs = shards if other.name == spec.name else self._shards(other)
             except (DataError, ShardError, OSError):
                 continue  # its own cell will say so
-            if [(shard["split"], shard["sha256"]) for shard in theirs] != same:
-                continue
-            if (
-                self.run.force
-                or still_valid(self._path(other), self._inputs(other, theirs)) is None
-            ):
-                found.append(view_of(other, self.encoder))
+            if [(shard["split"], shard["sha256"]) for shard in theirs] == same:
+                found += [
+                    view_of(other, mate.encoder)
+                    for mate in self.mates
+                    if self.run.force or not mate.has(other, theirs)
+                ]
         return [view for view in dict.fromkeys(found) if view != view_of(spec, self.encoder)]
+
+    def has(self, spec: TaskSpec, shards: list[dict[str, str]]) -> bool:
+        """Whether the cell of a task is there and valid, given the task's shards."""
+        return still_valid(self._path(spec), self._inputs(spec, shards)) is not None
 
     def _inputs(self, spec: TaskSpec, shards: list[dict[str, str]]) -> str:
         """SHA-256 of all that decides the numbers."""
@@ -280,6 +303,18 @@ class CellMaker:
             "parameters": parameter_count(encoder),
         }
         return blank_result(facts, spec, self.run, status, error)
+
+
+def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:
+    """Whether two encoders share a forward pass, and batches that suit both."""
+    one, other = maker.encoder, mate.encoder
+    return (
+        isinstance(one, OutputEncoder)
+        and isinstance(other, OutputEncoder)
+        and one.shared is other.shared
+        and one.sample_rate == other.sample_rate
+        and one.honours_lengths == other.honours_lengths
+    )
 
 
 def _lost(failures: list[Failure]) -> dict[str, Any]:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from benchmark.cell import CellMaker, blank_result
+from benchmark import provenance
+from benchmark.cell import CellMaker, blank_result, make_cells
 from benchmark.embed import choose_device
 from benchmark.result import FAILED, RunResult
 from benchmark.settings import RunSettings
 from encoders import (
     AudioEncoder,
     EncoderError,
-    find_encoder,
+    group_names,
     left_as_found,
-    load_encoder,
+    load_encoders,
     ready_encoder,
+    with_layer,
 )
 from tasks import TaskError, TaskSpec, select_tasks
 
@@ -30,6 +33,8 @@ def evaluate(
     encoder: str | AudioEncoder | Sequence[str | AudioEncoder],
     tasks: str | TaskSpec | Sequence[str | TaskSpec] = "all",
     *,
+    weights: str | Path | None = None,
+    layer: int | str | None = None,
     seeds: int | None = None,
     failed_share: float | None = None,
     on_result: Callable[[RunResult], None] | None = None,
@@ -39,9 +44,10 @@ def evaluate(
 
     encoder: names, `path/to/file.py:Class`, or loaded encoders, which are given back in the mode
     and on the device that they came in. tasks: names, domains, `all`, paths of task files, or
-    TaskSpecs. seeds: heads trained a fold (default 5). failed_share: the share of a task's clips
-    that may fail before the task has (default 0.01). settings: fields of `RunSettings`.
-    on_result is called as each result is there.
+    TaskSpecs. weights: folder with a local copy of the encoder's model. layer: number of a hidden
+    layer to score instead of the output, or `all`. seeds: heads trained a fold (default 5).
+    failed_share: the share of a task's clips that may fail before the task has (default 0.01).
+    settings: fields of `RunSettings`. on_result is called as each result is there.
 
     A task that cannot be scored comes back with status `failed` and its reason in `error`; the
     others go on, and so do the other encoders where one cannot be loaded. Raises, before anything
@@ -61,27 +67,29 @@ def evaluate(
     )
     specs = _specs(tasks)
     chosen = [encoder] if isinstance(encoder, str | AudioEncoder) else list(encoder)
-    for one in chosen:
-        if isinstance(one, str):
-            find_encoder(one)
+    groups = _groups(chosen, weights, layer)
     results: list[RunResult] = []
     any_loaded = False
-    for one in dict.fromkeys(chosen):
-        maker: CellMaker | None = None
+    for group in groups:
+        makers: list[CellMaker] = []
         reason = ""
-        with left_as_found(one) if isinstance(one, AudioEncoder) else contextlib.nullcontext():
+        lent = [one for one in group if isinstance(one, AudioEncoder)]
+        with left_as_found(lent[0]) if lent else contextlib.nullcontext():
             try:
-                maker = _maker(one, run, specs)
+                makers = _makers(group, weights, run, specs)
                 any_loaded = True
             except EncoderError as error:
-                if len(chosen) == 1:
+                if len(groups) == 1:
                     raise
                 reason = str(error)
-            for spec in specs:
-                if maker is not None:
+            for maker in makers:
+                for spec in specs:
                     results.append(maker.cell(spec))
-                else:
-                    results.append(_not_loaded(str(one), spec, run, reason))
+                    if on_result is not None:
+                        on_result(results[-1])
+        for one in [] if makers else group:
+            for spec in specs:
+                results.append(_not_loaded(str(one), spec, run, reason))
                 if on_result is not None:
                     on_result(results[-1])
     if not any_loaded:
@@ -89,10 +97,41 @@ def evaluate(
     return results
 
 
-def _maker(encoder: str | AudioEncoder, run: RunSettings, specs: list[TaskSpec]) -> CellMaker:
-    if isinstance(encoder, str):
-        return CellMaker(load_encoder(encoder), encoder, run, specs)
-    return CellMaker(ready_encoder(encoder), encoder.name, run, specs)
+def _groups(
+    chosen: Sequence[str | AudioEncoder], weights: str | Path | None, layer: int | str | None
+) -> list[list[str] | list[AudioEncoder]]:
+    """What is loaded together, in the order asked for. Raises EncoderError for unknown names."""
+    loaded = [one for one in chosen if isinstance(one, AudioEncoder)]
+    if loaded and not (weights is None and layer is None):
+        raise EncoderError(
+            f"encoder {loaded[0].name!r} is loaded already: weights and layer go with names only"
+        )
+    names = [with_layer(one, layer) for one in chosen if isinstance(one, str)]
+    by_name = {group[0]: group for group in group_names(names, weights)}
+    groups: list[list[str] | list[AudioEncoder]] = []
+    for one in dict.fromkeys(chosen):
+        if isinstance(one, AudioEncoder):
+            groups.append([one])
+        elif with_layer(one, layer) in by_name:
+            groups.append(by_name[with_layer(one, layer)])
+    return groups
+
+
+def _makers(
+    group: list[str] | list[AudioEncoder],
+    weights: str | Path | None,
+    run: RunSettings,
+    specs: list[TaskSpec],
+) -> list[CellMaker]:
+    first = group[0]
+    if isinstance(first, AudioEncoder):
+        return make_cells({first.name: ready_encoder(first)}, run, specs)
+    names = [str(name) for name in group]
+    encoders = load_encoders(names, weights=weights)
+    # only a family's names stand for several encoders, and those are asked for by their own names
+    asked = names if len(names) == len(encoders) else [encoder.name for encoder in encoders]
+    words = [provenance.asked_for(name, weights) for name in asked]
+    return make_cells(dict(zip(words, encoders, strict=True)), run, specs)
 
 
 def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> RunResult:

@@ -61,12 +61,23 @@ def circumstances(started: float, device: str) -> dict[str, Any]:
     }
 
 
+_WEIGHTS = " --weights "
+
+
+def asked_for(name: str, weights: str | Path | None) -> str:
+    """How an encoder was asked for: its name, and the folder of its weights where one was given."""
+    return name if weights is None else f"{name}{_WEIGHTS}{weights}"
+
+
 def command(
     encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol
 ) -> str:
-    """The command that makes one cell again."""
+    """The command that makes one cell again. encoder: as `asked_for` puts it."""
+    name, option, weights = encoder.partition(_WEIGHTS)
     task = spec.name if builtin_tasks().get(spec.name) == spec else spec.path
-    words = ["python", "run_bench.py", "--encoder", encoder, "--tasks", task, "--data", str(data)]
+    words = ["python", "run_bench.py", "--encoder", name, "--tasks", task, "--data", str(data)]
+    if option:
+        words += ["--weights", weights]
     if limit is not None:
         words += ["--limit", str(limit)]
     if protocol.seeds != STRICT.seeds:

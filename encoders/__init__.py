@@ -5,14 +5,17 @@ from encoders.lent import left_as_found
 from encoders.registry import (
     encoder_names,
     find_encoder,
+    group_names,
     load_encoder,
+    load_encoders,
     ready_encoder,
     register_encoder,
+    with_layer,
 )
 from encoders.shared import OutputEncoder, SharedPass, encode_each
 
 __all__ = [
     "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass", "encode_each",
-    "encoder_names", "find_encoder", "left_as_found", "load_encoder", "ready_encoder",
-    "register_encoder",
+    "encoder_names", "find_encoder", "group_names", "left_as_found", "load_encoder",
+    "load_encoders", "ready_encoder", "register_encoder", "with_layer",
 ]  # fmt: skip

@@ -13,7 +13,8 @@ import importlib.metadata
 import importlib.util
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from typing import Any, TypeVar
 import torch
 
 from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
+from encoders.family import ALL_LAYERS, FAMILIES, full_name
+from encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
 ENTRY_POINT_GROUP = "earmark.encoders"
 
@@ -42,7 +45,8 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
 
     def register(factory: Factory) -> Factory:
         known = _registered.get(name)
-        if name in _BUILTIN or (known is not None and _identity(known) != _identity(factory)):
+        taken = name in _BUILTIN or name.partition(":")[0] in FAMILIES
+        if taken or (known is not None and _identity(known) != _identity(factory)):
             raise EncoderError(f"an encoder named {name!r} exists already; choose another name")
         _registered[name] = factory
         return factory
@@ -53,30 +57,109 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
 def encoder_names() -> dict[str, str]:
     """Every encoder that can be asked for by name, with where it comes from."""
     names = dict.fromkeys(_BUILTIN, "built in")
+    for family, facts in FAMILIES.items():
+        origin = f"built in, extra {facts.extra}" if facts.extra else "built in"
+        names |= {full_name(family, output): origin for output in facts.outputs}
     names |= {point.name: f"package {_package(point)}" for point in _entry_points()}
     names |= dict.fromkeys(_registered, "registered in this process")
     return dict(sorted(names.items()))
 
 
-def load_encoder(name: str) -> AudioEncoder:
+def load_encoder(name: str, *, weights: str | Path | None = None) -> AudioEncoder:
     """Load an encoder by name, or as `path/to/file.py:ClassName`; ready to encode.
 
+    weights: folder with a local copy of the model, for encoders that have one.
     Raises EncoderError for an unknown name (with the nearest known one), for a file or class that
     cannot be loaded, and for a class that does not fill in the contract.
     """
-    factory = find_encoder(name)
+    made = load_encoders([name], weights=weights)
+    if len(made) != 1:
+        raise EncoderError(f"encoder {name!r} names {len(made)} encoders; use load_encoders()")
+    return made[0]
+
+
+def load_encoders(
+    names: Sequence[str],
+    *,
+    weights: str | Path | None = None,
+    layer: int | str | None = None,
+) -> list[AudioEncoder]:
+    """Load encoders, in the order asked for; each once.
+
+    Those of one family (`encodec`, `encodec:quantized`) are loaded together: their weights are
+    held once, and they share one `SharedPass`.
+
+    weights: folder with a local copy of the model; names must be of one family then.
+    layer: number of a hidden layer to take instead of the output, 0 being what goes into the
+        first; `all` gives every layer as an encoder of its own. Needs names that have layers.
+    Raises EncoderError as `load_encoder` does.
+    """
+    groups = group_names([with_layer(name, layer) for name in names], weights)
+    return [encoder for group in groups for encoder in _load_group(group, weights)]
+
+
+def group_names(names: Sequence[str], weights: str | Path | None = None) -> list[list[str]]:
+    """Names that are loaded together, in the order of the first of each group.
+
+    Raises EncoderError where one name is unknown, or where weights do not go with all of them.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        family = name.partition(":")[0]
+        find_encoder(name)
+        by_name = family not in FAMILIES or FAMILIES[family].by_name
+        groups.setdefault(name if by_name else family, []).append(name)
+        if weights is not None and family not in FAMILIES:
+            raise EncoderError(f"encoder {name!r} has no weights to take from {weights}")
+    if weights is not None and len(groups) > 1:
+        raise EncoderError(
+            f"weights {weights}: asked for with {', '.join(groups)}; one folder holds the weights "
+            "of one model, so ask for one at a time"
+        )
+    return list(groups.values())
+
+
+def with_layer(name: str, layer: int | str | None) -> str:
+    """The name of a hidden layer of an encoder: `hubert-large`, 12 -> `hubert-large:layer-12`."""
+    if layer is None:
+        return name
+    if name not in FAMILIES or not FAMILIES[name].layers:
+        find_encoder(name)
+        layered = ", ".join(key for key, family in FAMILIES.items() if family.layers)
+        raise EncoderError(f"encoder {name!r} has no layers to choose from; {layered} have")
+    if not (str(layer).isdecimal() or layer == "all"):
+        raise EncoderError(f"layer {layer!r}: must be a whole number from 0, or `all`")
+    return full_name(name, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
+
+
+def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
+    """Encoders whose names `group_names` put together."""
+    family = names[0].partition(":")[0]
+    if family in FAMILIES:
+        outputs = tuple(name.partition(":")[2] for name in names)
+        folder = None if weights is None else Path(weights)
+        made = _made(names[0], partial(FAMILIES[family].make, family, outputs, folder))
+        return [ready_encoder(encoder).requires_grad_(False) for encoder in made]
+    (name,) = names
+    one = _made(name, find_encoder(name))
+    if not isinstance(one, AudioEncoder) and is_xares_encoder(one):
+        one = XaresEncoder(one)
+    return [ready_encoder(one, name).requires_grad_(False)]
+
+
+def _made(name: str, factory: Callable[[], Any]) -> Any:
+    """What a factory makes. Raises EncoderError, naming the encoder."""
     try:
         # what an encoder draws at random without a seed of its own is the same in every run
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            made: AudioEncoder = factory()
+            return factory()
     except EncoderError:
         raise
     except Exception as error:
         raise EncoderError(
             f"encoder {name!r}: {type(error).__name__} while it was made: {_line(error)}"
         ) from error
-    return ready_encoder(made, name).requires_grad_(False)
 
 
 def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
@@ -91,6 +174,13 @@ def find_encoder(name: str) -> Callable[[], Any]:
     if ".py:" in name:
         path, _, attribute = name.rpartition(":")
         return _attribute(_module_from_file(Path(path)), attribute, path)
+    if name.endswith(".py"):
+        return only_encoder_class(_module_from_file(Path(name)), name)
+    family, colon, output = name.partition(":")
+    if family in FAMILIES:
+        if FAMILIES[family].knows(output) and bool(colon) == bool(output):
+            return partial(load_encoder, name)
+        raise EncoderError(f"encoder {family!r} has no output {output!r}; {_nearest(name)}")
     if name in _BUILTIN:
         module, _, attribute = _BUILTIN[name].partition(":")
         return _attribute(importlib.import_module(module), attribute, module)
@@ -106,11 +196,13 @@ def find_encoder(name: str) -> Callable[[], Any]:
                     f"{_line(error)}"
                 ) from error
             return found
+    raise EncoderError(f"unknown encoder {name!r}; {_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    """A hint for a name that is not known."""
     close = difflib.get_close_matches(name, encoder_names(), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else "see `run_bench.py list encoders`"
-    if name.endswith(".py"):
-        hint = f"name the class too: {name}:ClassName"
-    raise EncoderError(f"unknown encoder {name!r}; {hint}")
+    return f"did you mean {close[0]!r}?" if close else "see `run_bench.py list encoders`"
 
 
 def _attribute(module: ModuleType, attribute: str, where: str) -> Callable[[], Any]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC, noise
 
-from benchmark.embed import pool
+from benchmark.batches import pool
 from encoders import EncoderError, Frames
 from encoders.dasheng import (
     load,

@@ -119,7 +119,7 @@ def test_unknown_name_gets_did_you_mean(typed: str, meant: str) -> None:
 
 def test_unknown_name_far_from_all_gets_the_way_to_the_list() -> None:
     assert "list encoders" in refusal("wav2vec-conformer-xl")
-    assert "model.py:ClassName" in refusal("model.py")
+    assert "model.py does not exist" in refusal("model.py")
 
 
 def test_plugin_from_a_file(plugin: Callable[..., str]) -> None:

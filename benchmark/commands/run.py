@@ -28,6 +28,14 @@ def add_parser(commands: Any) -> None:
         help="names (see `list encoders`) or path/to/file.py:ClassName",
     )  # fmt: skip
     parser.add_argument(
+        "--weights", type=Path, metavar="DIR",
+        help="folder with a local copy of the encoder's model (default: fetched once)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--layer", type=_layer, metavar="N",
+        help="score hidden layer N (from 0) instead of the output; `all`: each layer",
+    )  # fmt: skip
+    parser.add_argument(
         "--tasks", nargs="+", action="extend", metavar="TASK",
         help="names (see `list tasks`), `all`, speech, sound, music, or task files "
         "(default: all)",
@@ -80,16 +88,16 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.evaluation import evaluate
     from benchmark.plan import print_plan
     from benchmark.result import FAILED
-    from encoders import EncoderError, find_encoder, load_encoder
+    from encoders import EncoderError, group_names, load_encoders, with_layer
     from tasks import TaskError, select_tasks
 
     settings = _settings(arguments)
     try:
         specs = select_tasks(arguments.tasks or ["all"])
-        for name in arguments.encoder:
-            find_encoder(name)
+        names = [with_layer(name, arguments.layer) for name in arguments.encoder]
+        group_names(names, arguments.weights)
         if arguments.dry_run:
-            loaded = [load_encoder(name) for name in arguments.encoder]
+            loaded = load_encoders(names, weights=arguments.weights)
             complete = print_plan(loaded, specs, settings, sys.stdout)
             return ALL_DONE if complete else NOT_ALL_DONE
         if not settings.is_synthetic and not settings.data_folder.is_dir():
@@ -107,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
         results = evaluate(
             arguments.encoder,
             specs,
+            weights=arguments.weights,
+            layer=arguments.layer,
             on_result=lambda result: _announce(result, begun),
             **vars(settings),
         )
@@ -180,6 +190,12 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return value
+
+
+def _layer(text: str) -> int | str:
+    if text != "all" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, or all, not {text!r}")
+    return text if text == "all" else int(text)
 
 
 def _seconds(text: str) -> float:

@@ -33,7 +33,8 @@ import soundfile
 import torch
 
 from benchmark.audio import AudioPipeline
-from benchmark.embed import EmbedSettings, ShardJob, embed_shards, parameter_count, pool
+from benchmark.batches import pool
+from benchmark.embed import EmbedSettings, ShardJob, View, embed_shards, parameter_count
 from benchmark.shards import read_shard
 from encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
 from encoders.dasheng.config import CHUNK_TOKENS, HOP, SAMPLE_RATE

@@ -1,0 +1,1 @@
+"""Published encoders and codecs to compare with, through `transformers` and `snac`."""

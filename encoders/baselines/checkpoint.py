@@ -1,0 +1,170 @@
+"""Where the weights of a published model come from: the Hugging Face hub, or a local copy.
+
+Weights are read from safetensors; no code of a checkpoint is ever run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub.utils import get_session
+
+from encoders.encoder import EncoderError
+
+# A hub that does not answer by then is taken to be out of reach; its own client would go on trying
+# for most of a minute.
+REACH_SECONDS = 4.0
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published model.
+
+    name: of the encoder, for messages. repo: on the hub. revision: its commit, or None where none
+    is known to hold safetensors: then the newest is taken, and for a repository without
+    safetensors the conversion that the hub keeps beside it.
+    model_type: as its config.json says, or "" where that says none.
+    """
+
+    name: str
+    repo: str
+    revision: str | None = None
+    model_type: str = ""
+
+
+def load_checkpoint(
+    checkpoint: Checkpoint,
+    load: Callable[..., Made],
+    weights: Path | None,
+    *,
+    package: str = "transformers",
+) -> Made:
+    """Load a model from a local folder, from the hub's cache, or from the hub, in that order.
+
+    load: called as `load(source, local_files_only=..., revision=...)`, revision only where it
+        matters; raises OSError where a file is missing.
+    Raises EncoderError, in one line, where it cannot be had.
+    """
+    name = checkpoint.name
+    if importlib.util.find_spec(package) is None:
+        raise EncoderError(
+            f"encoder {name!r} needs the package {package}: pip install 'earmark[baselines]'"
+        )
+    if weights is not None:
+        _check_folder(checkpoint, weights)
+        try:
+            with _quiet():
+                return load(str(weights), local_files_only=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise EncoderError(
+                f"encoder {name!r}: cannot be loaded from {weights}: {_line(error)}"
+            ) from error
+    options = {} if checkpoint.revision is None else {"revision": checkpoint.revision}
+    if isinstance(try_to_load_from_cache(checkpoint.repo, "config.json", **options), str):
+        try:
+            with _quiet():
+                return load(checkpoint.repo, local_files_only=True, **options)
+        except OSError:  # not all of it is there
+            pass
+    reason = _out_of_reach()
+    if reason is None:
+        try:
+            with _quiet():
+                return load(checkpoint.repo, local_files_only=False, **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = _line(error)
+    at = "" if checkpoint.revision is None else f" at {checkpoint.revision[:8]}"
+    raise EncoderError(
+        f"encoder {name!r}: cannot fetch {checkpoint.repo}{at} from {constants.ENDPOINT} "
+        f"({reason}); download it elsewhere and give its folder by --weights DIR"
+    )
+
+
+def check_loaded(info: dict[str, Any], name: str, unused: tuple[str, ...] = ()) -> None:
+    """Refuse a model of which weights are missing: they would have been drawn at random.
+
+    info: what `from_pretrained(output_loading_info=True)` tells. unused: ends of the names of
+    weights that no output depends on. Raises ValueError.
+    """
+    missing = [key for key in info["missing_keys"] if not key.endswith(unused or ("\0",))]
+    wrong = missing + [str(key) for key in info["mismatched_keys"]]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(
+            f"its weights lack or misfit {', '.join(sorted(wrong)[:3])}{more}; it is no whole "
+            f"checkpoint of {name}"
+        )
+
+
+def plain_config(config: Any) -> dict[str, Any]:
+    """A model's configuration as JSON values, less what changes with the copy it came from."""
+    facts: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+    for key in ("transformers_version", "_name_or_path", "architectures", "dtype"):
+        facts.pop(key, None)
+    return facts
+
+
+def forget_place(model: Any) -> None:
+    """Make a model of transformers forget where its copy lay, lest its fingerprint tell."""
+    for module in model.modules():
+        if hasattr(module, "name_or_path"):
+            module.name_or_path = ""
+
+
+def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
+    try:
+        facts = json.loads((weights / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"encoder {checkpoint.name!r}: {weights} is not a copy of {checkpoint.repo}: its "
+            f"config.json cannot be read ({_line(error)})"
+        ) from error
+    found = facts.get("model_type", "") if isinstance(facts, dict) else "unknown"
+    if found != checkpoint.model_type:
+        raise EncoderError(
+            f"encoder {checkpoint.name!r}: {weights} holds a model of type {found!r}, not "
+            f"{checkpoint.model_type!r}; give a copy of {checkpoint.repo}"
+        )
+
+
+def _out_of_reach() -> str | None:
+    """Why the hub cannot be asked, or None where it answers."""
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=REACH_SECONDS)
+    except Exception as error:  # noqa: BLE001 - whatever its client raises, it is out of reach
+        return f"no answer: {_line(error)}"
+    return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' reports of a load, and its progress bars, off the terminal."""
+    if importlib.util.find_spec("transformers") is None:
+        yield
+        return
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

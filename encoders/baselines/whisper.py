@@ -1,0 +1,87 @@
+"""Whisper's encoder (Radford et al. 2022, arXiv 2212.04356)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from encoders.baselines.checkpoint import Checkpoint, check_loaded, load_checkpoint
+from encoders.baselines.layers import LayeredPass, layer_encoders
+from encoders.baselines.pieces import PASS_SECONDS, Outputs, cut, join_pieces
+from encoders.encoder import AudioEncoder, Frames
+
+
+class WhisperPass(LayeredPass):
+    """A frame every 20 ms of 16 kHz audio, from log-mel bands of the clip padded to 30 s.
+
+    The encoder was trained on exactly 30 s: a clip is padded with silence to that, by Whisper's
+    own feature extraction, and of the output the frames that begin within the clip are kept.
+    A longer clip is cut into pieces of 30 s. Every clip sees the same input alone and in any
+    batch, so lengths are honoured.
+    """
+
+    def __init__(self, model: Any, extractor: Any) -> None:
+        super().__init__(model, {"n_mels": int(extractor.feature_size)})
+        # three of its arrays and texts are attributes: it is no module, and not fingerprinted
+        self.extractor = extractor
+        self.sample_rate = int(extractor.sampling_rate)
+        self.hop = int(extractor.n_samples) // int(model.config.max_source_positions)
+        self.frame_rate = self.sample_rate / self.hop
+        self.honours_lengths = True
+
+    def encode_outputs(
+        self, waveforms: torch.Tensor, lengths: torch.Tensor, outputs: Sequence[str]
+    ) -> dict[str, Frames]:
+        whole = int(self.extractor.n_samples)
+        pieces, owners = [], []
+        for owner, (waveform, length) in enumerate(zip(waveforms, lengths.tolist(), strict=True)):
+            for start, stop in cut(length, whole):
+                pieces.append(waveform[start:stop].cpu().numpy())
+                owners.append(owner)
+        found: list[Outputs] = []
+        for start, stop in cut(len(pieces), max(1, PASS_SECONDS * self.sample_rate // whole)):
+            batch = pieces[start:stop]
+            features = self.extractor(
+                batch, sampling_rate=self.sample_rate, return_tensors="pt",
+                device=str(waveforms.device),
+            ).input_features.to(waveforms.device)  # fmt: skip
+            values = self.forward_outputs(outputs, input_features=features)
+            for row, piece in enumerate(batch):
+                frames = -(-len(piece) // self.hop)
+                found.append({output: values[output][row, :frames] for output in outputs})
+        return join_pieces(owners, found, outputs)
+
+
+def _load(
+    checkpoint: Checkpoint, outputs: tuple[str, ...], weights: Path | None
+) -> list[AudioEncoder]:
+    def load(source: str, **options: Any) -> WhisperPass:
+        import transformers
+
+        extractor = transformers.WhisperFeatureExtractor.from_pretrained(source, **options)
+        loaded: Any = transformers.WhisperModel.from_pretrained(
+            source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+        )
+        model, info = loaded
+        check_loaded(info, checkpoint.name)
+        return WhisperPass(model.get_encoder(), extractor)
+
+    shared = load_checkpoint(checkpoint, load, weights)
+    return layer_encoders(shared, checkpoint.name, outputs)
+
+
+def load_base(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
+    """The encoder of Whisper base."""
+    commit = "e37978b90ca9030d5170a5c07aadb050351a65bb"
+    found = Checkpoint("whisper-base", "openai/whisper-base", commit, "whisper")
+    return _load(found, outputs, weights)
+
+
+def load_large_v3(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
+    """The encoder of Whisper large-v3."""
+    commit = "06f233fe06e710322aca913c1bc4249a0d71fce1"
+    found = Checkpoint("whisper-large-v3", "openai/whisper-large-v3", commit, "whisper")
+    return _load(found, outputs, weights)
