@@ -136,7 +136,9 @@ def on_gpu(folder: Path, repeats: int) -> None:
     lengths = torch.full((CLIPS_IN_BATCH,), waveforms.shape[1], device="cuda")
 
     def whole() -> None:
-        for _ in embed_shards([ShardJob(shard)], encoder, AudioPipeline(SAMPLE_RATE), settings):
+        for _ in embed_shards(
+            [ShardJob(shard, (View(encoder, AudioPipeline(SAMPLE_RATE)),))], settings
+        ):
             pass
 
     def bare() -> None:
