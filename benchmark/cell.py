@@ -176,6 +176,7 @@ class CellMaker:
             "limit": self.run.limit,
             "clips": dataset.clips,
             "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
+            "parts": scored.parts,
             "sources": len(items.source_names),
             "source_unit": spec.source.unit,
             "guessed_sources": items.guessed_sources,

@@ -101,7 +101,8 @@ class RunResult:
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
     scores: probe (`linear`, `knn`) -> Score.
-    data: limit, shards (name, split, SHA-256), clips, items (per split), sources, source_unit,
+    data: limit, shards (name, split, SHA-256), clips, items (per split), parts (items that
+        trained, validated and tested, by test fold), sources, source_unit,
         guessed_sources (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
         reason; the first 100), labels (how many), label_faults (how many of them were left out),

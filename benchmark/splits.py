@@ -31,6 +31,11 @@ class Split:
     test: Indices
     given_train: Indices
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Items of each part."""
+        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
+
 
 def make_splits(items: Items, spec: TaskSpec, protocol: Protocol) -> list[Split]:
     """One Split per fold, or a single one. Raises DataError where a part would be empty."""

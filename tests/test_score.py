@@ -98,6 +98,16 @@ def test_best_epochs_are_counted_from_one() -> None:
     assert result.scores["knn"].best_epochs is None
 
 
+def test_the_size_of_each_part_is_told() -> None:
+    _, result = scored("class", FOLDS, folds=True)
+    assert list(result.parts) == list(FOLDS)
+    for fold, parts in result.parts.items():
+        assert parts["test"] == FOLDS[fold]
+        assert sum(parts.values()) == sum(FOLDS.values())
+        # a tenth of the rest, in whole sources of three clips
+        assert 0 <= parts["valid"] - (200 - FOLDS[fold]) / 10 <= 3
+
+
 def test_knn_looks_in_all_of_train_and_knows_no_seeds() -> None:
     """Also in what the linear probe holds out: every test item has its double somewhere there."""
     items = make_items("class", {"train": 60, "test": 30})

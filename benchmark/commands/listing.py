@@ -45,9 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     for spec in specs.values():
         folds = str(len(spec.folds)) if spec.folds else "-"
         crop = f"{spec.crop_seconds:g} s" if spec.crop_seconds else "-"
-        table.add_row(
-            spec.name, spec.title, spec.domain, str(spec.num_classes), spec.metric, folds, crop
-        )
+        classes = str(spec.num_classes or "-")
+        table.add_row(spec.name, spec.title, spec.domain, classes, spec.metric, folds, crop)
     console.print(table)
     console.print(f"\n{len(specs)} tasks. Your own: --tasks path/to/task.yaml (tasks/README.md)")
     return ALL_DONE

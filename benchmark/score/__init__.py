@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmark.items import Items
 from benchmark.progress import Track, silent
 from benchmark.protocol import Protocol
@@ -33,6 +35,8 @@ def score_items(
     splits = make_splits(items, spec, protocol)
     if spec.by_frame:
         by_frame = score_transcripts if spec.label.kind == "transcript" else score_timed
-        return by_frame(items, splits, spec, protocol, frame_rate, device, track)
-    by_clip = score_captions if spec.label.kind == "captions" else score_clips
-    return by_clip(items, splits, spec, protocol, device, track)
+        scored = by_frame(items, splits, spec, protocol, frame_rate, device, track)
+    else:
+        by_clip = score_captions if spec.label.kind == "captions" else score_clips
+        scored = by_clip(items, splits, spec, protocol, device, track)
+    return replace(scored, parts={split.name: split.sizes for split in splits})

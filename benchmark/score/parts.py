@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,14 @@ from tasks import TaskSpec
 
 @dataclass(frozen=True)
 class Scored:
-    """All scores of a task, and what was predicted for each tested item."""
+    """All scores of a task, and what was predicted for each tested item.
+
+    parts: items that trained, validated and tested, by test fold (or `test`).
+    """
 
     scores: dict[str, Score]
     predictions: Predictions
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:
