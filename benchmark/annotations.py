@@ -7,12 +7,13 @@ A clip of which nothing can be used raises LabelError.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 # The characters of a transcript, in the order of the CTC probe's outputs after the blank.
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"
+
+_LATEST_S = 1e9  # 31 years; what is beyond, infinity too, would overflow where segments are cut
 
 
 class LabelError(ValueError):
@@ -60,7 +61,7 @@ def read_notes(value: Any, indices: dict[str, int]) -> Annotated:
         if isinstance(note, bool) or not isinstance(note, int):
             raise LabelError(f"note {note!r:.80} is not a MIDI number")
         if str(note) not in indices:
-            raise LabelError(f"note {note} is none of the task's")
+            raise LabelError(f"note {note!r:.80} is none of the task's")
         return [Event(onset, offset, indices[str(note)])]
 
     return _read_list(value, "note", read)
@@ -124,7 +125,7 @@ def _times(entry: dict[str, Any], first: str, last: str) -> tuple[float, float]:
     values = [entry.get(first), entry.get(last)]
     for name, value in zip((first, last), values, strict=True):
         known = isinstance(value, int | float) and not isinstance(value, bool)
-        if not known or not math.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
+        if not known or not 0 <= value < _LATEST_S:  # type: ignore[operator]
             raise LabelError(f"its {name} is no time in seconds: {value!r:.80}")
     onset, offset = float(values[0]), float(values[1])  # type: ignore[arg-type]
     if onset >= offset:

@@ -31,7 +31,7 @@ _OPTIONAL = (
     "name", "weight", "zenodo_record", "classes", "splits", "folds", "crop_seconds",
     "segment_seconds", "also_in", "knn",
 )  # fmt: skip
-_MIDI = range(128)
+_MIDI = frozenset(str(note) for note in range(128))
 
 
 def read_task(path: str | Path) -> TaskSpec:
@@ -323,5 +323,5 @@ class _Reader:
             raise self.fail(f"labels of kind {kind} are for whole clips; remove 'crop_seconds'")
         if spec.folds and kind in TEXT_KINDS:
             raise self.fail(f"labels of kind {kind} take 'splits', not 'folds'")
-        if kind == "notes" and not all(c.isdecimal() and int(c) in _MIDI for c in spec.classes):
+        if kind == "notes" and not _MIDI.issuperset(spec.classes):
             raise self.fail("with notes the classes are MIDI numbers, 0 to 127")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def task(**changes: Any) -> dict[str, Any]:
         if value is DROP:
             del inner[last]
         else:
-            inner[last] = value
+            inner[last] = copy.deepcopy(value)  # a later change must not reach the caller's
     return raw
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from benchmark.interval import (
     accuracy_interval,
+    additive_interval,
     mean_average_precision_interval,
     source_weights,
     weighted_average_precision,
@@ -270,3 +271,94 @@ def test_same_items_give_the_same_interval() -> None:
         mean_average_precision_interval([(labels, scores)], sources, **options) for _ in range(2)
     )
     assert two == three
+
+
+# ------------------------------------------------------------------------------ statistics of sums
+
+
+def drawn_items(sources: Any, resamples: int) -> list[Any]:
+    """Indices of the items of each resample, those of a source drawn twice twice."""
+    names = np.unique(sources)
+    return [
+        np.concatenate(
+            [
+                np.flatnonzero(sources == name)
+                for name, count in zip(names, counts, strict=True)
+                for _ in range(count)
+            ]
+        )
+        for counts in source_weights(sources, resamples).astype(int)
+    ]
+
+
+def test_a_mean_as_a_ratio_of_sums_has_the_interval_of_accuracy() -> None:
+    rng = np.random.default_rng(10)
+    sources = rng.integers(0, 25, 200) * 3
+    correct = rng.choice([0, 0.4, 1.0], 200)
+    counts = np.stack([correct, np.ones(200)], axis=1)
+    options: Any = {"resamples": 700, "confidence": 0.9}
+    interval = additive_interval(counts, sources, lambda sums: sums[:, 0] / sums[:, 1], **options)
+    assert interval == pytest.approx(accuracy_interval(correct, sources, **options))
+
+
+def test_interval_of_errors_over_words_of_the_same_draws_exactly() -> None:
+    """Files differ in words, so it matters that sums are divided, not ratios averaged."""
+    rng = np.random.default_rng(11)
+    sources = np.repeat([8, 1, 5, 30], [3, 2, 6, 4])
+    words = rng.integers(1, 40, len(sources))
+    errors = rng.binomial(words, 0.3)
+    interval = additive_interval(
+        np.stack([errors, words], axis=1).astype(float),
+        sources,
+        lambda sums: np.maximum(0, 1 - sums[:, 0] / sums[:, 1]),
+        resamples=150,
+        confidence=0.95,
+    )
+    values = [
+        max(0, 1 - errors[drawn].sum() / words[drawn].sum()) for drawn in drawn_items(sources, 150)
+    ]
+    assert interval == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])))
+
+
+def test_interval_of_f1_of_the_same_draws_exactly() -> None:
+    """Counts of two seeds and three classes; F1 of each seed by scikit-learn, then their mean."""
+    rng = np.random.default_rng(12)
+    sources = rng.integers(0, 6, 20)
+    reference = rng.random((20, 8, 3)) < 0.4  # item, segment, class
+    predicted = reference[None] ^ (rng.random((2, 20, 8, 3)) < 0.2)
+    hits = (reference & predicted).sum(axis=2)
+    wrong = (~reference & predicted).sum(axis=2)
+    missed = (reference & ~predicted).sum(axis=2)
+    counts = np.stack([hits, wrong, missed], axis=-1).transpose(1, 0, 2, 3).astype(float)
+
+    def mean_f1(sums: Any) -> Any:
+        f1 = 2 * sums[..., 0] / (2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
+        return f1.mean(axis=(1, 2))
+
+    interval = additive_interval(counts, sources, mean_f1, resamples=60, confidence=0.8)
+    values = [
+        np.mean(
+            [
+                f1_score(
+                    reference[drawn].reshape(-1, 3), one[drawn].reshape(-1, 3), average="macro"
+                )
+                for one in predicted
+            ]
+        )
+        for drawn in drawn_items(sources, 60)
+    ]
+    assert interval == pytest.approx(tuple(np.percentile(values, [10, 90])))
+
+
+@pytest.mark.filterwarnings("error")
+def test_sums_that_say_nothing_have_no_interval() -> None:
+    def ratio(sums: Any) -> Any:
+        with np.errstate(invalid="ignore"):
+            return sums[:, 0] / sums[:, 1]
+
+    options: Any = {"resamples": 50, "confidence": 0.95}
+    two, one = np.array([4, 9]), np.array([4, 4])
+    assert additive_interval(np.array([[1.0, 2], [1, 2]]), one, ratio, **options) is None
+    assert additive_interval(np.zeros((2, 2)), two, ratio, **options) is None
+    # resamples of the second source alone cannot be computed; the others are 1/2, and say so
+    assert additive_interval(np.array([[1.0, 2], [0, 0]]), two, ratio, **options) == (0.5, 0.5)

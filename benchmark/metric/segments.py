@@ -51,7 +51,8 @@ def segments_of_frames(
     np.cumsum(active, axis=0, out=sums[1:])
     found: NDArray[np.bool_] = sums[bounds[1:]] > sums[bounds[:-1]]
     empty = np.flatnonzero(bounds[1:] == bounds[:-1])
-    covering = np.floor((empty + 0.5) * segment_s * frame_rate).astype(np.int64)
+    middle = np.round((empty + 0.5) * segment_s * frame_rate, _DECIMALS)
+    covering = np.floor(middle).astype(np.int64)
     found[empty] = active[np.minimum(covering, len(active) - 1)]
     return found
 
