@@ -281,6 +281,17 @@ def test_targets_are_what_sounds_at_a_frames_centre(
     assert objective.targets(Span(0, start, stop)).tolist() == wanted.tolist()
 
 
+@pytest.mark.parametrize("rate", [10.0, 25.0, 12.5, 50.0, 62.5, 100.0])
+def test_times_on_a_frames_centre_survive_rounding(rate: float) -> None:
+    """A decimal such as 0.14 s is not exact: times 25 Hz it comes to just above 3.5."""
+    for j in range(300):
+        onset, offset = float(f"{(j + 0.5) / rate:.6f}"), float(f"{(j + 2.5) / rate:.6f}")
+        objective = make_objective([np.zeros((310, 1))], [[Event(onset, offset, 1)]])
+        objective.frame_rate = rate
+        active = objective.targets(Span(0, 0, 310))
+        assert np.argwhere(active).tolist() == [[j, 1], [j + 1, 1]]
+
+
 def test_first_of_the_best_epochs_is_tested() -> None:
     objective = make_objective(FRAMES, EVENTS, Scripted)
     objective.script = [(0.1, 0.5, 0.1), (0.3, 0.2, 0.2), (0.3, 0.5, 0.1), (0.2, 0.4, 0.9)]
