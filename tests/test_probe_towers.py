@@ -1,0 +1,292 @@
+"""The two towers, against plain modules in float64 that go token by token and pair by pair."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.probe import Training
+from benchmark.probe.towers import (
+    Captions,
+    _Pairs,
+    _Towers,
+    mean_recall,
+    relevance,
+    train_towers,
+)
+from benchmark.splits import Split
+
+WIDTH = 12
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Towers of 12 in place of 1024: what is tested does not depend on it, the time does."""
+    monkeypatch.setattr("benchmark.probe.towers.WIDTH", WIDTH)
+
+
+class Plain(torch.nn.Module):
+    """Both towers as the protocol words them, in float64, begun from those that are tested."""
+
+    def __init__(self, towers: _Towers) -> None:
+        super().__init__()
+        dimension, width = towers.clip_in.in_features, towers.clip_in.out_features
+        linear, nn = torch.nn.Linear, torch.nn
+        self.clip = nn.Sequential(
+            nn.LayerNorm(dimension), linear(dimension, width), nn.GELU(), linear(width, width)
+        )
+        self.embedding = nn.Embedding(towers.token.num_embeddings, width)
+        self.text = nn.Sequential(linear(width, width), nn.GELU(), linear(width, width))
+        self.scale = nn.Parameter(torch.tensor(0.0))
+        self.double()
+        pairs = [
+            (self.clip[0], towers.clip_norm), (self.clip[1], towers.clip_in),
+            (self.clip[3], towers.clip_out), (self.embedding, towers.token),
+            (self.text[0], towers.text_in), (self.text[2], towers.text_out),
+        ]  # fmt: skip
+        for mine, theirs in pairs:
+            mine.load_state_dict({k: v.double() for k, v in theirs.state_dict().items()})
+        self.scale.data = towers.scale.data.double()
+
+    def of_clip(self, embedding: Any) -> torch.Tensor:
+        found = self.clip(torch.from_numpy(embedding).double())
+        return found / found.norm()
+
+    def of_caption(self, tokens: list[int]) -> torch.Tensor:
+        each = [self.text(self.embedding(torch.tensor(token))) for token in tokens]
+        found = torch.stack(each).mean(dim=0)
+        return found / found.norm()
+
+    def loss(self, embeddings: Any, captions: Captions, batch: Any) -> torch.Tensor:
+        """A caption's and its clip's turn among all of the batch that are not the same clip's."""
+        clips = [self.of_clip(embeddings[captions.clips[i]]) for i in batch]
+        texts = [self.of_caption(captions.tokens[i]) for i in batch]
+        scale = self.scale.exp().clamp(max=100)
+        total = torch.zeros((), dtype=torch.float64)
+        for a, i in enumerate(batch):
+            others = [b for b, j in enumerate(batch) if captions.clips[j] != captions.clips[i]]
+            own = scale * clips[a] @ texts[a]
+            to_text = torch.stack([own] + [scale * clips[a] @ texts[b] for b in others])
+            to_clip = torch.stack([own] + [scale * clips[b] @ texts[a] for b in others])
+            total = total + to_text.logsumexp(0) - own + to_clip.logsumexp(0) - own
+        return total / (2 * len(batch))
+
+    @torch.no_grad()
+    def similarity(self, embeddings: Any, captions: Captions, clips: Any) -> Any:
+        texts = [self.of_caption(captions.tokens[i]) for i in mine(captions, clips)]
+        rows = [[float(self.of_clip(embeddings[c]) @ text) for text in texts] for c in clips]
+        return np.array(rows)
+
+
+def mine(captions: Captions, clips: Any) -> list[int]:
+    return [i for i, clip in enumerate(captions.clips) if clip in set(clips.tolist())]
+
+
+def plain_recall(similarity: Any, captions: Captions, clips: Any) -> float:
+    """Recall@1, mean of both directions, counted query by query."""
+    owners = [captions.clips[i] for i in mine(captions, clips)]
+    to_text = [owners[row.argmax()] == clip for row, clip in zip(similarity, clips, strict=True)]
+    to_clip = [clips[c.argmax()] == owner for c, owner in zip(similarity.T, owners, strict=True)]
+    return float((np.mean(to_text) + np.mean(to_clip)) / 2)
+
+
+def made(count: int = 14, dimension: int = 5) -> tuple[Any, Captions]:
+    """One to three captions a clip, of one to five tokens out of nine, some twice."""
+    rng = np.random.default_rng(3)
+    clips = np.repeat(np.arange(count), rng.integers(1, 4, count))
+    tokens = [rng.integers(0, 9, rng.integers(1, 6)).tolist() for _ in clips]
+    embeddings = (3 * rng.standard_normal((count, dimension)) + 1).astype(np.float32)
+    return embeddings, Captions(clips, tokens, 9)
+
+
+@pytest.mark.parametrize("scale", [None, math.log(30), math.log(5000)])
+def test_loss_and_gradient_equal_the_plain_towers(narrow: None, scale: float | None) -> None:
+    embeddings, captions = made()
+    towers = _Towers(5, 9, seed=0)
+    if scale is None:
+        assert math.exp(-float(towers.scale.detach())) == pytest.approx(0.07)
+    else:
+        towers.scale.data = torch.tensor(scale)
+    plain = Plain(towers)
+    batch = np.random.default_rng(0).permutation(len(captions.clips))[:16]
+    owners = captions.clips[batch]
+    assert len(set(owners.tolist())) < len(owners)  # captions of one clip meet
+    loss = towers.loss(_Pairs(embeddings, captions, "cpu"), batch)
+    wanted = plain.loss(embeddings, captions, batch)
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-4)
+    loss.backward()
+    wanted.backward()
+    for one, other in (
+        (towers.clip_norm.weight, plain.clip[0].weight),
+        (towers.clip_in.weight, plain.clip[1].weight),
+        (towers.token.weight, plain.embedding.weight),
+        (towers.text_in.bias, plain.text[0].bias),
+        (towers.text_out.weight, plain.text[2].weight),
+        (towers.scale, plain.scale),
+    ):
+        assert one.grad is not None
+        np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy(), rtol=2e-3, atol=2e-5)
+
+
+def test_captions_of_one_clip_alone_have_nothing_to_be_told_from() -> None:
+    captions = Captions(np.array([0, 0, 0]), [[1], [2], [3]], 4)
+    towers = _Towers(5, 4, seed=0)
+    loss = towers.loss(_Pairs(np.ones((1, 5), np.float32), captions, "cpu"), np.arange(3))
+    assert loss.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_embeddings_have_unit_length_and_1024_numbers() -> None:
+    embeddings, captions = made()
+    towers, data = _Towers(5, 9, seed=0), _Pairs(*made(), "cpu")
+    every = np.arange(len(captions.clips))
+    with torch.no_grad():
+        clips = towers.embed_clips(data.clips(np.arange(len(embeddings))))
+        texts = towers.embed_captions(*data.bags(every))
+    assert clips.shape == (len(embeddings), 1024)
+    assert texts.shape == (len(every), 1024)
+    for found in (clips, texts):
+        np.testing.assert_allclose(found.norm(dim=1).numpy(), 1, atol=1e-5)
+    similarity = towers.similarity(data, np.arange(len(embeddings)))
+    np.testing.assert_allclose(similarity, (clips @ texts.T).numpy(), atol=1e-5)
+    assert np.abs(similarity).max() <= 1 + 1e-5
+    wanted = Plain(towers).similarity(embeddings, captions, np.arange(3))
+    np.testing.assert_allclose(towers.similarity(data, np.arange(3)), wanted, atol=1e-5)
+
+
+def test_layers_begin_as_torch_draws_them_and_leave_its_generator_alone() -> None:
+    before = torch.random.get_rng_state()
+    one, two, other = (_Towers(64, 200, seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(before, torch.random.get_rng_state())
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name])
+    assert not torch.equal(one.clip_in.weight, other.clip_in.weight)
+    assert not torch.equal(one.token.weight, other.token.weight)
+    assert one.clip_in.weight.abs().max() <= 1 / 8  # 1 / sqrt(64)
+    assert float(one.clip_in.weight.detach().std()) == pytest.approx(1 / 8 / 3**0.5, rel=0.02)
+    assert float(one.token.weight.detach().std()) == pytest.approx(1, rel=0.02)
+
+
+def test_training_equals_plain_towers_and_adam(narrow: None) -> None:
+    embeddings, captions = made(20)
+    parts = [np.arange(10), np.arange(10, 15), np.array([18, 15, 16, 17])]
+    parts[2] = np.sort(parts[2])
+    split = Split("test", *parts, given_train=parts[0])
+    training = Training(epochs=5, batch_size=6, learning_rate=0.01, learning_rate_floor=0.1)
+    result = train_towers(embeddings, captions, split, [2, 0], training)
+    bests = []
+    for s, seed in enumerate((2, 0)):
+        plain = Plain(_Towers(5, 9, seed))
+        optimiser = torch.optim.Adam(plain.parameters())
+        order = np.random.default_rng([seed, 1])
+        losses, recalls, tested = [], [], []
+        for epoch in range(5):
+            for group in optimiser.param_groups:
+                group["lr"] = 0.001 + 0.009 * (1 + math.cos(math.pi * epoch / 5)) / 2
+            pairs = order.permutation(np.array(mine(captions, split.train)))
+            steps = []
+            for batch in [pairs[i : i + 6] for i in range(0, len(pairs), 6)]:
+                optimiser.zero_grad()
+                loss = plain.loss(embeddings, captions, batch)
+                loss.backward()
+                optimiser.step()
+                steps.append(loss.item())
+            losses.append(np.mean(steps))
+            valid = plain.similarity(embeddings, captions, split.valid)
+            recalls.append(plain_recall(valid, captions, split.valid))
+            tested.append(plain.similarity(embeddings, captions, split.test))
+        np.testing.assert_allclose(result.losses[:, s], losses, rtol=1e-3)
+        best = recalls.index(max(recalls))
+        assert result.best_epochs[s] == best
+        np.testing.assert_allclose(result.similarities[s], tested[best], atol=2e-3)
+        bests.append((best, recalls))
+    assert any(0 < best < 4 or recalls[-1] < max(recalls) for best, recalls in bests)
+
+
+def test_best_epoch_is_the_first_best_of_the_validation_clips(
+    narrow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embeddings, captions = made(12)
+    parts = [np.arange(6), np.arange(6, 9), np.arange(9, 12)]
+    split = Split("test", *parts, given_train=parts[0])
+    training = Training(epochs=4, batch_size=6, learning_rate=0.01, learning_rate_floor=0.1)
+    script = iter([0.1, 0.4, 0.4, 0.3, 0.0, 0.0, 0.0, 0.0, 0.1, 0.2, 0.3, 0.4])
+    asked = []
+
+    def scripted(similarity: Any, captions: Captions, clips: Any, k: int) -> float:
+        asked.append((clips.tolist(), k))
+        return next(script)
+
+    monkeypatch.setattr("benchmark.probe.towers.mean_recall", scripted)
+    steps: list[tuple[int, int]] = []
+    result = train_towers(
+        embeddings, captions, split, [0, 1, 2], training, lambda *step: steps.append(step)
+    )
+    assert result.best_epochs.tolist() == [1, 0, 3]
+    assert asked == [([6, 7, 8], 1)] * 12
+    assert steps == [(i, 12) for i in range(1, 13)]
+    assert [one.shape for one in result.similarities] == [(3, len(mine(captions, parts[2])))] * 3
+
+
+def test_mean_recall_and_relevance_by_hand() -> None:
+    captions = Captions(np.array([0, 1, 1, 2, 3, 3]), [[0]] * 6, 1)
+    clips = np.array([1, 3])
+    assert relevance(captions, clips).astype(int).tolist() == [[1, 1, 0, 0], [0, 0, 1, 1]]
+    similarity = np.array([[0.1, 0.9, 0.2, 0.3], [0.5, 0.1, 0.4, 0.2]], np.float32)
+    # clip 1 finds its second caption, clip 3 finds one of clip 1's: 1/2
+    # captions: 0.1 < 0.5 wrong, 0.9 right, 0.2 < 0.4 right, 0.3 > 0.2 wrong: 2/4
+    assert mean_recall(similarity, captions, clips, 1) == pytest.approx(0.5)
+    # of two captions a clip: clip 3 now finds its own with 0.4
+    assert mean_recall(similarity, captions, clips, 2) == 1.0
+    assert plain_recall(similarity, captions, clips) == pytest.approx(0.5)
+
+
+def attributes() -> tuple[Any, Captions, Split]:
+    """Clips of three properties of four values each; a caption names them in some order."""
+    rng = np.random.default_rng(1)
+    values = rng.permutation(list(itertools.product(range(4), repeat=3)))
+    hot = np.eye(4)[values].reshape(64, 12)
+    embeddings = (hot + 0.05 * rng.standard_normal(hot.shape)).astype(np.float32)
+    clips = np.repeat(np.arange(64), 2)
+    # token 0 is of unseen words; 13 and 14 say nothing
+    tokens = [
+        rng.permutation([*(1 + values[c] + [0, 4, 8]), *rng.integers(13, 15, 2)]).tolist()
+        for c in clips
+    ]
+    parts = [np.arange(40), np.arange(40, 50), np.arange(50, 64)]
+    return embeddings, Captions(clips, tokens, 15), Split("test", *parts, given_train=parts[0])
+
+
+def test_toy_is_learned_and_shuffled_captions_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.probe.towers.WIDTH", 48)
+    embeddings, captions, split = attributes()
+    training = Training(epochs=25, batch_size=16, learning_rate=0.01, learning_rate_floor=0.1)
+    learned = train_towers(embeddings, captions, split, [0, 1], training)
+    assert learned.losses[-1].max() < learned.losses[0].min() / 3
+    for similarity in learned.similarities:
+        assert plain_recall(similarity, captions, split.test) > 0.9
+    assert np.abs(learned.similarities[0] - learned.similarities[1]).max() > 1e-3
+    again = train_towers(embeddings, captions, split, [1], training)  # alone, and bit-equal
+    assert again.losses.tobytes() == learned.losses[:, 1:].tobytes()
+    assert again.similarities[0].tobytes() == learned.similarities[1].tobytes()
+    order = np.random.default_rng(0).permutation(len(captions.tokens))
+    mixed = Captions(captions.clips, [captions.tokens[i] for i in order], 15)
+    shuffled = train_towers(embeddings, mixed, split, [0, 1], training)
+    for similarity in shuffled.similarities:
+        assert plain_recall(similarity, mixed, split.test) < 0.35  # chance is 1 of 14
+
+
+def test_captions_of_test_clips_reach_no_weight(narrow: None) -> None:
+    embeddings, captions, split = attributes()
+    training = Training(epochs=3, batch_size=16, learning_rate=0.005, learning_rate_floor=0.1)
+    tokens = [[1] if clip >= 50 else own
+              for clip, own in zip(captions.clips, captions.tokens, strict=True)]  # fmt: skip
+    changed = Captions(captions.clips, tokens, 15)
+    one, two = (train_towers(embeddings, c, split, [0], training) for c in (captions, changed))
+    assert one.losses.tobytes() == two.losses.tobytes()
+    assert one.best_epochs.tolist() == two.best_epochs.tolist()
+    assert one.similarities[0].tobytes() != two.similarities[0].tobytes()
