@@ -33,6 +33,7 @@ class Stock:
         self.fingerprints, self.run = fingerprints, run
         self.store = EmbeddingStore(run.cache / "store")
         self.store.remove_leftovers()
+        self.made: set[str] = set()  # keys of this run, which need not be forced again
 
     def key(self, view: View, sha256: str, clips: Sequence[str] | None = None) -> str:
         """The store's key of one shard, or of some of its clips."""
@@ -63,14 +64,16 @@ class Stock:
         jobs: list[ShardJob] = []
         numbers: list[int] = []
         for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
-            known = None if self.run.force else self.store.get(self._key_of(view, part, sha256))
+            key = self._key_of(view, part, sha256)
+            known = None if self._forced(key) else self.store.get(key)
             if known is not None:
                 entries[number] = known
                 continue
-            wanted = [
-                other for other in others
-                if self.run.force or not self.store.has(self._key_of(other, part, sha256))
-            ]  # fmt: skip
+            wanted = []
+            for other in others:
+                key = self._key_of(other, part, sha256)
+                if self._forced(key) or not self.store.has(key):
+                    wanted.append(other)
             jobs.append(ShardJob(part.shard, (view, *wanted), part.keys))
             numbers.append(number)
         settings = EmbedSettings(
@@ -84,10 +87,17 @@ class Stock:
                 if shard_digest(part.shard.path, self.run.cache) != sha256:
                     raise DataError(f"shard {part.shard.path} was replaced meanwhile; run it again")
                 for one, entry in zip(job.views, found, strict=True):
-                    self.store.put(self._key_of(one, part, sha256), entry)
+                    key = self._key_of(one, part, sha256)
+                    self.store.put(key, entry)
+                    if not entry.passing:  # else it is not in the store
+                        self.made.add(key)
                 entries[number] = found[0]
                 encoded += sum(found[0].seconds)
         return Found([entries[number] for number in range(len(dataset.shards))], encoded)
+
+    def _forced(self, key: str) -> bool:
+        """Whether an entry is to be made though the store may have it."""
+        return self.run.force and key not in self.made
 
     def _key_of(self, view: View, part: DatasetShard, sha256: str) -> str:
         return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
