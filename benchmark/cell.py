@@ -48,11 +48,11 @@ FAILURES_LISTED = 100
 
 
 class TooManyFailuresError(DataError):
-    """More clips failed than may. failures: all of them."""
+    """More clips or labels failed than may. facts: which ones, for the result's `data`."""
 
-    def __init__(self, message: str, failures: list[Failure], clips: int) -> None:
+    def __init__(self, message: str, facts: dict[str, Any]) -> None:
         super().__init__(message)
-        self.failures, self.clips = failures, clips
+        self.facts = facts
 
 
 def make_cells(
@@ -99,7 +99,7 @@ class CellMaker:
         path = self._path(spec)
         started = time.time()
         facts: dict[str, Any] = {}
-        lost: list[Failure] = []
+        lost: dict[str, Any] = {}
         try:
             result, predictions = self._compute(spec, path)
             if predictions is None:
@@ -109,7 +109,7 @@ class CellMaker:
             write_result(path, result, predictions)
             return result
         except TooManyFailuresError as error:
-            reason, lost = str(error), error.failures
+            reason, lost = str(error), error.facts
         except (DataError, ShardError, EncoderError) as error:
             reason = str(error)
         except OSError as error:
@@ -119,8 +119,7 @@ class CellMaker:
             reason = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         result = self._blank(spec, FAILED, reason)
         result.run = provenance.circumstances(started, self.run.device) | facts
-        if lost:
-            result.data |= _lost(lost)
+        result.data |= lost
         with contextlib.suppress(OSError):  # a full disk, perhaps; it is shown all the same
             write_result(path, result, None)
         return result
@@ -151,13 +150,15 @@ class CellMaker:
         )
         embed_s = time.monotonic() - clock
         read = [read_labels(part.shard, spec, part.keys) for part in dataset.shards]
-        failures = clip_failures(dataset, embeddings, [failed for _, failed in read])
-        self._check_failures(dataset, failures)
-        labels = [found for found, _ in read]
+        labels, lost = [found for found, _ in read], [failed for _, failed in read]
         if spec.label.kind in TIMED_KINDS:
-            labels = within_clips(labels, embeddings)
+            within = within_clips(dataset, labels, embeddings)
+            labels = [found for found, _ in within]
+            lost = [[*own, *late] for own, (_, late) in zip(lost, within, strict=True)]
+        failures = clip_failures(dataset, embeddings, lost)
+        self._check_failures(dataset, failures)
         faults, label_count = label_faults(dataset, labels)
-        self._check_faults(faults, label_count)
+        self._check_faults(faults, label_count, failures)
         items = join_items(dataset, embeddings, labels)
         clock = time.monotonic()
         scored = score_items(
@@ -183,8 +184,7 @@ class CellMaker:
             "straddling_sources": items.straddling_sources(),
             "seconds": _seconds_of(dataset, embeddings),
             "labels": label_count,
-            "label_faults": len(faults),
-            "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
+            **_faulty(faults),
             "shards": shards,
             **_lost(failures),
         }
@@ -277,18 +277,18 @@ class CellMaker:
             raise TooManyFailuresError(
                 f"{len(failures)} of {total} clips failed, more than the {allowed:.1%} allowed; "
                 f"the first: {shard}/{key}: {reason}; mend {mend}, or raise --failed-share",
-                failures,
-                total,
+                _lost(failures),
             )
 
-    def _check_faults(self, faults: list[Failure], total: int) -> None:
+    def _check_faults(self, faults: list[Failure], total: int, failures: list[Failure]) -> None:
         allowed = self.run.protocol.failed_share
         if len(faults) > allowed * total:
             shard, key, reason = faults[0]
-            raise DataError(
+            raise TooManyFailuresError(
                 f"{len(faults)} of {total} labels cannot be used, more than the {allowed:.1%} "
                 f"allowed; the first: {shard}/{key}: {reason}; mend the data, or raise "
-                "--failed-share"
+                "--failed-share",
+                _lost(failures) | _faulty(faults),
             )
 
     def _blank(self, spec: TaskSpec, status: str, error: str | None) -> RunResult:
@@ -322,6 +322,13 @@ def _lost(failures: list[Failure]) -> dict[str, Any]:
     return {
         "failed_clips": len(failures),
         "failures": [failure._asdict() for failure in failures[:FAILURES_LISTED]],
+    }
+
+
+def _faulty(faults: list[Failure]) -> dict[str, Any]:
+    return {
+        "label_faults": len(faults),
+        "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.annotations import LabelError
 from benchmark.dataset import DataError, Dataset
 from benchmark.labels import Labelled, within_clip
 from benchmark.shards import Failure
@@ -151,14 +152,26 @@ def _sources(rows: list[_Row], found: list[str | None]) -> tuple[NDArray[np.int6
 
 
 def within_clips(
-    labels: Sequence[dict[str, Labelled]], embeddings: Sequence[ShardEmbeddings]
-) -> list[dict[str, Labelled]]:
-    """Labels without the events that begin after the end of their clip; one element a shard."""
-    lengths = [dict(zip(entry.keys, entry.seconds, strict=True)) for entry in embeddings]
-    return [
-        {key: within_clip(found, own.get(key, math.inf)) for key, found in known.items()}
-        for known, own in zip(labels, lengths, strict=True)
-    ]
+    dataset: Dataset,
+    labels: Sequence[dict[str, Labelled]],
+    embeddings: Sequence[ShardEmbeddings],
+) -> list[tuple[dict[str, Labelled], list[Failure]]]:
+    """Labels without the events that begin after the end of their clip; one element a shard.
+
+    And the clips of which no event is left: to take them for quiet ones would be made up.
+    """
+    made = []
+    for part, known, entry in zip(dataset.shards, labels, embeddings, strict=True):
+        lengths = dict(zip(entry.keys, entry.seconds, strict=True))
+        kept: dict[str, Labelled] = {}
+        failures = []
+        for key, found in known.items():
+            try:
+                kept[key] = within_clip(found, lengths.get(key, math.inf))
+            except LabelError as error:
+                failures.append(Failure(part.shard.name, key, str(error)))
+        made.append((kept, failures))
+    return made
 
 
 def label_faults(

@@ -60,13 +60,19 @@ def read_labels(
 
 
 def within_clip(labelled: Labelled, seconds: float) -> Labelled:
-    """Without the events that begin when their clip is over; those are faults then."""
+    """Without the events that begin when their clip is over; those are faults then.
+
+    Raises LabelError where no event is left.
+    """
     late = [event for event in labelled.label if event.onset >= seconds]
     if not late:
         return labelled
     kept = tuple(event for event in labelled.label if event.onset < seconds)
     faults = [f"begins at {event.onset:g} s, its clip ends at {seconds:.3f} s" for event in late]
-    return labelled._replace(label=kept, faults=(*labelled.faults, *faults))
+    faults = [*labelled.faults, *faults]
+    if not kept:
+        raise LabelError(f"none of its {len(faults)} events can be used; {faults[0]}")
+    return labelled._replace(label=kept, faults=tuple(faults))
 
 
 def _parse(raw: bytes) -> Any:

@@ -33,7 +33,7 @@ class Stock:
         self.fingerprints, self.run = fingerprints, run
         self.store = EmbeddingStore(run.cache / "store")
         self.store.remove_leftovers()
-        self.made: set[str] = set()  # keys of what was encoded in this run
+        self.made: set[str] = set()  # keys of this run, which need not be forced again
 
     def key(self, view: View, sha256: str, clips: Sequence[str] | None = None) -> str:
         """The store's key of one shard, or of some of its clips."""
@@ -65,15 +65,15 @@ class Stock:
         numbers: list[int] = []
         for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
             key = self._key_of(view, part, sha256)
-            known = None if self._is_forced(key) else self.store.get(key)
+            known = None if self._forced(key) else self.store.get(key)
             if known is not None:
                 entries[number] = known
                 continue
-            keys = {other: self._key_of(other, part, sha256) for other in others}
-            wanted = [
-                other for other, key in keys.items()
-                if self._is_forced(key) or not self.store.has(key)
-            ]  # fmt: skip
+            wanted = []
+            for other in others:
+                key = self._key_of(other, part, sha256)
+                if self._forced(key) or not self.store.has(key):
+                    wanted.append(other)
             jobs.append(ShardJob(part.shard, (view, *wanted), part.keys))
             numbers.append(number)
         settings = EmbedSettings(
@@ -89,12 +89,14 @@ class Stock:
                 for one, entry in zip(job.views, found, strict=True):
                     key = self._key_of(one, part, sha256)
                     self.store.put(key, entry)
-                    self.made.add(key)
+                    if not entry.passing:  # else it is not in the store
+                        self.made.add(key)
                 entries[number] = found[0]
                 encoded += sum(found[0].seconds)
         return Found([entries[number] for number in range(len(dataset.shards))], encoded)
 
-    def _is_forced(self, key: str) -> bool:
+    def _forced(self, key: str) -> bool:
+        """Whether an entry is to be made though the store may have it."""
         return self.run.force and key not in self.made
 
     def _key_of(self, view: View, part: DatasetShard, sha256: str) -> str:
