@@ -59,9 +59,9 @@ def make_clip(name: str, sample_rate: int) -> Samples:
     rng = np.random.default_rng({"noise": 1, "other": 2, "full": 3}[kind])
     # of a long clip ten seconds are drawn, and repeated
     block = rng.standard_normal(min(count, 10 * sample_rate)).astype(np.float32)
-    noise = np.resize(block, count)
+    noise: Samples = np.resize(block, count)
     if kind == "full":
-        return noise.clip(-1, 1)
+        return np.clip(noise, np.float32(-1), np.float32(1))
     tone = np.sin(2 * np.pi * 440 / sample_rate * np.arange(count))
     return (0.05 * noise + 0.1 * tone).astype(np.float32)
 
