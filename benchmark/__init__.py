@@ -3,15 +3,17 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.conformance import validate
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
-__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate"]
+__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate", "validate"]
 
 _HOME = {
     "evaluate": "benchmark.evaluation",
+    "validate": "benchmark.conformance",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

@@ -21,6 +21,7 @@ from benchmark import provenance, synthetic
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.embed import View, parameter_count
 from benchmark.files import write_atomically
+from benchmark.gate import Gate
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
 from benchmark.progress import Progress
@@ -67,6 +68,9 @@ def make_cells(
     makers = [CellMaker(encoder, asked, run, specs, stock) for asked, encoder in encoders.items()]
     for maker in makers:
         maker.mates = [mate for mate in makers if mate is maker or _one_pass(maker, mate)]
+        # they are checked in one go too
+        maker.gate = maker.mates[0].gate
+        maker.gate.fingerprints |= {maker.encoder: maker.fingerprint}
     return makers
 
 
@@ -90,6 +94,7 @@ class CellMaker:
         self.fingerprint = stock.fingerprints[encoder]
         self.stock = stock
         self.mates = [self]
+        self.gate = Gate({encoder: self.fingerprint}, run)
         if run.device == "cuda":
             # a tenth of float32's digits is lost otherwise, and so is equality with the CPU
             torch.backends.cudnn.allow_tf32 = False
@@ -140,6 +145,7 @@ class CellMaker:
                 known.task = current
                 write_atomically(path, known.to_json().encode())
             return known, None
+        self.gate.check(self.encoder)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
         if dataset.clips:

@@ -17,9 +17,10 @@ examples:
   python run_bench.py --encoder my_encoder.py:MyEncoder --tasks speech --limit 200
   python run_bench.py --encoder logmel --tasks my_task.yaml --data my_data --dry-run
   python run_bench.py list tasks
+  python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py leaderboard --format markdown
 
-exit status: 0 all done, 1 a check failed (reserved), 2 cannot start,
+exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
   3 some tasks not done
 """
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import leaderboard, listing, run
+    from benchmark.commands import leaderboard, listing, run, validate
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -64,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="{run,list,leaderboard}")
-    for command in (run, listing, leaderboard):
+    commands = parser.add_subparsers(title="commands", metavar="{run,list,validate,leaderboard}")
+    for command in (run, listing, validate, leaderboard):
         command.add_parser(commands)
     return parser
 

@@ -1,0 +1,267 @@
+"""Measuring what an encoder does: one small experiment a method."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+
+from benchmark.audio import AudioPipeline
+from benchmark.batches import FRAME_SLACK
+from benchmark.passes import Broken, Heard, NotMade, Passes, difference, in_words, make_clip, slope
+from encoders import AudioEncoder, Codec, Frames
+
+# By how coarse the arithmetic is: float32, fp16, bf16. See benchmark.conformance.
+_SAME = (1e-3, 1e-2, 5e-2)
+_AGAIN = (1e-5, 1e-3, 5e-3)
+_FLOAT16_MOST = float(torch.finfo(torch.float16).max)
+
+_PLAIN = ("noise-0.5",)
+_MATES = ("noise-0.5", "silence-0.5", "full-0.5")
+_PADDED = ("noise-0.5", "silence-0.3", "full-0.8")
+QUICK_LENGTHS = ("noise-0.5", "noise-4")
+LENGTHS = ("noise-0.5", "noise-1", "noise-2.33", "noise-4", "noise-7.77", "noise-16")
+# Modules that do something else while they train.
+_BY_MODE = (
+    torch.nn.modules.dropout._DropoutNd,
+    torch.nn.modules.batchnorm._BatchNorm,
+    torch.nn.RReLU,
+)
+
+
+class Found(NamedTuple):
+    """measured: in words. ok: whether as claimed. stops: if not, whether a run must not start."""
+
+    measured: str
+    ok: bool
+    stops: bool = True
+
+
+class Examination:
+    """Measures one encoder; each method that returns Found is one line of the table.
+
+    lengths: clips by which to measure its frame rate. fingerprint: what it had beforehand.
+    """
+
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        passes: Passes,
+        *,
+        lengths: Sequence[str] = LENGTHS,
+        fingerprint: str = "",
+    ) -> None:
+        self.encoder, self.passes, self.lengths = encoder, passes, lengths
+        self.fingerprint = fingerprint
+        self.row = ""  # the check in hand
+        self.broken: dict[str, str] = {}  # what went wrong, and the row that says so
+        self.faults: list[str] = []  # frame lengths
+        self.strange: list[str] = []  # clips whose output holds NaN or infinity
+        self.most = 0.0
+
+    def heard(self, names: Sequence[str], turn: int = 0) -> Heard:
+        """One batch of made-up clips. Raises Broken, once for each fault, and NotMade."""
+        try:
+            return self._noted(self.passes.heard(self.encoder, names, turn), names)
+        except Broken as fault:
+            first = self.broken.setdefault(str(fault), self.row)
+            if first == self.row:
+                raise
+            raise NotMade(f"fails as {first!r} does") from fault
+
+    def _noted(self, heard: Heard, names: Sequence[str]) -> Heard:
+        self.faults += heard.faults
+        for name, clip in zip(names, heard.clips, strict=True):
+            if not bool(clip.isfinite().all()):
+                self.strange.append(name.replace("-", " of ") + " s")
+            elif clip.numel():
+                self.most = max(self.most, float(clip.abs().max()))
+        return heard
+
+    def alone(self, name: str) -> torch.Tensor:
+        """A clip's own frames (F, D), encoded alone."""
+        return self.heard((name,)).clips[0]
+
+    @property
+    def tolerance(self) -> float:
+        return _SAME[self.passes.coarseness]
+
+    @property
+    def tolerance_again(self) -> float:
+        return _AGAIN[self.passes.coarseness]
+
+    def compared(
+        self, one: torch.Tensor, other: torch.Tensor, tolerance: float, *, unit: str = "frames"
+    ) -> Found:
+        """Whether (F, D) `one` is what it should be, `other`."""
+        if len(one) != len(other):
+            return Found(f"{len(one)} {unit}, not {len(other)}", False)
+        for values in (other, one):
+            if not bool(values.isfinite().all()):
+                return Found("NaN or infinity", False)
+        off = difference(one, other)
+        return Found("equal" if off == 0 else f"off by {off:.1g}", off <= tolerance)
+
+    # what is looked at, in the order of the table
+
+    def plain(self) -> Found:
+        heard = self.heard(_PLAIN)
+        return Found(f"{tuple(heard.frames.values.shape)}", True)
+
+    def dimension(self) -> Found:
+        found = self.heard(_PLAIN).frames.values.shape[2]
+        return Found(str(found), found == self.encoder.embedding_dim)
+
+    def determinism(self) -> Found:
+        again = self.heard(_PLAIN, turn=1).clips[0]
+        return self.compared(again, self.alone(_PLAIN[0]), self.tolerance_again)
+
+    def mates(self) -> Found:
+        together = self.heard(_MATES).clips[0]
+        return self.compared(together, self.alone(_MATES[0]), self.tolerance)
+
+    def padding(self) -> Found:
+        if not self.encoder.honours_lengths:
+            raise NotMade("batches hold clips of equal length only")
+        together = self.heard(_PADDED).clips[0]
+        return self.compared(together, self.alone(_PADDED[0]), self.tolerance)
+
+    def order(self) -> Found:
+        names = ("noise-0.5", "other-0.5", "full-0.5")
+        forth, back = self.heard(names).clips, self.heard(names[::-1]).clips[::-1]
+        found = [self.compared(a, b, self.tolerance) for a, b in zip(back, forth, strict=True)]
+        return next((one for one in found if not one.ok), max(found))
+
+    def silence(self) -> Found:
+        return self.finite("silence-0.5", of=_MATES)
+
+    def full_scale(self) -> Found:
+        return self.finite("full-1")
+
+    def short(self) -> Found:
+        return self.finite("noise-0.05")
+
+    def long(self) -> Found:
+        clip = make_clip("noise-600", self.encoder.sample_rate)
+        heard = self._noted(self.passes.hear(self.encoder, [clip]), ["noise-600"])
+        return self._finite(heard.clips[0])
+
+    def finite(self, name: str, of: Sequence[str] | None = None) -> Found:
+        """Whether a clip's frames are numbers; of: the batch that it is in."""
+        names = of or (name,)
+        return self._finite(self.heard(names).clips[list(names).index(name)])
+
+    def _finite(self, values: torch.Tensor) -> Found:
+        bad = int((~values.isfinite()).any(dim=1).sum())
+        said = f"{bad} of {len(values)} frames with NaN or infinity" if bad else "finite"
+        return Found(said, bad == 0 and len(values) > 0)
+
+    def frame_rate(self) -> Found:
+        rate = self.encoder.frame_rate
+        seconds = [float(name.partition("-")[2]) for name in self.lengths]
+        frames = [int(self.heard((name,)).frames.lengths[0]) for name in self.lengths]
+        # a clip shorter than a frame has one nevertheless
+        beyond = [n - max(1.0, s * rate) for n, s in zip(frames, seconds, strict=True)]
+        off, slack = slope(seconds, beyond)
+        slack *= FRAME_SLACK
+        return Found(f"{rate + off:.2f} +- {slack:.2f}", abs(off) <= slack)
+
+    def stereo(self) -> Found:
+        """Left and right differ; what is heard must be their mean."""
+        rate = 44_100 if self.encoder.sample_rate != 44_100 else 48_000
+        left, right = make_clip("noise-0.5", rate), make_clip("other-0.5", rate)
+        pipeline = AudioPipeline(self.encoder.sample_rate)
+        loaded = []
+        for samples in (np.stack([left, right], 1), (left + right) / 2):
+            buffer = io.BytesIO()
+            soundfile.write(buffer, samples, rate, format="WAV", subtype="FLOAT")
+            loaded.append(pipeline.load(buffer.getvalue())[0])
+        stereo, mono = (self.passes.hear(self.encoder, [samples]).clips[0] for samples in loaded)
+        return self.compared(stereo, mono, self.tolerance)
+
+    def frame_lengths(self) -> Found:
+        self.heard(_PLAIN)  # where nothing could be encoded, there are none
+        return Found("; ".join(dict.fromkeys(self.faults)) or "as claimed", not self.faults)
+
+    def numbers(self) -> Found:
+        self.heard(_PLAIN)
+        strange = list(dict.fromkeys(self.strange))
+        return Found(f"in {', '.join(strange)}" if strange else "none", not strange)
+
+    def half(self) -> Found:
+        self.heard(_PLAIN)
+        return Found(f"at most {self.most:.3g}", self.most <= _FLOAT16_MOST)
+
+    def eval_mode(self) -> Found:
+        training = {name or "itself": m for name, m in self.encoder.named_modules() if m.training}
+        if not training:
+            return Found("eval", True)
+        acting = [name for name, module in training.items() if isinstance(module, _BY_MODE)]
+        said = f"{len(training)} in train mode: {', '.join((acting or list(training))[:3])}"
+        # of the others it is measured whether they depend on it
+        return Found(said, False, stops=bool(acting))
+
+    def unchanged(self) -> Found:
+        same = self.encoder.fingerprint() == self.fingerprint
+        return Found("as before" if same else "changed", same)
+
+    # codecs
+
+    def decoded(self, frames: Frames) -> list[torch.Tensor]:
+        """The sound of each clip (T,). Raises Broken."""
+        assert isinstance(self.encoder, Codec)
+        try:
+            with torch.inference_mode():
+                sounds, lengths = self.encoder.decode(frames)
+            count = len(frames.values)
+            if sounds.ndim != 2 or len(sounds) != count or lengths.shape != (count,):
+                raise Broken(f"waveforms {tuple(sounds.shape)}, lengths {tuple(lengths.shape)}")
+            return [s[:n].float().cpu() for s, n in zip(sounds, lengths.tolist(), strict=True)]
+        except Broken:
+            raise
+        except Exception as error:
+            raise Broken(in_words(error)) from error
+
+    def decoded_lengths(self) -> list[tuple[int, int]]:
+        """Samples of each of the clips by which frame rate is measured: its own, as decoded."""
+        rate = self.encoder.sample_rate
+        return [
+            (len(make_clip(name, rate)), len(self.decoded(self.heard((name,)).frames)[0]))
+            for name in self.lengths
+        ]
+
+    def decoded_length(self) -> Found:
+        own, got = max(self.decoded_lengths(), key=lambda pair: abs(pair[1] - pair[0]))
+        return Found(f"{got} for {own} samples", abs(got - own) <= self.frame_samples)
+
+    def decoded_rate(self) -> Found:
+        rate = self.encoder.sample_rate
+        own, got = zip(*self.decoded_lengths(), strict=True)
+        found, slack = slope([n / rate for n in own], got)
+        slack *= self.frame_samples
+        return Found(f"{found:.0f} +- {slack:.0f}", abs(found - rate) <= slack)
+
+    def decoded_mates(self) -> Found:
+        """The same frames alone and beside others, longer ones where lengths are honoured."""
+        alone = self.heard(_PLAIN).frames
+        names = ("full-0.8",) if self.encoder.honours_lengths else ("full-0.5",)
+        other = self.heard(names).frames
+        both = Frames(
+            torch.nn.utils.rnn.pad_sequence([alone.values[0], other.values[0]], batch_first=True),
+            torch.cat([alone.lengths, other.lengths]),
+        )
+        hop = max(1, round(self.frame_samples / FRAME_SLACK))
+        one, together = (
+            torch.nn.functional.pad(sound, (0, -len(sound) % hop)).view(-1, hop)
+            for sound in (self.decoded(alone)[0], self.decoded(both)[0])
+        )
+        return self.compared(together, one, self.tolerance, unit="frames of sound")
+
+    @property
+    def frame_samples(self) -> float:
+        """How many samples a decoded clip may be off by: as many frames as its frames may."""
+        return FRAME_SLACK * self.encoder.sample_rate / self.encoder.frame_rate

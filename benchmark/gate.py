@@ -1,0 +1,85 @@
+"""Before a run: an encoder's quick checks, once for each encoder, version of them and machine."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmark.conformance import (
+    BREACH,
+    SKIPPED,
+    VERSION,
+    Check,
+    quick_checks,
+    random_numbers_kept,
+)
+from benchmark.files import write_atomically
+from benchmark.passes import Passes
+from benchmark.settings import RunSettings
+from encoders import AudioEncoder, EncoderError
+
+# A slow encoder is checked as far as this goes, after the first, shortest clip.
+BUDGET_S = 3.0
+
+
+class Gate:
+    """Lets encoders of one forward pass into a run where they keep what they claim.
+
+    fingerprints: of each of them. run.device must be chosen by now (`cpu` or `cuda`). That an
+    encoder has passed is remembered in the cache folder; with `run.force` it is checked again.
+    """
+
+    def __init__(self, fingerprints: dict[AudioEncoder, str], run: RunSettings) -> None:
+        self.fingerprints, self.run = fingerprints, run
+        self.refusals: dict[AudioEncoder, str | None] = {}
+        self.passes: Passes | None = None
+
+    def check(self, encoder: AudioEncoder) -> None:
+        """Raise EncoderError, naming claim and measure, for an encoder that breaks its contract."""
+        if encoder not in self.refusals:
+            mark = self._mark(encoder)
+            known = mark.is_file() and not self.run.force
+            self.refusals[encoder] = None if known else self._look(encoder, mark)
+        refusal = self.refusals[encoder]
+        if refusal is not None:
+            raise EncoderError(refusal)
+
+    def _look(self, encoder: AudioEncoder, mark: Path) -> str | None:
+        """Why an encoder must not run, or None; what has passed is marked."""
+        with random_numbers_kept(self.run.device):
+            encoder.to(self.run.device)
+            if self.passes is None:
+                self.passes = Passes(list(self.fingerprints), self.run.device, BUDGET_S)
+            checks = quick_checks(encoder, self.passes)
+        for check in checks:
+            if check.verdict == BREACH and check.stops:
+                return _refusal(encoder, check)
+        late = [c.what for c in checks if c.verdict == SKIPPED and c.why.startswith("too slow")]
+        if late:
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                sys.stderr.write(
+                    f"{encoder.name}: too slow to check {', '.join(late)} before the run; "
+                    "`run_bench.py validate` does\n"
+                )
+        facts = {"encoder": encoder.name, "version": VERSION, "not_checked": late}
+        with contextlib.suppress(OSError):  # a cache that cannot be written
+            write_atomically(mark, json.dumps(facts).encode())
+        return None
+
+    def _mark(self, encoder: AudioEncoder) -> Path:
+        """The file that says that an encoder has passed."""
+        facts = [self.fingerprints[encoder], VERSION, self.run.device, torch.__version__]
+        name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+        return self.run.cache / "conformance" / f"{name}.json"
+
+
+def _refusal(encoder: AudioEncoder, check: Check) -> str:
+    return (
+        f"encoder {encoder.name!r} breaks its contract: {check.what}: claimed {check.claimed}, "
+        f"measured {check.measured}; {check.why} (`run_bench.py validate` shows all)"
+    )
