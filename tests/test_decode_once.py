@@ -145,9 +145,14 @@ def test_tasks_of_other_shards_or_splits_do_not_share(tmp_path, pair, decoded):
     run([pair["transcript"], turned], tmp_path, "both", limit=3)
     limited = dict(decoded)
     assert max(limited.values()) <= 2
-    run([turned], tmp_path, "alone", limit=3)
-    both, alone = left(tmp_path, "both"), left(tmp_path, "alone")
-    assert all(both[name] == alone[name] for name in alone)
+    for task in (pair["transcript"], turned):
+        run([task], tmp_path, "apart", limit=3)
+    assert left(tmp_path, "both") == left(tmp_path, "apart")  # nothing was made in vain either
+
+
+def test_nothing_is_encoded_for_a_task_of_other_shards(tmp_path, pair):
+    run([make_task(tmp_path, "events"), pair["gender"]], tmp_path, "out")
+    assert kinds(tmp_path, "out") == {"float16": 3, "float32": 6}  # events have one shard a split
 
 
 def test_a_task_whose_data_is_missing_does_not_disturb_the_other(tmp_path, pair):
