@@ -175,7 +175,7 @@ def test_training_equals_plain_towers_and_adam(narrow: None) -> None:
     embeddings, captions = made(20)
     parts = [np.arange(10), np.arange(10, 15), np.array([18, 15, 16, 17])]
     parts[2] = np.sort(parts[2])
-    split = Split("test", *parts, given_train=parts[0])
+    split = Split("test", *parts, given_train=np.concatenate(parts[:2]))
     training = Training(epochs=5, batch_size=6, learning_rate=0.01, learning_rate_floor=0.1)
     result = train_towers(embeddings, captions, split, [2, 0], training)
     bests = []
@@ -212,7 +212,7 @@ def test_best_epoch_is_the_first_best_of_the_validation_clips(
 ) -> None:
     embeddings, captions = made(12)
     parts = [np.arange(6), np.arange(6, 9), np.arange(9, 12)]
-    split = Split("test", *parts, given_train=parts[0])
+    split = Split("test", *parts, given_train=np.concatenate(parts[:2]))
     training = Training(epochs=4, batch_size=6, learning_rate=0.01, learning_rate_floor=0.1)
     script = iter([0.1, 0.4, 0.4, 0.3, 0.0, 0.0, 0.0, 0.0, 0.1, 0.2, 0.3, 0.4])
     asked = []
@@ -258,7 +258,11 @@ def attributes() -> tuple[Any, Captions, Split]:
         for c in clips
     ]
     parts = [np.arange(40), np.arange(40, 50), np.arange(50, 64)]
-    return embeddings, Captions(clips, tokens, 15), Split("test", *parts, given_train=parts[0])
+    return (
+        embeddings,
+        Captions(clips, tokens, 15),
+        Split("test", *parts, given_train=np.concatenate(parts[:2])),
+    )
 
 
 def test_toy_is_learned_and_shuffled_captions_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

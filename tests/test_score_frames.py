@@ -361,3 +361,15 @@ def test_one_seed_has_no_spread_and_one_source_no_interval() -> None:
     score = score_items(items, spec, one, frame_rate=RATE).scores["linear"]
     assert (score.spread, score.interval, score.sources) == (None, None, 1)
     assert np.isfinite(score.value)
+
+
+def test_positive_frames_weigh_what_the_task_says() -> None:
+    """The heavier a positive frame, the more is found."""
+    items = timed_items(SPLITS)
+    found = []
+    for weight in (0.1, 1.0, 10.0):
+        probe = ProbeSettings(20, 4, 0.05, positive_weight=weight)
+        spec = make_spec("events", "segment_f1_micro", SPLITS, probe)
+        found.append(unpacked(score_items(items, spec, PROTOCOL, frame_rate=RATE))[1].mean())
+    assert found[0] < found[1] - 0.05, found
+    assert found[1] < found[2] - 0.05, found
