@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from benchmark.annotations import ALPHABET
 from benchmark.metric import character_edits, word_edits
 from benchmark.probe.frames import Span
+from benchmark.probe.lattice import BLANK, ctc
 
-BLANK = 0
 SYMBOLS = 1 + len(ALPHABET)  # the blank, then ALPHABET in order
 RATE_HZ = 50  # so many outputs a second at least: people speak some 15 letters a second
 _BUCKET = 50  # batches whose clips are sorted by length, so that a batch holds similar ones
@@ -55,31 +55,31 @@ class CTCObjective:
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
         """The loss is each clip's by letter of its transcript, its mean over the batch."""
         seeds = logits.shape[1]
-        # on the CPU: on a GPU its gradient is summed in no fixed order
-        leaf = logits.detach().cpu().requires_grad_()
-        with torch.enable_grad():
-            lengths = [span.stop - span.start for span in block]
-            own = [
-                part.reshape(len(part), seeds, self.sub_frames, SYMBOLS)
-                .transpose(1, 2)
-                .flatten(0, 1)
-                for part in leaf.split(lengths)
-            ]
-            padded = torch.nn.utils.rnn.pad_sequence(own).flatten(1, 2)  # (T, B * S, symbols)
-            targets = [self.targets[span.clip] for span in block for _ in range(seeds)]
-            sizes = torch.tensor([len(target) for target in targets])
-            each = torch.nn.functional.ctc_loss(
-                padded.log_softmax(dim=-1),
-                torch.tensor([symbol for target in targets for symbol in target]),
-                torch.tensor([n * self.sub_frames for n in lengths for _ in range(seeds)]),
-                sizes,
-                blank=BLANK,
-                reduction="none",
-                zero_infinity=True,
-            )
-            by_seed = (each / sizes).view(len(block), seeds).mean(dim=0)
-            (slope,) = torch.autograd.grad(by_seed.sum(), leaf)
-        return slope.to(logits.device), by_seed.detach().double().numpy()
+        values = logits.detach().cpu().numpy()
+        spans = [span.stop - span.start for span in block]
+        targets = [self.targets[span.clip] for span in block]
+        steps = max(spans) * self.sub_frames
+        padded = np.zeros((steps, len(block), seeds, SYMBOLS), values.dtype)
+        slope = np.empty_like(values)
+        # the same numbers as (frames, sub-frames, S, symbols), clip by clip
+        ends = np.cumsum(spans)[:-1]
+        shape = (-1, seeds, self.sub_frames, SYMBOLS)
+        for i, part in enumerate(np.split(values, ends)):
+            own = padded[: spans[i] * self.sub_frames, i]
+            own.reshape(-1, self.sub_frames, seeds, SYMBOLS)[:] = part.reshape(shape).swapaxes(1, 2)
+        each, gradient = ctc(
+            padded.reshape(steps, -1, SYMBOLS),
+            [n * self.sub_frames for n in spans for _ in range(seeds)],
+            [target for target in targets for _ in range(seeds)],
+        )
+        sizes = np.array([len(target) for target in targets])
+        gradient = gradient.reshape(padded.shape)
+        for i, part in enumerate(np.split(slope, ends)):
+            own = gradient[: spans[i] * self.sub_frames, i] / (sizes[i] * len(block))
+            own = own.reshape(-1, self.sub_frames, seeds, SYMBOLS)
+            part.reshape(shape)[:] = own.swapaxes(1, 2)
+        by_seed = (each.reshape(len(block), seeds) / sizes[:, None]).mean(axis=0)
+        return torch.from_numpy(slope).to(logits.device), by_seed
 
     def decide(self, logits: torch.Tensor) -> NDArray[np.int64]:
         symbols = logits.unflatten(2, (self.sub_frames, SYMBOLS)).argmax(dim=3)
