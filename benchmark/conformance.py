@@ -56,7 +56,7 @@ class _Rule(NamedTuple):
 
 _X = Examination
 _RULES = (
-    _Rule("0.5 s of noise", "(1, F, {encoder.embedding_dim})", _X.plain, "mend encode()", True),
+    _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain, "mend encode()", True),
     _Rule("embedding dimension", "{encoder.embedding_dim}", _X.dimension,
           "correct embedding_dim", True),
     _Rule("determinism", "the same twice, within {again:g}", _X.determinism,
