@@ -58,13 +58,14 @@ class _Rule(NamedTuple):
 
 _X = Examination
 _RULES = (
-    _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain, "mend encode()", True),
+    _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain,
+          "mend encode()", True),
     _Rule("embedding dimension", "{encoder.embedding_dim}", _X.dimension,
           "correct embedding_dim", True),
     _Rule("determinism", "the same twice, within {again:g}", _X.determinism,
           "switch off dropout and other random numbers", True),
     _Rule("batch mates", "as alone, within {same:g}", _X.mates,
-          "let no clip depend on others: batch norm in train mode, a batch's maximum?",
+          "let no clip depend on others, by a batch's maximum or batch norm in train mode",
           True, True),
     _Rule("padding", "as alone, within {same:g}", _X.padding,
           "mask what lies beyond lengths, or set honours_lengths = False", True, True),
