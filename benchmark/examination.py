@@ -98,11 +98,12 @@ class Examination:
         self, one: torch.Tensor, other: torch.Tensor, tolerance: float, *, unit: str = "frames"
     ) -> Found:
         """Whether (F, D) `one` is what it should be, `other`."""
+        if not len(other) or not bool(other.isfinite().all()):
+            raise NotMade("no frames, or NaN in them, in any case")
         if len(one) != len(other):
             return Found(f"{len(one)} {unit}, not {len(other)}", False)
-        for values in (other, one):
-            if not bool(values.isfinite().all()):
-                return Found("NaN or infinity", False)
+        if not bool(one.isfinite().all()):
+            return Found("NaN or infinity", False)
         off = difference(one, other)
         return Found("equal" if off == 0 else f"off by {off:.1g}", off <= tolerance)
 
@@ -110,7 +111,8 @@ class Examination:
 
     def plain(self) -> Found:
         heard = self.heard(_PLAIN)
-        return Found(f"{tuple(heard.frames.values.shape)}", True)
+        found = self._finite(heard.clips[0])
+        return found if not found.ok else Found(f"{tuple(heard.frames.values.shape)}", True)
 
     def dimension(self) -> Found:
         found = self.heard(_PLAIN).frames.values.shape[2]
@@ -137,7 +139,10 @@ class Examination:
         return next((one for one in found if not one.ok), max(found))
 
     def silence(self) -> Found:
-        return self.finite("silence-0.5", of=_MATES)
+        try:
+            return self.finite("silence-0.5", of=_MATES)
+        except (Broken, NotMade):
+            return self.finite("silence-0.5")
 
     def full_scale(self) -> Found:
         return self.finite("full-1")
@@ -157,8 +162,9 @@ class Examination:
 
     def _finite(self, values: torch.Tensor) -> Found:
         bad = int((~values.isfinite()).any(dim=1).sum())
-        said = f"{bad} of {len(values)} frames with NaN or infinity" if bad else "finite"
-        return Found(said, bad == 0 and len(values) > 0)
+        if bad:
+            return Found(f"NaN or infinity in {bad} of {len(values)} frames", False)
+        return Found("finite" if len(values) else "no frame", len(values) > 0)
 
     def frame_rate(self) -> Found:
         rate = self.encoder.frame_rate

@@ -61,9 +61,10 @@ def make_clip(name: str, sample_rate: int) -> Samples:
     block = rng.standard_normal(min(count, 10 * sample_rate)).astype(np.float32)
     noise: Samples = np.resize(block, count)
     if kind == "full":
-        return np.clip(noise, np.float32(-1), np.float32(1))
+        return np.clip(noise, -1, 1)
     tone = np.sin(2 * np.pi * 440 / sample_rate * np.arange(count))
-    return (0.05 * noise + 0.1 * tone).astype(np.float32)
+    mixed: Samples = (0.05 * noise + 0.1 * tone).astype(np.float32)
+    return mixed
 
 
 class Passes:
