@@ -203,6 +203,21 @@ def test_a_module_that_stays_in_train_mode() -> None:
     assert not stubborn.drop.training  # given back as it came
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(None, "0.001"), (torch.float16, "0.01"), (torch.bfloat16, "0.05")]
+)
+def test_half_precision_inside_is_seen(dtype: torch.dtype | None, tolerance: str) -> None:
+    class Half(Honest):
+        def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+            with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
+                made = super().encode(waveforms, lengths)
+            return Frames(made.values.float(), made.lengths)
+
+    checks = by_name(validate(Half(), quick=True, device="cpu"))
+    assert checks["padding"].claimed == f"as alone, within {tolerance}"
+    assert checks["padding"].verdict == OK
+
+
 def test_state_that_changes_the_fingerprint() -> None:
     class Counting(Honest):
         calls = 0
