@@ -120,6 +120,21 @@ def test_the_sound_one_passes_and_says_what_it_skips() -> None:
     assert "equal length" in checks["padding"].why
 
 
+@pytest.mark.parametrize("seconds", [1, 3])
+def test_frames_longer_than_a_clip_are_no_breach(seconds: int) -> None:
+    class Long(Honest):
+        frame_rate = 1 / seconds
+
+        def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+            frames = (lengths // (16_000 * seconds)).clamp(min=1)
+            values = super().encode(waveforms, lengths).values[:, :1]
+            return Frames(values.expand(-1, int(frames.max()), -1), frames)
+
+    found = by_name(validate(Long(), quick=True, device="cpu"))["frame rate"]
+    assert found.verdict == OK
+    assert abs(float(found.measured.split()[0]) - 1 / seconds) < 0.1
+
+
 Caught = tuple[Callable[..., Any], dict[str, Any], str, str]
 FAULTS: dict[str, Caught] = {
     # fault, claims, the first row that is breached, what was measured
@@ -360,9 +375,9 @@ def test_what_has_passed_is_not_checked_again(
     looked: list[str] = []
     quick_checks = gate.quick_checks
 
-    def noted(encoder: AudioEncoder, passes: Any) -> list[Check]:
+    def noted(encoder: AudioEncoder, *more: Any) -> list[Check]:
         looked.append(encoder.name)
-        return quick_checks(encoder, passes)
+        return quick_checks(encoder, *more)
 
     monkeypatch.setattr(gate, "quick_checks", noted)
     score("logmel")
@@ -387,6 +402,21 @@ def test_harmless_breaches_stop_no_run(score: Callable[..., Any]) -> None:
     for encoder in (alone, leaking):
         (result,) = score(encoder)
         assert result.status == "done", result.error
+
+
+@pytest.mark.parametrize(
+    ("module", "status"), [(torch.nn.LayerNorm(8), "done"), (torch.nn.Dropout(0.0), "failed")]
+)
+def test_train_mode_stops_a_run_where_it_does_something(
+    score: Callable[..., Any], module: torch.nn.Module, status: str
+) -> None:
+    encoder = Faulty(lambda v, *_: module.train()(v))
+    encoder.part = module
+    (result,) = score(encoder)
+    assert result.status == status
+    assert "eval mode: claimed eval, measured 1 in train mode: part" in str(result.error) or (
+        status == "done"
+    )
 
 
 def test_a_slow_encoder_is_not_held_up(
