@@ -130,9 +130,7 @@ def test_frames_longer_than_a_clip_are_no_breach(seconds: int) -> None:
             values = super().encode(waveforms, lengths).values[:, :1]
             return Frames(values.expand(-1, int(frames.max()), -1), frames)
 
-    found = by_name(validate(Long(), quick=True, device="cpu"))["frame rate"]
-    assert found.verdict == OK
-    assert abs(float(found.measured.split()[0]) - 1 / seconds) < 0.1
+    assert breaches(Long()) == {}
 
 
 Caught = tuple[Callable[..., Any], dict[str, Any], str, str]
