@@ -10,8 +10,9 @@ numbers of frames by 2 and 2 %, as in a run; decoded clips by the samples of 2 f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -119,25 +120,35 @@ def validate(
         passes = Passes([one], device)
         examination = Examination(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
         rules = [*_RULES, *(_CODEC_RULES if isinstance(one, Codec) else ()), *_LAST_RULES]
-        left_out = {"10 min": "--quick"} if quick else {}
-        checks = []
-        with track(f"{one.name}: validating", len(rules), "checks") as bar:
-            for rule in rules:
-                checks.append(_checked(rule, examination, left_out.get(rule.what)))
-                bar.advance(1)
-        return checks
+        return _all_checked(rules, examination, track, {"10 min": "--quick"} if quick else {})
 
 
-def quick_checks(encoder: AudioEncoder, passes: Passes) -> list[Check]:
+def quick_checks(encoder: AudioEncoder, passes: Passes, track: Track = silent) -> list[Check]:
     """What is looked at before a run. The encoder must be in eval mode, on the passes' device."""
     examination = Examination(encoder, passes, lengths=QUICK_LENGTHS)
-    return [_checked(rule, examination) for rule in (*_RULES, *_LAST_RULES) if rule.quick]
+    rules = [rule for rule in (*_RULES, *_LAST_RULES) if rule.quick]
+    return _all_checked(rules, examination, track)
 
 
 def random_numbers_kept(device: str) -> contextlib.AbstractContextManager[None]:
     """A context that leaves torch's random numbers as if none had been drawn in it."""
     devices = [torch.cuda.current_device()] if device == "cuda" else []
     return torch.random.fork_rng(devices=devices)
+
+
+def _all_checked(
+    rules: Sequence[_Rule],
+    examination: Examination,
+    track: Track,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> list[Check]:
+    """Every rule looked at, in order. left_out: names of some that are not to be, and why."""
+    checks = []
+    with track(f"{examination.encoder.name}: validating", len(rules), "checks") as bar:
+        for rule in rules:
+            checks.append(_checked(rule, examination, left_out.get(rule.what)))
+            bar.advance(1)
+    return checks
 
 
 def _checked(rule: _Rule, examination: Examination, left_out: str | None = None) -> Check:

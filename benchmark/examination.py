@@ -170,11 +170,10 @@ class Examination:
         rate = self.encoder.frame_rate
         seconds = [float(name.partition("-")[2]) for name in self.lengths]
         frames = [int(self.heard((name,)).frames.lengths[0]) for name in self.lengths]
-        # a clip shorter than a frame has one nevertheless
-        beyond = [n - max(1.0, s * rate) for n, s in zip(frames, seconds, strict=True)]
-        off, slack = slope(seconds, beyond)
+        found, slack = slope(seconds, frames)
+        # one frame for rounding, one for clips shorter than a frame, which have one nevertheless
         slack *= FRAME_SLACK
-        return Found(f"{rate + off:.2f} +- {slack:.2f}", abs(off) <= slack)
+        return Found(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
 
     def stereo(self) -> Found:
         """Left and right differ; what is heard must be their mean."""

@@ -20,6 +20,7 @@ from benchmark.conformance import (
 )
 from benchmark.files import write_atomically
 from benchmark.passes import Passes
+from benchmark.progress import Progress
 from benchmark.settings import RunSettings
 from encoders import AudioEncoder, EncoderError
 
@@ -55,7 +56,7 @@ class Gate:
             encoder.to(self.run.device)
             if self.passes is None:
                 self.passes = Passes(list(self.fingerprints), self.run.device, BUDGET_S)
-            checks = quick_checks(encoder, self.passes)
+            checks = quick_checks(encoder, self.passes, Progress)
         for check in checks:
             if check.verdict == BREACH and check.stops:
                 return _refusal(encoder, check)

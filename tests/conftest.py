@@ -1,4 +1,4 @@
-"""What tests share: two threads, no user's folders, and helpers that write shards."""
+"""What tests share: one thread a process, no user's folders, helpers that write shards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded
 
 import numpy as np

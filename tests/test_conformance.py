@@ -4,81 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from dasheng_reference import SMALL
+from faulty_encoders import HOP, Faulty, Honest, as_is, normalise, raising_where, write_encoder
 
-from benchmark import evaluate, validate
+from benchmark import validate
 from benchmark.cli import main
 from benchmark.conformance import BREACH, OK, SKIPPED, Check
 from encoders import AudioEncoder, Codec, EncoderError, Frames
 from encoders.dasheng import load as load_dasheng
 from encoders.dasheng import random_weights, save_checkpoint
-
-HOP = 160
-
-
-class Honest(AudioEncoder):
-    """Means and extremes of each 10 ms through a layer; what the faulty ones are made from."""
-
-    name, sample_rate, embedding_dim, frame_rate = "honest", 16_000, 8, 100.0
-    honours_lengths = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.layer = torch.nn.Linear(3, 8)
-
-    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
-        frames = (lengths // HOP).clamp(min=1)
-        wanted = int(frames.max()) * HOP
-        short = max(0, wanted - waveforms.shape[1])
-        audio = torch.nn.functional.pad(waveforms, (0, short))[:, :wanted]
-        blocks = audio.reshape(len(audio), -1, HOP)
-        facts = torch.stack([blocks.square().mean(2), blocks.amax(2), blocks.amin(2)], dim=2)
-        return Frames(self.layer(facts), frames)
-
-
-class Faulty(Honest):
-    """Spoils what Honest makes; fault: how."""
-
-    name = "faulty"
-
-    def __init__(self, fault: Callable[..., Any], **claims: Any) -> None:
-        super().__init__()
-        self.fault = fault
-        for claim, value in claims.items():
-            setattr(self, claim, value)
-
-    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
-        made = super().encode(waveforms, lengths)
-        found = self.fault(made.values, waveforms, lengths)
-        return Frames(*found) if isinstance(found, tuple) else Frames(found, made.lengths)
-
-
-def as_is(values: torch.Tensor, *_: Any) -> torch.Tensor:
-    return values
-
-
-def normalise(values: torch.Tensor, *_: Any) -> torch.Tensor:
-    """Batch norm in train mode."""
-    running = torch.zeros(8), torch.ones(8)
-    found = torch.nn.functional.batch_norm(values.transpose(1, 2), *running, training=True)
-    return found.transpose(1, 2)
-
-
-def raising_where(wrong: Callable[[torch.Tensor], Any]) -> Callable[..., torch.Tensor]:
-    """A fault that raises where the waveforms' lengths are so."""
-
-    def fault(values: torch.Tensor, _: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        if wrong(lengths):
-            raise RuntimeError(f"cannot do\n{lengths.tolist()}")
-        return values
-
-    return fault
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:
@@ -118,6 +58,19 @@ def test_the_sound_one_passes_and_says_what_it_skips() -> None:
     checks = by_name(validate(plain, quick=True, device="cpu"))
     assert checks["padding"].verdict == SKIPPED
     assert "equal length" in checks["padding"].why
+
+
+@pytest.mark.parametrize("seconds", [1, 3])
+def test_frames_longer_than_a_clip_are_no_breach(seconds: int) -> None:
+    class Long(Honest):
+        frame_rate = 1 / seconds
+
+        def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+            frames = (lengths // (16_000 * seconds)).clamp(min=1)
+            values = super().encode(waveforms, lengths).values[:, :1]
+            return Frames(values.expand(-1, int(frames.max()), -1), frames)
+
+    assert breaches(Long()) == {}
 
 
 Caught = tuple[Callable[..., Any], dict[str, Any], str, str]
@@ -203,6 +156,21 @@ def test_a_module_that_stays_in_train_mode() -> None:
     assert not stubborn.drop.training  # given back as it came
 
 
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(None, "0.001"), (torch.float16, "0.01"), (torch.bfloat16, "0.05")]
+)
+def test_half_precision_inside_is_seen(dtype: torch.dtype | None, tolerance: str) -> None:
+    class Half(Honest):
+        def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+            with torch.autocast("cpu", dtype=dtype, enabled=dtype is not None):
+                made = super().encode(waveforms, lengths)
+            return Frames(made.values.float(), made.lengths)
+
+    checks = by_name(validate(Half(), quick=True, device="cpu"))
+    assert checks["padding"].claimed == f"as alone, within {tolerance}"
+    assert checks["padding"].verdict == OK
+
+
 def test_state_that_changes_the_fingerprint() -> None:
     class Counting(Honest):
         calls = 0
@@ -259,29 +227,9 @@ def test_validate_leaves_random_numbers_and_the_encoder_as_they_were() -> None:
     assert encoder.training
 
 
-FILE = """\
-import torch
-from encoders import AudioEncoder, Frames
-
-
-class Mine(AudioEncoder):
-    name, sample_rate, embedding_dim, frame_rate = "mine", 16_000, 2, {rate}
-
-    def encode(self, waveforms, lengths):
-        frames = (lengths // 160).clamp(min=1)
-        values = waveforms[:, : int(frames.max()) * 160 : 160, None]
-        {body}
-        return Frames(torch.cat([values, values.square()], 2)[:, : int(frames.max())], frames)
-"""
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[..., str]:
-    def write(rate: float = 100.0, body: str = "pass") -> str:
-        (tmp_path / "mine.py").write_text(FILE.format(rate=rate, body=body))
-        return f"{tmp_path / 'mine.py'}:Mine"
-
-    return write
+    return partial(write_encoder, tmp_path)
 
 
 def test_exit_codes_and_the_table(
@@ -311,105 +259,3 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.count("python run_bench.py validate --encoder") == 3
     assert "exit status: 0 all is as claimed, 1" in out
-
-
-@pytest.fixture
-def score(toy: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Callable[..., Any]:
-    task, data = toy({"train": 6, "valid": 4, "test": 4})
-    options: dict[str, Any] = {"data": data, "results": tmp_path / "r", "cache": tmp_path / "c"}
-
-    def run(encoder: Any, **more: Any) -> Any:
-        return evaluate(encoder, str(task), seeds=1, device="cpu", **options, **more)
-
-    return run
-
-
-def test_a_breach_before_a_run_fails_its_tasks_alone(
-    score: Callable[..., Any], file: Callable[..., str]
-) -> None:
-    bad, good = score([file(rate=90.0), "logmel"])
-    assert (bad.status, good.status) == ("failed", "done")
-    assert bad.error == (
-        "encoder 'mine' breaks its contract: frame rate: claimed 90.00 a second, measured "
-        "100.00 +- 0.57; correct frame_rate (`run_bench.py validate` shows all)"
-    )
-    (mended,) = score(file())
-    assert mended.status == "done"
-
-
-def test_what_has_passed_is_not_checked_again(
-    score: Callable[..., Any], file: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import benchmark.gate as gate
-
-    looked: list[str] = []
-    quick_checks = gate.quick_checks
-
-    def noted(encoder: AudioEncoder, passes: Any) -> list[Check]:
-        looked.append(encoder.name)
-        return quick_checks(encoder, passes)
-
-    monkeypatch.setattr(gate, "quick_checks", noted)
-    score("logmel")
-    score("logmel")  # a result that is valid
-    score("logmel", limit=3)  # another result
-    assert looked == ["logmel"]
-    score("logmel", force=True)
-    assert looked == ["logmel"] * 2
-    monkeypatch.setattr(gate, "VERSION", 99)
-    score("logmel")
-    assert looked == ["logmel"] * 2
-    score("logmel", limit=2)
-    assert looked == ["logmel"] * 3
-    score(file(), limit=2)
-    score(file(body="values = values * 2"), limit=2)
-    assert looked[3:] == ["mine", "mine"]
-
-
-def test_harmless_breaches_stop_no_run(score: Callable[..., Any]) -> None:
-    alone = Faulty(raising_where(lambda n: len(n) > 1))  # such clips are tried one by one
-    leaking = Faulty(lambda v, *_: v + v.mean(1, keepdim=True), honours_lengths=False)
-    for encoder in (alone, leaking):
-        (result,) = score(encoder)
-        assert result.status == "done", result.error
-
-
-def test_a_slow_encoder_is_not_held_up(
-    score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("benchmark.passes.time.monotonic", lambda: clock[0])
-    passed: list[int] = []
-
-    def slow(values: torch.Tensor, waves: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        passed.append(len(lengths))
-        clock[0] += waves.numel() / 8000  # 2 s for a second of audio
-        return values
-
-    (result,) = score(Faulty(slow), workers=1)
-    assert result.status == "done"
-    # 1 s and 1 s again, uncounted and counted; 3 clips would take 3 s more
-    assert passed[:2] == [1, 1]
-    assert "faulty: too slow to check batch mates, padding" in capsys.readouterr().err
-    clock[0], passed[:] = 0, []
-    score(Faulty(slow), workers=1, limit=3)
-    assert "too slow" not in capsys.readouterr().err  # what there was time for has passed
-
-
-def test_outputs_of_one_pass_are_checked_in_one(
-    score: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from encoders.dasheng.tokenizer import DashengTokenizer
-
-    folder = save_checkpoint(tmp_path / "w", SMALL, random_weights(SMALL, seed=3))
-    batches: list[tuple[int, ...]] = []
-    encode_outputs = DashengTokenizer.encode_outputs
-
-    def noted(self: Any, waves: torch.Tensor, lengths: torch.Tensor, outputs: Any) -> Any:
-        batches.append(tuple(lengths.tolist()))
-        return encode_outputs(self, waves, lengths, outputs)
-
-    monkeypatch.setattr(DashengTokenizer, "encode_outputs", noted)
-    results = score(["dasheng", "dasheng:semantic"], weights=folder)
-    assert [result.status for result in results] == ["done", "done"]
-    assert batches.count((8000,)) == 2  # once, and once more for determinism

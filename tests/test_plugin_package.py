@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,17 +39,33 @@ def in_process(
     site: Path, *words: object, script: str = "run_bench.py"
 ) -> subprocess.CompletedProcess[str]:
     """A script of the repository in a process that sees the folder `site` too."""
+    paths = os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{site}"}
     return subprocess.run(
-        [sys.executable, script, *map(str, words)], cwd=REPOSITORY, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{site}"}, timeout=120,
-        check=False,
+        [sys.executable, script, *map(str, words)], cwd=REPOSITORY, env=paths,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
+
+
+def by_hand(site: Path) -> Path:
+    """What pip would write, where there is no setuptools to build with."""
+    facts = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    info = site / f"{facts['name'].replace('-', '_')}-{facts['version']}.dist-info"
+    info.mkdir(parents=True)
+    heads = f"Metadata-Version: 2.1\nName: {facts['name']}\nVersion: {facts['version']}\n"
+    (info / "METADATA").write_text(heads)
+    points = facts["entry-points"]["earmark.encoders"].items()
+    lines = ["[earmark.encoders]", *(f"{name} = {target}" for name, target in points)]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    shutil.copy(PACKAGE / "earmark_spectra.py", site)
+    return site
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed the example package; no network is needed."""
     folder = tmp_path_factory.mktemp("plugin")
+    if importlib.util.find_spec("setuptools") is None:
+        return by_hand(folder / "site")
     # it builds beside its sources
     shutil.copytree(PACKAGE, folder / "source", ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps"]

@@ -1,0 +1,140 @@
+"""The quick checks that stand before every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from dasheng_reference import SMALL
+from faulty_encoders import Faulty, raising_where, write_encoder
+
+from benchmark import evaluate
+from benchmark.conformance import Check
+from encoders import AudioEncoder
+from encoders.dasheng import random_weights, save_checkpoint
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., str]:
+    return partial(write_encoder, tmp_path)
+
+
+@pytest.fixture
+def score(toy: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Callable[..., Any]:
+    task, data = toy({"train": 6, "valid": 4, "test": 4})
+    options: dict[str, Any] = {"data": data, "results": tmp_path / "r", "cache": tmp_path / "c"}
+
+    def run(encoder: Any, **more: Any) -> Any:
+        return evaluate(encoder, str(task), seeds=1, device="cpu", **options, **more)
+
+    return run
+
+
+def test_a_breach_before_a_run_fails_its_tasks_alone(
+    score: Callable[..., Any], file: Callable[..., str]
+) -> None:
+    bad, good = score([file(rate=90.0), "logmel"])
+    assert (bad.status, good.status) == ("failed", "done")
+    assert bad.error == (
+        "encoder 'mine' breaks its contract: frame rate: claimed 90.00 a second, measured "
+        "100.00 +- 0.57; correct frame_rate (`run_bench.py validate` shows all)"
+    )
+    (mended,) = score(file())
+    assert mended.status == "done"
+
+
+def test_what_has_passed_is_not_checked_again(
+    score: Callable[..., Any], file: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import benchmark.gate as gate
+
+    looked: list[str] = []
+    quick_checks = gate.quick_checks
+
+    def noted(encoder: AudioEncoder, *more: Any) -> list[Check]:
+        looked.append(encoder.name)
+        return quick_checks(encoder, *more)
+
+    monkeypatch.setattr(gate, "quick_checks", noted)
+    score("logmel")
+    score("logmel")  # a result that is valid
+    score("logmel", limit=3)  # another result
+    assert looked == ["logmel"]
+    score("logmel", force=True)
+    assert looked == ["logmel"] * 2
+    monkeypatch.setattr(gate, "VERSION", 99)
+    score("logmel")
+    assert looked == ["logmel"] * 2
+    score("logmel", limit=2)
+    assert looked == ["logmel"] * 3
+    score(file(), limit=2)
+    score(file(body="values = values * 2"), limit=2)
+    assert looked[3:] == ["mine", "mine"]
+
+
+def test_harmless_breaches_stop_no_run(score: Callable[..., Any]) -> None:
+    alone = Faulty(raising_where(lambda n: len(n) > 1))  # such clips are tried one by one
+    leaking = Faulty(lambda v, *_: v + v.mean(1, keepdim=True), honours_lengths=False)
+    for encoder in (alone, leaking):
+        (result,) = score(encoder)
+        assert result.status == "done", result.error
+
+
+@pytest.mark.parametrize(
+    ("module", "status"), [(torch.nn.LayerNorm(8), "done"), (torch.nn.Dropout(0.0), "failed")]
+)
+def test_train_mode_stops_a_run_where_it_does_something(
+    score: Callable[..., Any], module: torch.nn.Module, status: str
+) -> None:
+    encoder = Faulty(lambda v, *_: module.train()(v))
+    encoder.part = module
+    (result,) = score(encoder)
+    assert result.status == status
+    assert "eval mode: claimed eval, measured 1 in train mode: part" in str(result.error) or (
+        status == "done"
+    )
+
+
+def test_a_slow_encoder_is_not_held_up(
+    score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("benchmark.passes.time.monotonic", lambda: clock[0])
+    passed: list[int] = []
+
+    def slow(values: torch.Tensor, waves: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        passed.append(len(lengths))
+        clock[0] += waves.numel() / 8000  # 2 s for a second of audio
+        return values
+
+    (result,) = score(Faulty(slow), workers=1)
+    assert result.status == "done"
+    # 1 s and 1 s again, uncounted and counted; 3 clips would take 3 s more
+    assert passed[:2] == [1, 1]
+    assert "faulty: too slow to check batch mates, padding" in capsys.readouterr().err
+    clock[0], passed[:] = 0, []
+    score(Faulty(slow), workers=1, limit=3)
+    assert "too slow" not in capsys.readouterr().err  # what there was time for has passed
+
+
+def test_outputs_of_one_pass_are_checked_in_one(
+    score: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from encoders.dasheng.tokenizer import DashengTokenizer
+
+    folder = save_checkpoint(tmp_path / "w", SMALL, random_weights(SMALL, seed=3))
+    batches: list[tuple[int, ...]] = []
+    encode_outputs = DashengTokenizer.encode_outputs
+
+    def noted(self: Any, waves: torch.Tensor, lengths: torch.Tensor, outputs: Any) -> Any:
+        batches.append(tuple(lengths.tolist()))
+        return encode_outputs(self, waves, lengths, outputs)
+
+    monkeypatch.setattr(DashengTokenizer, "encode_outputs", noted)
+    results = score(["dasheng", "dasheng:semantic"], weights=folder)
+    assert [result.status for result in results] == ["done", "done"]
+    assert batches.count((8000,)) == 2  # once, and once more for determinism
