@@ -14,6 +14,10 @@ from benchmark.leaderboard import PROBES, Cell, Leaderboard, Mean, Row, Table
 from benchmark.result import DONE, FAILED
 
 
+# How a metric is shown where it must be short; files hold its full name.
+_SHORT = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
+
+
 def to_terminal(board: Leaderboard, console: Console) -> None:
     """Print every table; colours only where the console has them."""
     for table in board.tables:
@@ -120,7 +124,7 @@ def _grid(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
         shown = [
             _cell_text(row.cell(encoder, probe), row.has(probe)) for _, encoder, probe in columns
         ]
-        grid.append([row.title, row.metric, *shown])
+        grid.append([row.title, _SHORT.get(row.metric, row.metric), *shown])
     return grid + _mean_lines(table, columns)
 
 
@@ -198,7 +202,7 @@ def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Grou
             _styled(_cell_text(row.cell(encoder, probe), row.has(probe)), row.cell(encoder, probe))
             for _, encoder, probe in columns
         ]
-        drawn.add_row(Text(f"  {row.title}"), Text(row.metric), *cells)
+        drawn.add_row(Text(f"  {row.title}"), Text(_SHORT.get(row.metric, row.metric)), *cells)
     drawn.add_row("")
     for name, *shown in _mean_lines(table, columns):
         drawn.add_row(Text(name, style="bold"), *(Text(cell, style="bold") for cell in shown))
