@@ -13,7 +13,6 @@ from rich.text import Text
 from benchmark.leaderboard import PROBES, Cell, Leaderboard, Mean, Row, Table
 from benchmark.result import DONE, FAILED
 
-
 # How a metric is shown where it must be short; files hold its full name.
 _SHORT = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
 
