@@ -72,7 +72,9 @@ def read_captions(metadata: Any, fields: tuple[str, ...]) -> Annotated:
     captions, faults = [], []
     for field in fields:
         value = metadata.get(field) if isinstance(metadata, dict) else None
-        if isinstance(value, str) and words_of(value):
+        if isinstance(value, str) and not _is_text(value):
+            faults.append(f"{field} is no Unicode text: {value!r:.80}")
+        elif isinstance(value, str) and words_of(value):
             captions.append(" ".join(value.split()))
         else:
             faults.append(f"{field} holds no words: {value!r:.80}")
@@ -96,6 +98,11 @@ def words_of(text: str) -> list[str]:
     """A caption's words: lower case, letters and digits alone, in order."""
     kept = (c if c.isalnum() else " " for c in text.lower().replace("'", ""))
     return "".join(kept).split()
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string can be written at all; JSON can escape half a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _read_list(value: Any, what: str, read: Callable[[dict[str, Any]], list[Event]]) -> Annotated:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.audio import AudioError, AudioPipeline, Samples, cut
-from benchmark.batches import Encoded, Want, encode_batch, plan_batches
+from benchmark.batches import Encoded, Unfit, Want, encode_batch, plan_batches
 from benchmark.prefetch import prefetch
 from benchmark.shards import ClipEntry, Failure, Shard, ShardReader
 from benchmark.store import ShardEmbeddings
@@ -218,7 +218,8 @@ class _Collector:
             for clip, own in zip(self.window, rows, strict=True):
                 errors = [row for row in own if isinstance(row, str)]
                 if errors:
-                    one.fail(Failure(self.shard, clip.key, errors[0]), passing=True)
+                    passing = not isinstance(errors[0], Unfit)
+                    one.fail(Failure(self.shard, clip.key, str(errors[0])), passing=passing)
                 else:
                     kept = sum(len(crop) for crop in cut(clip.samples, self.pipeline.crop_samples))
                     one.add(clip, own, kept)

@@ -276,6 +276,11 @@ def _notes(result: RunResult, column: str) -> list[str]:
         if score.also:
             shown = ", ".join(f"{key} {value:.3f}" for key, value in score.also.items())
             notes.append(f"{name} · {column}: {shown}")
+        if score.too_short:
+            notes.append(
+                f"{name} · {column}: {score.too_short} training clips have fewer frames than their "
+                "transcript takes, and taught nothing"
+            )
         if score.tokens is not None:
             notes.append(f"{name}: tokens are {score.tokens}")
     return notes

@@ -68,6 +68,8 @@ class Score:
     not_computed: classes that the metric leaves out for want of a positive item (mAP, macro F1).
     also: other measures, mean over the seeds: `note_f1` (with `note_precision`, `note_recall`),
         `WER` and `CER`, `clip_to_caption_recall@1` and so on.
+    too_short: transcripts: training clips with fewer frames than their text takes, which taught
+        nothing.
     tokens: captions: what their tokens are.
     training_loss: mean over the seeds after each epoch; null where it is not computed.
     """
@@ -86,6 +88,7 @@ class Score:
     also: dict[str, float] = field(default_factory=dict)
     training_loss: list[float] | None = None
     tokens: str | None = None
+    too_short: int = 0
 
 
 @dataclass

@@ -14,6 +14,7 @@ from benchmark.protocol import Protocol
 from tasks import TaskSpec
 
 Indices = NDArray[np.int64]
+_OVERSHOOT = 2  # times its share is the largest that a validation part becomes, where it can
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Ind
     """Divide `indices` into train and validation, whole sources each.
 
     Sources in the order of the SHA-256 of their names go to validation until it holds `share` of
-    the items: a fixed choice, the same for every seed and encoder. Train keeps one at least.
+    the items, but for those that would make it more than twice that: a fixed choice, the same for
+    every seed and encoder. Where every source is larger than that, the smallest goes.
     """
     numbers, sizes = np.unique(items.sources[indices], return_counts=True)
     if len(numbers) < 2:
@@ -77,9 +79,15 @@ def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Ind
             "mend the task's source rule or add data"
         )
     ranked = sorted(range(len(numbers)), key=lambda i: _rank(items.source_names[int(numbers[i])]))
-    enough = np.searchsorted(np.cumsum(sizes[ranked]), share * len(indices)) + 1
-    held = numbers[ranked][: min(int(enough), len(numbers) - 1)]
-    in_valid = np.isin(items.sources[indices], held)
+    held: list[int] = []
+    for i in ranked:
+        if sizes[held].sum() >= share * len(indices) or len(held) == len(numbers) - 1:
+            break
+        if sizes[held].sum() + sizes[i] <= _OVERSHOOT * share * len(indices):
+            held.append(i)
+    if not held:  # every source is larger than that: the smallest, the first of equals
+        held = [min(ranked, key=lambda i: sizes[i])]
+    in_valid = np.isin(items.sources[indices], numbers[held])
     return indices[~in_valid], indices[in_valid]
 
 

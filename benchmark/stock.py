@@ -44,6 +44,7 @@ class Stock:
             shard_sha256=sha256,
             clips=clips,
             frames=view.frames,
+            compute=view.encoder.compute_dtype(self.run.device),
         )
 
     def entries(
@@ -91,8 +92,12 @@ class Stock:
                     self.store.put(key, entry)
                     if not entry.passing:  # else it is not in the store
                         self.made.add(key)
-                entries[number] = found[0]
                 encoded += sum(found[0].seconds)
+                # from the store where it is: else frames would lie on the disk twice
+                mine = (
+                    None if found[0].passing else self.store.get(self._key_of(view, part, sha256))
+                )
+                entries[number] = mine or found[0]
         return Found([entries[number] for number in range(len(dataset.shards))], encoded)
 
     def _forced(self, key: str) -> bool:

@@ -73,10 +73,12 @@ class EmbeddingStore:
         shard_sha256: str,
         clips: Sequence[str] | None = None,
         frames: bool = False,
+        compute: str = "float32",
     ) -> str:
         """Key of an entry. clips: keys of a part of the shard, in order; None: the whole shard.
 
-        frames: whether the frames themselves are kept, not their mean.
+        frames: whether the frames themselves are kept, not their mean. compute: what the encoder
+        computes in on the device at hand.
         """
         facts = {
             "format": FORMAT,
@@ -84,6 +86,7 @@ class EmbeddingStore:
             "audio": audio,
             "pooling": "none: frames as float16" if frames else "mean over valid frames",
             "batches": "clips of equal length" if equal_lengths else "padded, lengths given",
+            "compute": compute,
             "shard": shard_sha256,
             "clips": None if clips is None else list(clips),
         }
@@ -102,7 +105,8 @@ class EmbeddingStore:
             with (folder / "embeddings.npy").open("rb") as file:
                 if _digest(file, _to_text(manifest)) != stated:
                     return None
-                embeddings = _map(file)
+                # means are small, and a map keeps its file open
+                embeddings = _map(file) if manifest["frames"] else np.array(_map(file), np.float32)
             return ShardEmbeddings(
                 embeddings=embeddings,
                 keys=manifest["keys"],

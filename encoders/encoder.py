@@ -102,6 +102,13 @@ class AudioEncoder(torch.nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement encode()")
 
+    def compute_dtype(self, device: str) -> str:
+        """What the encoder computes in on `cpu` or `cuda`: `float32`, `bfloat16`, `float16`.
+
+        Embeddings of different ones are never taken for each other.
+        """
+        return "float32"
+
     def fingerprint(self) -> str:
         """SHA-256 (hex) of weights, configuration and code.
 

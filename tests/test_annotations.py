@@ -195,6 +195,12 @@ def test_bad_caption_is_named_and_the_rest_stays(bad: Any) -> None:
     assert found == (("rain", "wind"), (f"caption_2 holds no words: {shown!r}",))
 
 
+def test_half_a_character_is_a_fault_of_its_caption() -> None:
+    found = read_captions({"a": "rain \ud800 falls", "b": "rain falls"}, ("a", "b"))
+    assert found.label == ("rain falls",)
+    assert "a is no Unicode text" in found.faults[0]
+
+
 @pytest.mark.parametrize("metadata", [{}, {"caption": "rain"}, ["rain"], "rain", None])
 def test_no_caption_at_all(metadata: Any) -> None:
     said = error_of(lambda: read_captions(metadata, FIELDS))

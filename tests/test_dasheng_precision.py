@@ -6,6 +6,7 @@ import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC, noise
 
+from benchmark.store import EmbeddingStore
 from encoders.dasheng import (
     load,
     load_dasheng_encoder,
@@ -50,6 +51,21 @@ def close(found, expected, dtype):
 def test_the_choice_on_a_gpu(monkeypatch, precision, native, dtype):
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: native)
     assert autocast(torch.device("cuda"), precision).fast_dtype == dtype
+
+
+def test_what_is_computed_in_is_told(codec, monkeypatch):
+    """It is part of the store's key: no bf16 embedding is taken for a float32 one."""
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    assert (codec.compute_dtype("cpu"), codec.compute_dtype("cuda")) == ("float32", "bfloat16")
+    codec.shared.precision = "fp32"
+    assert codec.compute_dtype("cuda") == "float32"
+    keys = {
+        EmbeddingStore.key(
+            encoder_fingerprint="f", audio={}, equal_lengths=False, shard_sha256="s",
+            compute=compute,
+        ) for compute in ("float32", "bfloat16")
+    }  # fmt: skip
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp16", "fp32"])

@@ -22,7 +22,7 @@ from benchmark.items import join_items
 from benchmark.labels import read_labels
 from benchmark.shards import read_shard
 from benchmark.store import EmbeddingStore, ShardEmbeddings
-from encoders import AudioEncoder, Frames, load_encoder
+from encoders import AudioEncoder, EncoderError, Frames, load_encoder
 from tasks import read_task
 
 HOP = 640  # samples of 16 kHz in a frame of logmel's
@@ -206,6 +206,24 @@ def test_values_beyond_float16_are_a_named_failure(tmp_path):
     nan.scale = float("nan")
     (lost,) = embed(tmp_path, clips, View(nan, pipeline, frames=True))
     assert lost.keys == ["a", "c"] and "NaN or infinity" in lost.failures[0].reason
+
+
+def test_a_drift_is_refused_where_frames_count_in_time(tmp_path):
+    """96 frames in 10 s in place of 100: near enough for a mean, 0.4 s off at the end in time."""
+
+    class Slow(Loudness):
+        def encode(self, waveforms, lengths):
+            made = super().encode(waveforms, lengths)
+            return Frames(
+                made.values[:, : int(made.lengths.max() * 0.96)], made.lengths * 96 // 100
+            )
+
+    encoder, pipeline = Slow(), AudioPipeline(RATE)
+    clips = {"a": noise(10 * RATE)}
+    (means,) = embed(tmp_path, clips, View(encoder, pipeline))
+    assert means.keys == ["a"]
+    with pytest.raises(EncoderError, match="claims 10 frames a second but returned 96 for 10"):
+        embed(tmp_path, clips, View(encoder, pipeline, frames=True))
 
 
 def test_values_beyond_float16_are_named_in_the_result(tmp_path):

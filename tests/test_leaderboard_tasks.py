@@ -16,9 +16,11 @@ def test_labels_left_out_other_measures_and_tokens_are_told() -> None:
     result = make_result("a", 0.4, label_faults=2, labels=500, faults=[fault])
     result.scores["linear"].also = {"note_f1": 0.25, "note_recall": 0.5}
     result.scores["linear"].tokens = "words of the training captions"
+    result.scores["linear"].too_short = 4
     notes = "\n".join(only_table(result).notes)
     assert "a: 2 of 500 labels were left out; the first: a.tar/k7: note 3: note 108" in notes
     assert "a · logmel: note_f1 0.250, note_recall 0.500" in notes
+    assert "a · logmel: 4 training clips have fewer frames than their transcript takes" in notes
     assert "a: tokens are words of the training captions" in notes
 
 

@@ -111,6 +111,7 @@ def test_transcript_that_does_not_fit_adds_nothing(text: str, fits: bool) -> Non
     objective = CTCObjective([text, "ok"], [2, 5], 50.0)
     slope, loss = objective.slope(logits, whole_block([2, 5], [0, 1]), np.array([0, 1]))
     other = plain_loss(logits[2:, 0].double(), "ok", 1).item()
+    assert objective.fits(0) == fits and objective.fits(1)
     assert np.isfinite(loss).all()
     assert slope.isfinite().all()
     assert (loss[0] > other / 2 + 0.1) == fits

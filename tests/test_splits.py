@@ -70,8 +70,12 @@ def test_hold_out_takes_whole_sources_and_about_its_share(sizes: list[int], shar
     held = names_of(valid, items)
     assert 1 <= len(held) < len(sizes)
     wanted = Fraction(str(share)) * len(sources)
-    # enough, unless train would be left without a source
-    assert len(valid) >= wanted or len(held) == len(sizes) - 1
+    # never more than twice the share, unless every source is larger than that
+    assert len(valid) <= 2 * wanted or (len(held) == 1 and len(valid) == min(sizes))
+    # enough, unless train would be left without a source, or any other would be too much
+    others = [size for i, size in enumerate(sizes) if f"s{i}" not in held]
+    too_much = all(len(valid) + size > 2 * wanted for size in others)
+    assert len(valid) >= wanted or len(held) == len(sizes) - 1 or too_much
     # no source more than is needed: without some one of them there would be too little
     largest = max(sizes[int(name[1:])] for name in held)
     assert len(valid) - largest < wanted
@@ -104,6 +108,15 @@ def test_hold_out_is_the_same_today_and_tomorrow() -> None:
     "validation s0" to "validation s19" is lowest for s4 and s5."""
     items = make_items(["train"] * 20, [f"s{i}" for i in range(20)])
     assert names_of(hold_out(np.arange(20), items, 0.1)[1], items) == {"s4", "s5"}
+
+
+def test_one_large_source_stays_in_train() -> None:
+    sources = ["small 1"] * 10 + ["large"] * 970 + ["small 2"] * 10 + ["small 3"] * 10
+    for name in ("large", "another", "third", "fourth"):  # wherever it ranks
+        renamed = [name if source == "large" else source for source in sources]
+        items = make_items(["train"] * 1000, renamed)
+        train, valid = hold_out(np.arange(1000), items, 0.1)
+        assert (len(train), len(valid)) == (970, 30)
 
 
 def test_two_sources_leave_one_each() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmark.annotations import ALPHABET
 from benchmark.metric import character_edits, word_edits
 from benchmark.probe.frames import Span
-from benchmark.probe.lattice import BLANK, ctc
+from benchmark.probe.lattice import BLANK, ctc, steps_needed
 
 SYMBOLS = 1 + len(ALPHABET)  # the blank, then ALPHABET in order
 RATE_HZ = 50  # so many outputs a second at least: people speak some 15 letters a second
@@ -80,6 +80,10 @@ class CTCObjective:
             part.reshape(shape)[:] = own.swapaxes(1, 2)
         by_seed = (each.reshape(len(block), seeds) / sizes[:, None]).mean(axis=0)
         return torch.from_numpy(slope).to(logits.device), by_seed
+
+    def fits(self, clip: int) -> bool:
+        """Whether a clip has the sub-frames that its transcript takes, and can teach anything."""
+        return self.lengths[clip] * self.sub_frames >= steps_needed(self.targets[clip])
 
     def decide(self, logits: torch.Tensor) -> NDArray[np.int64]:
         symbols = logits.unflatten(2, (self.sub_frames, SYMBOLS)).argmax(dim=3)

@@ -54,7 +54,7 @@ def ctc(
     """
     lengths = [int(length) for length in lengths]
     loss, gradient = np.zeros(len(lengths)), np.zeros(logits.shape)
-    feasible = [i for i, length in enumerate(lengths) if length >= max(1, _needed(targets[i]))]
+    feasible = [i for i, length in enumerate(lengths) if length >= max(1, steps_needed(targets[i]))]
     # longest first: those still under way at a time are the first ones
     order = sorted(feasible, key=lambda i: -lengths[i])
     if not order:
@@ -108,7 +108,7 @@ def by_logarithms(logits: NDArray[Any], target: Sequence[int]) -> tuple[float, F
     return float(loss.detach()), slope.numpy()
 
 
-def _needed(target: Sequence[int]) -> int:
+def steps_needed(target: Sequence[int]) -> int:
     """Steps that a target takes: one a letter, and a blank between equal ones."""
     return len(target) + sum(a == b for a, b in pairwise(target))
 

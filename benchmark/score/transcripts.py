@@ -60,6 +60,7 @@ def score_transcripts(
     score.best_epochs = best_epochs(splits, [trained.best_epochs])
     score.training_loss = mean_losses([trained])
     score.also = {"WER": _error_rate(words), "CER": _error_rate(letters)}
+    score.too_short = sum(not objective.fits(clip) for clip in split.train.tolist())
     predictions = predictions_of(
         items, splits, labels=np.array(references), linear=np.array(trained.predicted)
     )

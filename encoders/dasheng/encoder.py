@@ -8,7 +8,7 @@ import torch
 
 from encoders.dasheng.config import FRAME_RATE, SAMPLE_RATE, SemanticConfig, TokenizerConfig
 from encoders.dasheng.mel import own_samples, token_counts
-from encoders.dasheng.precision import autocast
+from encoders.dasheng.precision import autocast, dtype_name
 from encoders.dasheng.semantic import SemanticPath
 from encoders.dasheng.tokenizer import DashengTokenizer
 from encoders.encoder import AudioEncoder, Codec, Frames
@@ -30,6 +30,10 @@ class TokenizerEncoder(OutputEncoder):
         self.name = f"dasheng:{output}" if output else "dasheng"
         self.embedding_dim = config.embed_dim
         self.config = dataclasses.asdict(config)
+
+    def compute_dtype(self, device: str) -> str:
+        assert isinstance(self.shared, DashengTokenizer)
+        return dtype_name(device, self.shared.precision)
 
 
 class TokenizerCodec(TokenizerEncoder, Codec):
@@ -54,6 +58,9 @@ class DashengEncoder(AudioEncoder):
         self.embedding_dim = config.embed_dim
         self.config = dataclasses.asdict(config)
         self.semantic = SemanticPath(config)
+
+    def compute_dtype(self, device: str) -> str:
+        return dtype_name(device, self.precision)
 
     def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
         waveforms, lengths = own_samples(waveforms, lengths, SHORTEST)
