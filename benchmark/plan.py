@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -44,12 +43,12 @@ def _estimate(dataset: Dataset) -> TaskPlan:
     crop = dataset.spec.crop_seconds
     for part in dataset.shards:
         entries = [e for e in part.shard.entries if part.keys is None or e.key in part.keys]
-        sample = entries[:: max(1, len(entries) // _SAMPLED)]
+        sample = entries[:: max(1, -(-len(entries) // _SAMPLED))]
         durations = []
         with contextlib.closing(ShardReader(part.shard.path)) as reader:
             for entry in sample:
                 try:
-                    info = soundfile.info(io.BytesIO(reader.read(entry.audio)))
+                    info = soundfile.info(reader.open(entry.audio))
                     if info.frames < _UNKNOWN_FRAMES:  # a header need not state a length
                         durations.append(info.frames / info.samplerate)
                 except (soundfile.LibsndfileError, OSError):

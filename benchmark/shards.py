@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -191,8 +192,37 @@ class ShardReader:
     def read(self, extent: Extent) -> bytes:
         return os.pread(self._file.fileno(), extent.size, extent.offset)
 
+    def open(self, extent: Extent) -> io.BufferedReader:
+        """A member as a file of its own, of which only what is asked for is read."""
+        return io.BufferedReader(_Member(self._file.fileno(), extent), 1 << 14)
+
     def close(self) -> None:
         self._file.close()
+
+
+class _Member(io.RawIOBase):
+    """A member's bytes, by positioned reads."""
+
+    def __init__(self, descriptor: int, extent: Extent) -> None:
+        self._descriptor, self._extent, self._place = descriptor, extent, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._extent.size}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        count = max(0, min(len(buffer), self._extent.size - self._place))
+        read = os.pread(self._descriptor, count, self._extent.offset + self._place)
+        buffer[: len(read)] = read
+        self._place += len(read)
+        return len(read)
 
 
 def shard_digest(path: Path, cache: Path) -> str:

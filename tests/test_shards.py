@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import audio_bytes, clip_members, write_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -377,3 +378,22 @@ def test_a_key_that_looks_like_a_second_one_is_kept_apart(tmp_path):
     assert {key: audio for key, (_, audio, _) in contents(shard).items()} == {
         "k": b"1", "k#2#": b"2", "k#2": b"3",
     }  # fmt: skip
+
+
+def test_a_member_is_a_file_of_which_only_a_part_is_read(tmp_path, monkeypatch):
+    """As `--dry-run` looks at headers: an hour of audio is not read for its length."""
+    audio = audio_bytes(np.zeros(2_000_000), 16_000)
+    path = write_tar(tmp_path / "s.tar", clip_members("long", audio, {}))
+    (entry,) = read_shard(path).entries
+    asked = []
+    real = os.pread
+    monkeypatch.setattr(os, "pread", lambda *words: asked.append(words[1]) or real(*words))
+    reader = ShardReader(path)
+    assert soundfile.info(reader.open(entry.audio)).frames == 2_000_000
+    assert sum(asked) < len(audio) / 10
+    with reader.open(entry.audio) as member:
+        assert member.read(4) == audio[:4]
+        assert member.seek(-6, os.SEEK_END) == len(audio) - 6
+        assert member.read() == audio[-6:]
+        assert member.read(1) == b""
+    reader.close()
