@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-import soundfile
 import torch
 
-from benchmark.audio import AudioPipeline
 from benchmark.batches import FRAME_SLACK
 from benchmark.passes import Broken, Heard, NotMade, Passes, difference, in_words, make_clip, slope
 from encoders import AudioEncoder, Codec, Frames
@@ -22,9 +18,13 @@ _FLOAT16_MOST = float(torch.finfo(torch.float16).max)
 
 _PLAIN = ("noise-0.5",)
 _MATES = ("noise-0.5", "silence-0.5", "full-0.5")
-_PADDED = ("noise-0.5", "silence-0.3", "full-0.8")
+_PADDED = ("noise-0.5", "other-0.3", "full-0.8")
 QUICK_LENGTHS = ("noise-0.5", "noise-4")
 LENGTHS = ("noise-0.5", "noise-1", "noise-2.33", "noise-4", "noise-7.77", "noise-16")
+_LONG_S = 600
+LONG_SLACK = 3  # frames
+# What is decoded from noise is silent where no sample reaches this: 20 dB below a 16-bit step.
+_SILENT = 3e-6
 # Modules that do something else while they train.
 _BY_MODE = (
     torch.nn.modules.dropout._DropoutNd,
@@ -59,6 +59,7 @@ class Examination:
         self.fingerprint = fingerprint
         self.row = ""  # the check in hand
         self.broken: dict[str, str] = {}  # what went wrong, and the row that says so
+        self.sounds: dict[str, torch.Tensor] = {}  # what was decoded of the clips of these names
         self.faults: list[str] = []  # frame lengths
         self.strange: list[str] = []  # clips whose output holds NaN or infinity
         self.most = 0.0
@@ -95,16 +96,22 @@ class Examination:
         return _AGAIN[self.passes.coarseness]
 
     def compared(
-        self, one: torch.Tensor, other: torch.Tensor, tolerance: float, *, unit: str = "frames"
+        self,
+        one: torch.Tensor,
+        other: torch.Tensor,
+        tolerance: float,
+        *,
+        unit: str = "frames",
+        least: float = 0.0,
     ) -> Found:
-        """Whether (F, D) `one` is what it should be, `other`."""
+        """Whether (F, D) `one` is what it should be, `other`; least: as for `difference`."""
         if not len(other) or not bool(other.isfinite().all()):
             raise NotMade("no frames, or NaN in them, in any case")
         if len(one) != len(other):
             return Found(f"{len(one)} {unit}, not {len(other)}", False)
         if not bool(one.isfinite().all()):
             return Found("NaN or infinity", False)
-        off = difference(one, other)
+        off = difference(one, other, least)
         return Found("equal" if off == 0 else f"off by {off:.1g}", off <= tolerance)
 
     # what is looked at, in the order of the table
@@ -123,14 +130,51 @@ class Examination:
         return self.compared(again, self.alone(_PLAIN[0]), self.tolerance_again)
 
     def mates(self) -> Found:
-        together = self.heard(_MATES).clips[0]
-        return self.compared(together, self.alone(_MATES[0]), self.tolerance)
+        return self.as_alone(_MATES)
 
     def padding(self) -> Found:
         if not self.encoder.honours_lengths:
             raise NotMade("batches hold clips of equal length only")
-        together = self.heard(_PADDED).clips[0]
-        return self.compared(together, self.alone(_PADDED[0]), self.tolerance)
+        return self.as_alone(_PADDED)
+
+    def as_alone(self, names: Sequence[str]) -> Found:
+        """Whether each row of a batch is what its clip is alone; the first is of noise."""
+        first, *others = self.heard(names).clips
+        noise = self.alone(names[0])
+        worst = self.compared(first, noise, self.tolerance)
+        # of silence there may be nothing but rounding: it is measured against noise
+        size = float(noise.double().square().mean().sqrt())
+        for number, (name, clip) in enumerate(zip(names[1:], others, strict=True), 2):
+            if not worst.ok:
+                break
+            alone = self.quietly(name)
+            if alone is None:
+                continue
+            found = self.compared(clip, alone, self.tolerance, least=size)
+            worst = found if found.ok else Found(f"row {number}: {found.measured}", False)
+        return worst
+
+    def quietly(self, name: str) -> torch.Tensor | None:
+        """A clip's own frames, encoded alone; None where another row tells what is wrong."""
+        try:
+            heard = self._noted(self.passes.heard(self.encoder, (name,)), (name,))
+        except Broken:
+            return None
+        clip = heard.clips[0]
+        return clip if len(clip) and bool(clip.isfinite().all()) else None
+
+    def differ(self) -> Found:
+        """Whether clips that have nothing in common are told apart."""
+        noise = self.alone(_MATES[0])
+        if not len(noise) or not bool(noise.isfinite().all()):
+            raise NotMade("no frames, or NaN in them, in any case")
+        others = [self.quietly(name) for name in _MATES[:0:-1]]
+        offs = [difference(one, noise) for one in others if one is not None]
+        if not offs:
+            raise NotMade("no other clip can be encoded")
+        # float32 rounding: a constant need not be exact
+        same = max(offs) <= _AGAIN[0]
+        return Found("the same" if same else "they differ", not same)
 
     def order(self) -> Found:
         names = ("noise-0.5", "other-0.5", "full-0.5")
@@ -151,9 +195,19 @@ class Examination:
         return self.finite("noise-0.05")
 
     def long(self) -> Found:
-        clip = make_clip("noise-600", self.encoder.sample_rate)
-        heard = self._noted(self.passes.hear(self.encoder, [clip]), ["noise-600"])
-        return self._finite(heard.clips[0])
+        name = f"noise-{_LONG_S}"
+        clip = make_clip(name, self.encoder.sample_rate)
+        heard = self._noted(self.passes.hear(self.encoder, [clip]), [name])
+        found = self._finite(heard.clips[0])
+        count = int(heard.frames.lengths[0])
+        if not found.ok:
+            return found
+        return Found(f"{count} frames, finite", abs(count - self.long_frames) <= LONG_SLACK)
+
+    @property
+    def long_frames(self) -> float:
+        """How many frames a long clip must have; drift moves the events of frame tasks."""
+        return self.encoder.frame_rate * _LONG_S
 
     def finite(self, name: str, of: Sequence[str] | None = None) -> Found:
         """Whether a clip's frames are numbers; of: the batch that it is in."""
@@ -174,19 +228,6 @@ class Examination:
         # one frame for rounding, one for clips shorter than a frame, which have one nevertheless
         slack *= FRAME_SLACK
         return Found(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
-
-    def stereo(self) -> Found:
-        """Left and right differ; what is heard must be their mean."""
-        rate = 44_100 if self.encoder.sample_rate != 44_100 else 48_000
-        left, right = make_clip("noise-0.5", rate), make_clip("other-0.5", rate)
-        pipeline = AudioPipeline(self.encoder.sample_rate)
-        loaded = []
-        for samples in (np.stack([left, right], 1), (left + right) / 2):
-            buffer = io.BytesIO()
-            soundfile.write(buffer, samples, rate, format="WAV", subtype="FLOAT")
-            loaded.append(pipeline.load(buffer.getvalue())[0])
-        stereo, mono = (self.passes.hear(self.encoder, [samples]).clips[0] for samples in loaded)
-        return self.compared(stereo, mono, self.tolerance)
 
     def frame_lengths(self) -> Found:
         self.heard(_PLAIN)  # where nothing could be encoded, there are none
@@ -231,13 +272,29 @@ class Examination:
         except Exception as error:
             raise Broken(in_words(error)) from error
 
+    def sound(self, name: str) -> torch.Tensor:
+        """What is decoded of a clip that was encoded alone. Raises Broken, NotMade."""
+        if name not in self.sounds:
+            frames = self.heard((name,)).frames
+            if not bool(frames.values.isfinite().all()):
+                raise NotMade("NaN or infinity in its frames")
+            self.sounds[name] = self.decoded(frames)[0]
+        return self.sounds[name]
+
+    def decoded_sound(self) -> Found:
+        """Whether there is any in what is decoded of noise, and nothing but numbers."""
+        for name in self.lengths:
+            sound, said = self.sound(name), f"for {name.replace('-', ' of ')} s"
+            if not bool(sound.isfinite().all()):
+                return Found(f"NaN or infinity {said}", False)
+            if not len(sound) or float(sound.abs().max()) < _SILENT:
+                return Found(f"silence {said}", False)
+        return Found("sound", True)
+
     def decoded_lengths(self) -> list[tuple[int, int]]:
         """Samples of each of the clips by which frame rate is measured: its own, as decoded."""
         rate = self.encoder.sample_rate
-        return [
-            (len(make_clip(name, rate)), len(self.decoded(self.heard((name,)).frames)[0]))
-            for name in self.lengths
-        ]
+        return [(len(make_clip(name, rate)), len(self.sound(name))) for name in self.lengths]
 
     def decoded_length(self) -> Found:
         own, got = max(self.decoded_lengths(), key=lambda pair: abs(pair[1] - pair[0]))
@@ -264,6 +321,8 @@ class Examination:
             torch.nn.functional.pad(sound, (0, -len(sound) % hop)).view(-1, hop)
             for sound in (self.decoded(alone)[0], self.decoded(both)[0])
         )
+        if not bool(one.isfinite().all()):
+            return Found("NaN or infinity, alone", False)
         return self.compared(together, one, self.tolerance, unit="frames of sound")
 
     @property

@@ -32,7 +32,7 @@ class Gate:
     """Lets encoders of one forward pass into a run where they keep what they claim.
 
     fingerprints: of each of them. run.device must be chosen by now (`cpu` or `cuda`). That an
-    encoder has passed is remembered in the cache folder; with `run.force` it is checked again.
+    encoder has passed all is remembered in the cache folder; with `run.force` it is checked again.
     """
 
     def __init__(self, fingerprints: dict[AudioEncoder, str], run: RunSettings) -> None:
@@ -51,7 +51,7 @@ class Gate:
             raise EncoderError(refusal)
 
     def _look(self, encoder: AudioEncoder, mark: Path) -> str | None:
-        """Why an encoder must not run, or None; what has passed is marked."""
+        """Why an encoder must not run, or None; what has passed every check is marked."""
         with random_numbers_kept(self.run.device):
             encoder.to(self.run.device)
             if self.passes is None:
@@ -67,7 +67,8 @@ class Gate:
                     f"{encoder.name}: too slow to check {', '.join(late)} before the run; "
                     "`run_bench.py validate` does\n"
                 )
-        facts = {"encoder": encoder.name, "version": VERSION, "not_checked": late}
+            return None  # not marked: the next run tries again
+        facts = {"encoder": encoder.name, "version": VERSION}
         with contextlib.suppress(OSError):  # a cache that cannot be written
             write_atomically(mark, json.dumps(facts).encode())
         return None

@@ -183,16 +183,17 @@ def in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
 
 
-def difference(one: torch.Tensor, other: torch.Tensor) -> float:
+def difference(one: torch.Tensor, other: torch.Tensor, least: float = 0.0) -> float:
     """How far frames are from what they should be, `other`: both (F, D).
 
     The largest root mean square of a frame's difference, relative to that of all of `other`'s
-    values. Infinite where the numbers of frames differ or one holds NaN.
+    values, or to `least` where that is more. Infinite where the numbers of frames differ or one
+    holds NaN.
     """
     if one.shape != other.shape:
         return math.inf
     off = (one.double() - other.double()).square().mean(dim=1).sqrt().max().item()
-    size = other.double().square().mean().sqrt().item()
+    size = max(other.double().square().mean().sqrt().item(), least)
     if off == 0:
         return 0.0
     return off / size if size > 0 and math.isfinite(off / size) else math.inf

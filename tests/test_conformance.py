@@ -93,6 +93,17 @@ FAULTS: dict[str, Caught] = {
     "batch maximum, equal lengths": (
         lambda v, w, n: v / w.abs().max(), {"honours_lengths": False}, "batch mates", r"off by",
     ),
+    "the first clip's values for all": (
+        lambda v, *_: v[:1].expand_as(v).clone(), {}, "batch mates", "row 2: off by",
+    ),
+    "zeros for all but the first": (
+        lambda v, *_: torch.cat([v[:1], v[1:] * 0]), {}, "batch mates", "row 2: off by",
+    ),
+    "zeros for the shortest": (
+        lambda v, w, n: v * ((n == n.max()) | (n > 7000))[:, None, None], {}, "padding",
+        "row 2: off by",
+    ),
+    "a constant": (lambda v, *_: v * 0 + 1, {}, "different clips", "the same"),
     "swapped rows": (lambda v, *_: v.flip(0), {}, "batch mates", r"off by"),
     "NaN on silence": (
         lambda v, w, n: v / w.abs().amax(1)[:, None, None], {}, "silence",
@@ -131,6 +142,22 @@ def test_a_breach_is_caught(case: str) -> None:
 def test_long_input_is_tried() -> None:
     found = breaches(Faulty(raising_where(lambda n: int(n.max()) > 60 * 16_000)), quick=False)
     assert found == {"10 min": "RuntimeError: cannot do [9600000]"}
+
+
+def test_frames_that_drift_over_a_long_file() -> None:
+    def drift(values: torch.Tensor, _: torch.Tensor, lengths: torch.Tensor) -> Any:
+        lost = 4 if len(lengths) == 1 and int(lengths) > 60 * 16_000 else 0
+        return values, (lengths // HOP).clamp(min=1) - lost
+
+    assert breaches(Faulty(drift), quick=False) == {"10 min": "59996 frames, finite"}
+
+
+def test_silence_that_is_all_but_zero_is_measured_against_noise() -> None:
+    def tiny(values: torch.Tensor, waves: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        silent = waves.abs().amax(1)[:, None, None] == 0
+        return torch.where(silent, torch.full_like(values, 1e-9 * len(waves)), values)
+
+    assert breaches(Faulty(tiny)) == {}
 
 
 def test_one_fault_is_told_once() -> None:
@@ -209,7 +236,9 @@ class Sound(Honest, Codec):
         (lambda s: s[:, ::2], {"decoded length", "decoded sample rate"}),
         (lambda s: s[:, :-400], {"decoded length"}),
         (lambda s: s / s.abs().max(), {"decoding in a batch"}),
-        (lambda s: s[:, None], {"decoded length"}),
+        (lambda s: s[:, None], {"decoded sound"}),
+        (lambda s: s / 0, {"decoded sound", "decoding in a batch"}),
+        (lambda s: s * 0, {"decoded sound"}),
     ],
 )
 def test_decoding(fault: Callable[..., Any], rows: set[str]) -> None:
