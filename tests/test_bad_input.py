@@ -283,6 +283,7 @@ def test_an_encoder_that_was_mended_without_a_change_of_its_code_runs(toy, tmp_p
     task, data = toy({"train": 8, "valid": 4, "test": 4})
     file = tmp_path / "bad.py"
     broken = "import os; assert 'EARMARK_TEST_BROKEN' not in os.environ, 'no memory'"
+    broken += "\n        values[:] = waveforms[:, :1, None]"  # a constant would be refused
     file.write_text(ENCODER.replace("BODY", broken))
     settings = {"data": data, "results": tmp_path / "r", "seeds": 1, "device": "cpu"}
     monkeypatch.setenv("EARMARK_TEST_BROKEN", "1")
