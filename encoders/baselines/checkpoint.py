@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import constants, get_token, try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
-from huggingface_hub.utils import build_hf_headers, get_session
+from huggingface_hub.utils import get_session
 from safetensors import SafetensorError
 
 from encoders.encoder import EncoderError
@@ -189,7 +189,7 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
 def _out_of_reach(checkpoint: Checkpoint) -> str | None:
     """Why a checkpoint cannot be fetched from the hub, or None where the hub offers it.
 
-    Asked once, with the headers of a download; the hub's own client would try again and again.
+    Asked once, with the token that a download would send, as a mirror may want one; the hub's own client would try again and again.
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
@@ -198,8 +198,10 @@ def _out_of_reach(checkpoint: Checkpoint) -> str | None:
         return _silent_hubs[hub]
     address = f"{hub}/{checkpoint.repo}/resolve/{checkpoint.revision or 'main'}/config.json"
     try:
+        token = get_token()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         answer = get_session().head(
-            address, headers=build_hf_headers(), timeout=REACH_SECONDS, follow_redirects=True
+            address, headers=headers, timeout=REACH_SECONDS, follow_redirects=True
         )
     except Exception as error:  # noqa: BLE001 - whatever its client raises, it is out of reach
         _silent_hubs[hub] = f"no answer: {_with_root(error)}"
