@@ -189,7 +189,8 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
 def _out_of_reach(checkpoint: Checkpoint) -> str | None:
     """Why a checkpoint cannot be fetched from the hub, or None where the hub offers it.
 
-    Asked once, with the token that a download would send, as a mirror may want one; the hub's own client would try again and again.
+    Asked once, with the token that a download would send, as a mirror may want one; the hub's own
+    client would try again and again.
     """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
