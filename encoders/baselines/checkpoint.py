@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import constants, get_token, try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils import get_session
+from safetensors import SafetensorError
 
 from encoders.encoder import EncoderError
 
@@ -22,7 +25,20 @@ from encoders.encoder import EncoderError
 # for most of a minute.
 REACH_SECONDS = 4.0
 
+# What the libraries raise for files that are cut short, damaged, or not what their name says.
+DAMAGE = (
+    OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+    EOFError, pickle.UnpicklingError, SafetensorError, StrictDataclassError,
+)  # fmt: skip
+
+# Why a hub cannot be asked, by its address: it is asked once in a process.
+_silent_hubs: dict[str, str] = {}
+
 Made = TypeVar("Made")
+
+
+class UnfitError(ValueError):
+    """A checkpoint that is whole, but of a kind that cannot be measured: no other copy helps."""
 
 
 @dataclass(frozen=True)
@@ -64,24 +80,32 @@ def load_checkpoint(
         try:
             with _quiet():
                 return load(str(weights), local_files_only=True)
-        except (OSError, RuntimeError, ValueError) as error:
+        except DAMAGE as error:
+            mend = "" if isinstance(error, UnfitError) else f"; fetch it again: {checkpoint.repo}"
             raise EncoderError(
-                f"encoder {name!r}: cannot be loaded from {weights}: {_line(error)}"
+                f"encoder {name!r}: cannot be loaded from {weights}: {_line(error)}{mend}"
             ) from error
     options = {} if checkpoint.revision is None else {"revision": checkpoint.revision}
-    if isinstance(try_to_load_from_cache(checkpoint.repo, "config.json", **options), str):
+    cached = try_to_load_from_cache(checkpoint.repo, "config.json", **options)
+    if isinstance(cached, str):
         try:
             with _quiet():
                 return load(checkpoint.repo, local_files_only=True, **options)
         except OSError:  # not all of it is there
             pass
-    reason = _out_of_reach()
+        except DAMAGE as error:
+            mend = "" if isinstance(error, UnfitError) else "; delete it and fetch it again"
+            raise EncoderError(
+                f"encoder {name!r}: cannot be loaded from the cache, {Path(cached).parent} "
+                f"({_line(error)}){mend}"
+            ) from error
+    reason = _out_of_reach(checkpoint)
     if reason is None:
         try:
             with _quiet():
                 return load(checkpoint.repo, local_files_only=False, **options)
-        except (OSError, RuntimeError, ValueError) as error:
-            reason = _line(error)
+        except DAMAGE as error:
+            reason = _with_root(error)
     at = "" if checkpoint.revision is None else f" at {checkpoint.revision[:8]}"
     raise EncoderError(
         f"encoder {name!r}: cannot fetch {checkpoint.repo}{at} from {constants.ENDPOINT} "
@@ -89,19 +113,40 @@ def load_checkpoint(
     )
 
 
-def check_loaded(info: dict[str, Any], name: str, unused: tuple[str, ...] = ()) -> None:
-    """Refuse a model of which weights are missing: they would have been drawn at random.
+def check_loaded(
+    info: dict[str, Any],
+    name: str,
+    *,
+    unused: tuple[str, ...] = (),
+    heads: tuple[str, ...] = (),
+) -> None:
+    """Refuse a model of which weights are missing, or left over.
+
+    Missing ones would have been drawn at random; left over ones tell of another model than the
+    configuration does.
 
     info: what `from_pretrained(output_loading_info=True)` tells. unused: ends of the names of
-    weights that no output depends on. Raises ValueError.
+    weights that no output depends on. heads: beginnings of the names of weights that a checkpoint
+    may hold besides, of parts for which the model without a head has no use. Raises ValueError.
     """
-    missing = [key for key in info["missing_keys"] if not key.endswith(unused or ("\0",))]
+    ends = unused or ("\0",)
+    missing = [key for key in info["missing_keys"] if not key.endswith(ends)]
     wrong = missing + [str(key) for key in info["mismatched_keys"]]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise ValueError(
             f"its weights lack or misfit {', '.join(sorted(wrong)[:3])}{more}; it is no whole "
             f"checkpoint of {name}"
+        )
+    known = heads or ("\0",)
+    extra = [
+        key for key in info["unexpected_keys"] if not (key.endswith(ends) or key.startswith(known))
+    ]
+    if extra:
+        more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
+        raise ValueError(
+            f"{name} by its config.json has no place for its weights {min(extra)}{more}; the two "
+            "are not of one model"
         )
 
 
@@ -126,9 +171,14 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"encoder {checkpoint.name!r}: {weights} is not a copy of {checkpoint.repo}: its "
-            f"config.json cannot be read ({_line(error)})"
+            f"config.json cannot be read ({_line(error)}); fetch it again"
         ) from error
-    found = facts.get("model_type", "") if isinstance(facts, dict) else "unknown"
+    if not isinstance(facts, dict):
+        raise EncoderError(
+            f"encoder {checkpoint.name!r}: {weights} is not a copy of {checkpoint.repo}: its "
+            "config.json holds no object; fetch it again"
+        )
+    found = facts.get("model_type", "")
     if found != checkpoint.model_type:
         raise EncoderError(
             f"encoder {checkpoint.name!r}: {weights} holds a model of type {found!r}, not "
@@ -136,15 +186,33 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
         )
 
 
-def _out_of_reach() -> str | None:
-    """Why the hub cannot be asked, or None where it answers."""
+def _out_of_reach(checkpoint: Checkpoint) -> str | None:
+    """Why a checkpoint cannot be fetched from the hub, or None where the hub offers it.
+
+    Asked once, with the token that a download would send, as a mirror may want one; the hub's own
+    client would try again and again.
+    """
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
+    hub = constants.ENDPOINT
+    if hub in _silent_hubs:
+        return _silent_hubs[hub]
+    address = f"{hub}/{checkpoint.repo}/resolve/{checkpoint.revision or 'main'}/config.json"
     try:
-        get_session().head(constants.ENDPOINT, timeout=REACH_SECONDS)
+        token = get_token()
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        answer = get_session().head(
+            address, headers=headers, timeout=REACH_SECONDS, follow_redirects=True
+        )
     except Exception as error:  # noqa: BLE001 - whatever its client raises, it is out of reach
-        return f"no answer: {_line(error)}"
-    return None
+        _silent_hubs[hub] = f"no answer: {_with_root(error)}"
+        return _silent_hubs[hub]
+    if answer.status_code < 400:
+        return None
+    reason = f"it answers {answer.status_code} {answer.reason_phrase}".rstrip()
+    if answer.status_code >= 500:  # else it is about this repository
+        _silent_hubs[hub] = reason
+    return reason
 
 
 @contextmanager
@@ -168,3 +236,13 @@ def _quiet() -> Iterator[None]:
 
 def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+
+
+def _with_root(error: BaseException) -> str:
+    """An error in one line, with what it began with where the error itself does not say."""
+    root, seen = error, {id(error)}
+    while (before := root.__cause__ or root.__context__) and id(before) not in seen:
+        root = before
+        seen.add(id(root))
+    said, began = _line(error), _line(root)
+    return said if began in said else f"{said}: {began}"

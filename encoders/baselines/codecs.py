@@ -13,6 +13,7 @@ import torch
 
 from encoders.baselines.checkpoint import (
     Checkpoint,
+    UnfitError,
     check_loaded,
     forget_place,
     load_checkpoint,
@@ -28,7 +29,7 @@ class EncodecPass(CodecPass):
     def __init__(self, model: Any) -> None:
         config = model.config
         if config.audio_channels != 1 or config.normalize or config.chunk_length_s:
-            raise ValueError("it is not the mono model without scaling (encodec_24khz)")
+            raise UnfitError("it is not the mono model without scaling (encodec_24khz)")
         super().__init__(
             sample_rate=config.sampling_rate,
             hop=config.hop_length,

@@ -27,6 +27,9 @@ from encoders.baselines.pieces import (
 )
 from encoders.encoder import AudioEncoder, Frames
 
+# Parts that checkpoints hold for pre-training (wav2vec 2.0's quantiser and its projections) and for
+# the recognition of letters (CTC).
+HEADS = ("quantizer.", "project_q.", "project_hid.", "lm_head.")
 VARIANCE_FLOOR = 1e-7  # as transformers' Wav2Vec2FeatureExtractor
 
 
@@ -119,7 +122,7 @@ def _load(
             source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
         )
         # stands for masked frames in training; no frame is masked here
-        check_loaded(info, checkpoint.name, unused=("masked_spec_embed",))
+        check_loaded(info, checkpoint.name, unused=("masked_spec_embed",), heads=HEADS)
         if hasattr(model, "masked_spec_embed"):
             torch.nn.init.zeros_(model.masked_spec_embed)
         return SpeechPass(model, extractor)

@@ -8,10 +8,18 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import Checkpoint, check_loaded, load_checkpoint
+from encoders.baselines.checkpoint import (
+    Checkpoint,
+    UnfitError,
+    check_loaded,
+    load_checkpoint,
+)
 from encoders.baselines.layers import LayeredPass, layer_encoders
 from encoders.baselines.pieces import PASS_SECONDS, Outputs, cut, join_pieces
 from encoders.encoder import AudioEncoder, Frames
+
+# Computed from the settings, or named after the copy that the settings came from.
+NOT_SETTINGS = ("mel_filters", "window", "processor_class", "_processor_class")
 
 
 class WhisperPass(LayeredPass):
@@ -24,7 +32,15 @@ class WhisperPass(LayeredPass):
     """
 
     def __init__(self, model: Any, extractor: Any) -> None:
-        super().__init__(model, {"n_mels": int(extractor.feature_size)})
+        if extractor.dither:
+            raise UnfitError(
+                f"its feature extraction adds noise (dither {extractor.dither}): no two runs would "
+                "agree; set dither to 0 in preprocessor_config.json"
+            )
+        facts = {
+            key: value for key, value in extractor.to_dict().items() if key not in NOT_SETTINGS
+        }
+        super().__init__(model, {"extractor": facts})
         # three of its arrays and texts are attributes: it is no module, and not fingerprinted
         self.extractor = extractor
         self.sample_rate = int(extractor.sampling_rate)
@@ -66,7 +82,8 @@ def _load(
             source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
         )
         model, info = loaded
-        check_loaded(info, checkpoint.name)
+        # what turns the decoder's output into words
+        check_loaded(info, checkpoint.name, heads=("proj_out.",))
         return WhisperPass(model.get_encoder(), extractor)
 
     shared = load_checkpoint(checkpoint, load, weights)
