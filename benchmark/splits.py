@@ -69,7 +69,8 @@ def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Ind
 
     Sources in the order of the SHA-256 of their names go to validation until it holds `share` of
     the items, but for those that would make it more than twice that: a fixed choice, the same for
-    every seed and encoder. Where every source is larger than that, the smallest goes.
+    every seed and encoder. Where that leaves it with less than half its share, the smallest of the
+    others go too, unless they are most of the items.
     """
     numbers, sizes = np.unique(items.sources[indices], return_counts=True)
     if len(numbers) < 2:
@@ -85,8 +86,12 @@ def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Ind
             break
         if sizes[held].sum() + sizes[i] <= _OVERSHOOT * share * len(indices):
             held.append(i)
-    if not held:  # every source is larger than that: the smallest, the first of equals
-        held = [min(ranked, key=lambda i: sizes[i])]
+    # too few are no use: then the smallest of what is left, unless that is most of the items
+    while sizes[held].sum() < share * len(indices) / 2 and len(held) < len(numbers) - 1:
+        smallest = min((i for i in ranked if i not in held), key=lambda i: sizes[i])
+        if held and sizes[held].sum() + sizes[smallest] > len(indices) / 2:
+            break
+        held.append(smallest)
     in_valid = np.isin(items.sources[indices], numbers[held])
     return indices[~in_valid], indices[in_valid]
 

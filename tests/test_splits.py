@@ -70,12 +70,15 @@ def test_hold_out_takes_whole_sources_and_about_its_share(sizes: list[int], shar
     held = names_of(valid, items)
     assert 1 <= len(held) < len(sizes)
     wanted = Fraction(str(share)) * len(sources)
-    # never more than twice the share, unless every source is larger than that
-    assert len(valid) <= 2 * wanted or (len(held) == 1 and len(valid) == min(sizes))
-    # enough, unless train would be left without a source, or any other would be too much
     others = [size for i, size in enumerate(sizes) if f"s{i}" not in held]
-    too_much = all(len(valid) + size > 2 * wanted for size in others)
-    assert len(valid) >= wanted or len(held) == len(sizes) - 1 or too_much
+    held_sizes = [size for i, size in enumerate(sizes) if f"s{i}" in held]
+    # never more than twice the share, unless without the last it was less than half of it
+    assert len(valid) <= 2 * wanted or len(valid) - max(held_sizes) < wanted / 2
+    # half the share at least, unless train would lose its last source or most of the items
+    last = len(held) == len(sizes) - 1
+    assert len(valid) >= wanted / 2 or last or len(valid) + min(others) > len(sources) / 2
+    # and all of it, unless any other source would make it more than twice that
+    assert len(valid) >= wanted or last or len(valid) + min(others) > 2 * wanted
     # no source more than is needed: without some one of them there would be too little
     largest = max(sizes[int(name[1:])] for name in held)
     assert len(valid) - largest < wanted
@@ -148,7 +151,7 @@ def test_folds(seed: int, count: int) -> None:
         assert set(split.test) == set(np.flatnonzero(items.splits == split.name))
         rest = set(range(len(items))) - set(split.test)
         assert set(split.train) | set(split.valid) == set(split.given_train) == rest
-        assert len(split.valid) >= 0.1 * len(rest)
+        assert 0.05 * len(rest) <= len(split.valid) <= 0.5 * len(rest)
         assert not names_of(split.test, items) & names_of(split.given_train, items)
     tested = np.concatenate([split.test for split in splits])
     assert sorted(tested) == list(range(len(items)))
