@@ -306,7 +306,7 @@ def test_dasheng_files(tmp_path):
         assert encoder.config == vars(SMALL_SEMANTIC)
         assert not encoder.training and not any(p.requires_grad for p in encoder.parameters())
     older = tmp_path / "older.pt"
-    torch.save(torch.load(path), older, _use_new_zipfile_serialization=False)
+    torch.save(torch.load(path, weights_only=True), older, _use_new_zipfile_serialization=False)
     again = load_dasheng_encoder("dasheng-base", older)
     assert again.fingerprint() == encoder.fingerprint()
 
