@@ -13,9 +13,11 @@ from benchmark.exits import ALL_DONE, CannotStartError
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
-        "list", help="list encoders or tasks", description="List what can be asked for by name."
+        "list",
+        help="list encoders, tasks or protocols",
+        description="List what can be asked for by name.",
     )
-    parser.add_argument("what", choices=("encoders", "tasks"))
+    parser.add_argument("what", choices=("encoders", "tasks", "protocols"))
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
@@ -31,6 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
             table.add_row(name, origin)
         console.print(table)
         console.print("\nYour own: --encoder path/to/file.py:ClassName")
+        return ALL_DONE
+    if arguments.what == "protocols":
+        _show_protocols(console, table)
         return ALL_DONE
     from tasks import TaskError, builtin_tasks
 
@@ -50,3 +55,31 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(table)
     console.print(f"\n{len(specs)} tasks. Your own: --tasks path/to/task.yaml (tasks/README.md)")
     return ALL_DONE
+
+
+def _show_protocols(console: Terminal, table: Table) -> None:
+    """Every choice in which they differ."""
+    from benchmark.protocol import PROTOCOLS
+
+    table.add_column("choice", no_wrap=True)
+    for name in PROTOCOLS:
+        table.add_column(name)
+    facts = [protocol.facts() for protocol in PROTOCOLS.values()]
+    for key in facts[0]:
+        values = [own[key] for own in facts]
+        if key != "name" and any(value != values[0] for value in values):
+            table.add_row(key, *(_words(value) for value in values))
+    console.print(table)
+    console.print(
+        "\nWhat each choice means: benchmark/protocol.py. Results of different protocols never "
+        "stand in one table.",
+        soft_wrap=True,
+    )
+
+
+def _words(value: Any) -> str:
+    """A protocol's value as a person writes it."""
+    if isinstance(value, list):
+        items = [" ".join(map(str, one)) if isinstance(one, list) else str(one) for one in value]
+        return ", ".join(items) or "none"
+    return str(value)
