@@ -106,7 +106,7 @@ def _versions(python: Path) -> dict[str, str]:
 def _rounds(
     python: Path, tasks: dict[str, tuple[str, str]], data: Path | None, rounds: int
 ) -> dict[str, Any]:
-    """task -> whose -> probe -> the score of each round; and `seconds` of each. data None: twins."""
+    """task -> whose -> probe -> the score of each round, and `seconds`. data None: the twins."""
     found: dict[str, Any] = {}
     for task, (folder, file) in tasks.items():
         theirs: dict[str, list[float]] = {}
