@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.protocol import MEANS, protocol_label
+from benchmark.protocol import MEANS, protocol_label, titled
 from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
 from tasks import DOMAINS, TaskSpec
 
@@ -222,7 +222,7 @@ def _table(
             )
     found = {name for name, _ in rows}
     if any(spec.name in found for spec in listed):
-        for spec in listed:
+        for spec in (titled(spec, results[0].protocol) for spec in listed):
             if spec.name not in found:
                 rows[spec.name, ""] = Row(
                     spec.name, spec.title, spec.domain, spec.metric, spec.weight, spec.probes

@@ -200,6 +200,15 @@ def standard_of(protocol: Protocol) -> Protocol:
     return PROTOCOLS.get(protocol.name, STRICT)
 
 
+def titled(spec: TaskSpec, facts: Mapping[str, Any]) -> TaskSpec:
+    """A task with the title it has under a protocol, of which facts are the fields in a result."""
+    known = PROTOCOLS.get(str(facts["name"]), STRICT)
+    transcripts = facts.get("transcripts", known.transcripts)
+    if transcripts not in CHOICES["transcripts"]:  # another version's
+        return spec
+    return replace(known, transcripts=transcripts).read(spec)
+
+
 def protocol_label(facts: Mapping[str, Any]) -> str:
     """`strict`, or `strict (failed_share=0.5)` where that is not the protocol of its name.
 
