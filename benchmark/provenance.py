@@ -23,7 +23,10 @@ _SCORING_MODULES = (
     "annotations", "dataset", "interval", "items", "knn", "labels", "language_model", "metric",
     "probe", "score", "shards", "splits", "tokens",
 )  # fmt: skip
-_LIBRARIES = ("earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn")
+_LIBRARIES = (
+    "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",
+    "tokenizers",
+)  # fmt: skip
 
 
 @cache

@@ -25,6 +25,7 @@ from tasks import DOMAINS
 
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
+_LONGEST_FOLDER = 100  # characters; file systems allow 255 bytes
 
 # what the tables read; a file without them is no result
 _NUMBER = (int, float)
@@ -211,7 +212,15 @@ def result_path(
     if seeds is not None:
         suffix += f".seeds-{seeds}"
     column = f"{_safe(encoder) or 'encoder'}-{fingerprint[:8]}"
-    return root / column / (_safe(protocol) or "protocol") / f"{task}{suffix}.json"
+    return root / column / _protocol_folder(protocol) / f"{task}{suffix}.json"
+
+
+def _protocol_folder(label: str) -> str:
+    """A protocol's label as a folder; with digits of its own where it holds a path or is long."""
+    name = _safe(label) or "protocol"
+    if "/" not in label and len(name) <= _LONGEST_FOLDER:
+        return name
+    return f"{name[:_LONGEST_FOLDER]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
 
 
 def _safe(name: str) -> str:

@@ -26,7 +26,7 @@ from benchmark.dataset import DataError
 from benchmark.language_model import load_language_model, model_digest, model_folder
 from benchmark.probe.adapter import SpellingResult
 from benchmark.protocol import STRICT, XARES
-from benchmark.result import read_result
+from benchmark.result import Predictions, read_result
 from benchmark.score import score_items
 from benchmark.tables import FORMATS
 from tasks import LabelRule, ProbeSettings, builtin_tasks
@@ -261,19 +261,21 @@ def librispeech(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_run_beside_the_ctc_probe(made: Path, tmp_path: Path) -> None:
+def test_a_run_beside_the_ctc_probe(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = librispeech(tmp_path)
     common: dict[str, Any] = {"data": data, "results": tmp_path / "r", "device": "cpu"}
     (ctc,) = evaluate("logmel", "librispeech_100h", seeds=1, **common)
     (spelt,) = evaluate(
-        "logmel", "librispeech_100h", protocol="xares-0.1.3", language_model=made, **common
+        "logmel", "librispeech_100h", protocol="xares-0.1.3", language_model=folder, **common
     )
     assert (ctc.error, spelt.error) == (None, None)
     assert (ctc.task["title"], ctc.task["abbreviation"]) == ("LibriSpeech-100h (CTC)", "LS100h-CTC")
     assert (spelt.task["title"], spelt.task["abbreviation"]) == ("LibriSpeech-100h", "LS100h")
     score = spelt.scores["linear"]
     assert score.metric == "WER_inv" and score.items == 4
-    assert str(made) in (score.tokens or "")
+    assert str(folder) in (score.tokens or "")
     assert len(score.training_loss) == 10
     board, unreadable = Leaderboard.from_folder(tmp_path / "r", builtin_tasks().values())
     assert unreadable == []
@@ -285,6 +287,23 @@ def test_a_run_beside_the_ctc_probe(made: Path, tmp_path: Path) -> None:
     assert len(board.tables) == 2
     for text in (FORMATS[name](board) for name in ("markdown", "csv")):
         assert "LibriSpeech-100h" in text and "LibriSpeech-100h (CTC)" in text
+    texts = {
+        path.parent.name.split("-")[0]: Predictions.load(path).labels.tolist()
+        for path in (tmp_path / "r").rglob("*.npz")
+    }
+    assert texts["strict"] == [text.lower() for text in texts["xares"]]
+    assert all(text.isupper() for text in texts["xares"])
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise DataError("computed again")
+
+    monkeypatch.setattr("benchmark.cell.score_items", refuse)
+    words: dict[str, Any] = {"protocol": "xares-0.1.3", "language_model": folder} | common
+    (again,) = evaluate("logmel", "librispeech_100h", **words)
+    assert (again.error, again.scores["linear"].value) == (None, score.value)
+    make_language_model(folder, seed=1)  # another model in its place
+    (again,) = evaluate("logmel", "librispeech_100h", **words)
+    assert again.error == "computed again"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,13 @@ from peer.stand_ins import make_bert
 from benchmark import evaluate
 from benchmark.dataset import DataError
 from benchmark.probe import Training
-from benchmark.probe.towers import Captions, _DotProductTowers, _Pairs, train_towers
+from benchmark.probe.towers import (
+    Captions,
+    TowerResult,
+    _DotProductTowers,
+    _Pairs,
+    train_towers,
+)
 from benchmark.protocol import XARES
 from benchmark.result import Predictions
 from benchmark.splits import Split
@@ -287,9 +293,16 @@ def test_without_a_tokenizer_it_is_one_line(
 # ---- a run
 
 
-def test_a_run_ranks_captions_by_cosine_and_every_other_is_wrong(
-    bert: None, tmp_path: Path
+def test_a_run_learns_by_dot_products_and_ranks_every_caption(
+    bert: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked = []
+
+    def train(*arguments: Any, **words: Any) -> TowerResult:
+        asked.append(words)
+        return train_towers(*arguments, **words)
+
+    monkeypatch.setattr("benchmark.score.captions.train_towers", train)
     task = make_task(tmp_path, "captions", counts={"train": 12, "valid": 4, "test": 6})
     common: dict[str, Any] = {"data": tmp_path / "data", "results": tmp_path / "r", "device": "cpu"}
     (result,) = evaluate("logmel", str(task), protocol=XARES, **common)
@@ -304,3 +317,4 @@ def test_a_run_ranks_captions_by_cosine_and_every_other_is_wrong(
     assert score.value == pytest.approx((to_text + to_clip) / 2)
     (strict,) = evaluate("logmel", str(task), seeds=1, **common)
     assert "begin and end" not in (strict.scores["linear"].tokens or "")
+    assert asked == [{"unit_length": False}, {"unit_length": True}]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ import torchaudio
 from conftest import audio_bytes, clip_members, write_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_xares import XARES as XARES_FILE
 
 from benchmark import evaluate
 from benchmark.audio import AudioPipeline
@@ -27,7 +29,7 @@ from benchmark.settings import RunSettings
 from benchmark.shards import read_shard
 from benchmark.stock import Stock, view_of
 from benchmark.store import ShardEmbeddings
-from encoders import AudioEncoder, Frames
+from encoders import AudioEncoder, Frames, load_encoder
 from encoders.shared import OutputEncoder, SharedPass
 from tasks import builtin_tasks
 
@@ -366,6 +368,29 @@ def test_a_run_encodes_as_the_protocol_says(
     assert all(lengths == [w.shape[1]] * len(w) for w, lengths in encoder.seen[-6:])
 
 
+def test_an_encoder_file_of_the_package_gets_padded_batches(tmp_path: Path) -> None:
+    """It knows no lengths; under `strict` it would get clips of one length only."""
+    file = tmp_path / "their_encoder.py"
+    file.write_text(XARES_FILE.format(name="ToneEncoder", weight=0.5))
+    encoder = load_encoder(str(file))
+    clips = noise(9_000, 4_000, 12_000)
+    members = [
+        member
+        for key, clip in zip("cab", clips, strict=True)
+        for member in clip_members(key, audio_bytes(clip, 16_000, subtype="FLOAT"), {})
+    ]
+    path = write_tar(tmp_path / "clips.tar", members)
+    wanted = View(encoder, AudioPipeline(16_000, None, "torchaudio"), False, FileOrder(2, True))
+    (found,) = embed(path, wanted)
+    batch = torch.from_numpy(np.stack([clips[0], np.pad(clips[1], (0, 5_000))])).float()
+    layer = encoder.get_submodule("wrapped.layer")
+    for row, audio in zip(
+        found.embeddings, [*batch, torch.from_numpy(clips[2]).float()], strict=True
+    ):
+        frames = torch.nn.functional.pad(audio, (0, -len(audio) % 640)).view(-1, 640)
+        np.testing.assert_allclose(row, layer(frames).detach().mean(dim=0), rtol=1e-4, atol=1e-5)
+
+
 # ---- the resampler
 
 
@@ -382,6 +407,14 @@ def test_resampler_is_torchaudios_own(rate: int, target: int) -> None:
     assert samples.dtype == np.float32 and seconds == 0.1
     soxr, _ = AudioPipeline(target).load(audio_bytes(stereo, rate, subtype="FLOAT"))
     assert len(soxr) == len(samples) and abs(soxr - samples).max() > 1e-3
+
+
+def test_the_resampler_and_its_version_are_stated() -> None:
+    said = [
+        AudioPipeline(16_000, None, name).facts()["resampler"] for name in ("torchaudio", "soxr")
+    ]
+    assert said[0] == f"torchaudio {version('torchaudio')}"
+    assert said[1].startswith(f"soxr {version('soxr')} ")
 
 
 def test_at_its_own_rate_nothing_is_resampled() -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score
@@ -25,6 +25,7 @@ from benchmark.items import Items
 from benchmark.knn import knn_predict
 from benchmark.metric import f1_of_counts, mean_average_precision
 from benchmark.protocol import XARES
+from benchmark.result import Predictions
 from benchmark.score import score_items
 from benchmark.splits import make_splits
 from encoders import AudioEncoder, Frames
@@ -142,43 +143,54 @@ class Tones(AudioEncoder):
         return Frames(bands * 10.0 ** torch.arange(-4, 4), frames)
 
 
-def test_a_run_takes_neighbours_with_scaled_columns(
-    toy: Callable[..., tuple[Path, Path]], tmp_path: Path
-) -> None:
+def test_a_run_takes_neighbours_with_scaled_columns(tmp_path: Path) -> None:
     """Everything from the tar on worked out again: batches of 16, their padding averaged."""
-    import json
-    import tarfile
-
-    import soundfile
-
-    task, data = toy({"train": 37, "valid": 6, "test": 23})
-    (result,) = evaluate(
-        Tones(), str(task), data=data, protocol=XARES, results=tmp_path / "r", device="cpu"
-    )
-    assert result.error is None
-    parts = {}
-    for split in ("train", "test"):
-        clips, labels = [], []
-        with tarfile.open(data / "toy" / f"{split}-000.tar") as tar:
-            for member in tar:
-                file = tar.extractfile(member)
-                assert file is not None
-                if member.name.endswith(".wav"):
-                    clips.append(soundfile.read(file, dtype="float32")[0])
-                else:
-                    labels.append(["low", "high"].index(json.load(file)["label"]))
-        rows = []
-        for start in range(0, len(clips), 16):
+    rng = np.random.default_rng(6)
+    parts: dict[str, tuple[list[str], Any, list[int]]] = {}
+    for split, count in (("train", 37), ("valid", 3), ("test", 40)):
+        keys = [f"{i:02d}" for i in rng.permutation(count)]
+        labels = rng.integers(0, 2, count).tolist()
+        clips = [
+            (0.1 * rng.standard_normal(int(rng.integers(3_000, 9_000)))).astype(np.float32)
+            for _ in keys
+        ]
+        members = [
+            member
+            for key, clip, label in zip(keys, clips, labels, strict=True)
+            for member in clip_members(
+                key, audio_bytes(clip, 16_000, subtype="FLOAT"), {"label": ["low", "high"][label]}
+            )
+        ]
+        write_tar(tmp_path / "data" / "toy" / f"{split}-000.tar", members)
+        rows: list[Any] = []
+        for start in range(0, count, 16):
             batch = clips[start : start + 16]
             longest = max(map(len, batch))
             padded = torch.tensor(np.stack([np.pad(c, (0, longest - len(c))) for c in batch]))
             frames = Tones().encode(padded, torch.full((len(batch),), longest))
             rows += frames.values.double().mean(dim=1).tolist()
-        parts[split] = (np.array(rows), labels)
-    votes = neighbours_by_columns(*parts["train"], parts["test"][0], 2, 10)
-    right = votes.argmax(axis=1) == parts["test"][1]
-    assert 0.3 < right.mean() < 1 or right.mean() == 1
-    assert result.scores["knn"].value == pytest.approx(right.mean())
+        parts[split] = (keys, np.array(rows), labels)
+    (tmp_path / "toy.yaml").write_text(TASK_YAML)
+    (result,) = evaluate(
+        Tones(), str(tmp_path / "toy.yaml"), data=tmp_path / "data", protocol=XARES,
+        results=tmp_path / "r", device="cpu",
+    )  # fmt: skip
+    assert result.error is None
+    keys, embeddings, labels = parts["test"]
+    votes = neighbours_by_columns(*parts["train"][1:], embeddings, 2, 10)
+    said = dict(zip(keys, votes.argmax(axis=1).tolist(), strict=True))
+    (file,) = (tmp_path / "r").rglob("*.npz")
+    predictions = Predictions.load(file)
+    assert predictions.knn is not None
+    assert predictions.knn.tolist() == [said[key] for key in predictions.keys.tolist()]
+    right = [said[key] == label for key, label in zip(keys, labels, strict=True)]
+    assert result.scores["knn"].value == pytest.approx(np.mean(right))
+    # with the items scaled in place of the columns it would say something else
+    cosine = knn_predict(
+        parts["train"][1].astype(np.float32), np.array(parts["train"][2]),
+        embeddings.astype(np.float32), num_classes=2, neighbours=10, temperature=0.07,
+    )  # fmt: skip
+    assert (cosine != votes.argmax(axis=1)).sum() > 3
 
 
 # ---- folds
@@ -300,6 +312,9 @@ def test_score_and_interval_of_map_count_absent_classes() -> None:
     kept = score_items(items, spec, dataclasses.replace(QUICK, absent_classes="left out"))
     assert kept.scores["linear"].value == pytest.approx(wanted * 4 / 3)
     assert kept.scores["linear"].not_computed == 1
+    assert kept.scores["linear"].interval is not None
+    # every draw of 30 has something of all three classes, so of four it is three quarters
+    assert low == pytest.approx(0.75 * kept.scores["linear"].interval[0])
 
 
 def test_a_class_that_a_draw_leaves_out_is_zero_in_it() -> None:

@@ -335,10 +335,24 @@ def test_files_of_the_protocol(tmp_path: Path) -> None:
 
     usual = path(XARES)
     assert usual == tmp_path / "logmel-01234567" / "xares-0.1.3" / "toy.json"
-    models = [dataclasses.replace(XARES, language_model=m) for m in ("a/b", "a/c", "/x/a/b")]
+    names = ("a/b", "a/c", "/x/a/b", "a-b", "a//b", "/a/b", "/" + "long/" * 80, "/" + "long/" * 81)
+    models = [dataclasses.replace(XARES, language_model=name) for name in names]
     paths = {usual, path(STRICT), path(XARES, 5), *map(path, models)}
-    assert len(paths) == 6
-    assert all(len(one.relative_to(tmp_path).parts) == 3 for one in paths)
+    assert len(paths) == 3 + len(names)
+    for one in paths:
+        folder = one.relative_to(tmp_path).parts[1]
+        assert len(one.relative_to(tmp_path).parts) == 3 and len(folder) < 150
+
+
+def test_a_result_of_one_model_is_not_taken_for_anothers(toy: Toy, tmp_path: Path) -> None:
+    """Their files may have one name where a space and a dash are all that differs."""
+    task, data = toy({"train": 20, "valid": 6, "test": 8})
+    common: dict[str, Any] = {"data": data, "results": tmp_path / "r", "protocol": "xares-0.1.3"}
+    found = [
+        evaluate("logmel", str(task), language_model=name, **common)[0] for name in ("a b", "a-b")
+    ]
+    assert len({result.inputs for result in found}) == 2
+    assert [result.protocol["language_model"] for result in found] == ["a b", "a-b"]
 
 
 def test_a_run_of_one_seed_has_no_seeds_in_its_name_and_of_five_it_has(
