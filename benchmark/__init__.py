@@ -6,14 +6,16 @@ if TYPE_CHECKING:
     from benchmark.conformance import validate
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
+    from benchmark.reconstruction.run import reconstruct
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
-__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate", "validate"]
+__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate", "reconstruct", "validate"]
 
 _HOME = {
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
+    "reconstruct": "benchmark.reconstruction.run",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

@@ -25,6 +25,7 @@ from tasks import DOMAINS
 
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
+RECONSTRUCTION = ".reconstruction.json"  # how results of another kind end, see `reconstruction/`
 
 # what the tables read; a file without them is no result
 _NUMBER = (int, float)
@@ -267,8 +268,12 @@ def still_valid(path: Path, inputs: str) -> RunResult | None:
 
 
 def result_files(root: Path) -> Iterator[Path]:
-    """Every result file under a folder, sorted."""
-    yield from sorted(path for path in root.rglob("*.json") if not path.name.startswith("."))
+    """Every result file of a task under a folder, sorted."""
+    yield from sorted(
+        path
+        for path in root.rglob("*.json")
+        if not path.name.startswith(".") and not path.name.endswith(RECONSTRUCTION)
+    )
 
 
 def _check(result: RunResult) -> None:

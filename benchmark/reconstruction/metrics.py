@@ -15,6 +15,7 @@ from benchmark.reconstruction import perceptual, spectral, waveform
 # Raised whenever the same pair of signals gets another value; part of what a record is kept under.
 VERSION = 1
 RATE = 16_000  # Hz
+LOWEST_RATE = 8_000
 EXTRA = "reconstruction"
 
 Measure = Callable[[NDArray[np.floating], NDArray[np.floating]], float]

@@ -6,6 +6,7 @@ it is alone in there with one clip.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -36,6 +37,7 @@ class Workers:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._processes: set[subprocess.Popen[str]] = set()
+        self._ended = False
 
     def __enter__(self) -> Workers:
         return self
@@ -97,6 +99,8 @@ class Workers:
         """This thread's own process, started when first needed."""
         known: subprocess.Popen[str] | None = getattr(self._local, "process", None)
         if known is None:
+            if self._ended:
+                raise WorkerDiedError("measuring was ended")
             path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             known = self._local.process = subprocess.Popen(
                 [sys.executable, "-m", "benchmark.reconstruction.worker"],
@@ -119,15 +123,14 @@ class Workers:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:  # nobody waits for what is under way
+            self._ended = True
             with self._lock:
                 for process in self._processes:
                     process.kill()
         self._pool.shutdown(cancel_futures=error is not None)
         for process in self._processes:
             for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    try:
+                with contextlib.suppress(BrokenPipeError):
+                    if stream is not None:
                         stream.close()
-                    except BrokenPipeError:
-                        pass
             process.wait()

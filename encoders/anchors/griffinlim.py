@@ -110,7 +110,8 @@ class GriffinLim(Codec):
         edge = (N_FFT - HOP) // 2
         summed = self._overlap(frames * self.window[:, None])
         weight = self._overlap(self.window.square()[:, None].expand_as(frames))
-        return (summed / weight.clamp(min=1e-8))[edge:-edge]
+        samples: torch.Tensor = summed / weight.clamp(min=1e-8)
+        return samples[edge:-edge]
 
     def _overlap(self, frames: torch.Tensor) -> torch.Tensor:
         total = (frames.shape[1] - 1) * HOP + N_FFT
@@ -124,4 +125,5 @@ class GriffinLim(Codec):
         """(F x HOP,) -> (bins, F)."""
         edge = (N_FFT - HOP) // 2
         windows = torch.nn.functional.pad(samples, (edge, edge)).unfold(0, N_FFT, HOP)
-        return torch.fft.rfft(windows * self.window).T
+        spectrum: torch.Tensor = torch.fft.rfft(windows * self.window)
+        return spectrum.T
