@@ -97,7 +97,7 @@ def _table(
     rows = []
     for result in done:
         rows.append(BoardRow(names[_identity(result)], DONE, _facts(result), result.scores))
-        notes += _notes(result, names[_identity(result)])
+    notes += _together([(names[_identity(result)], _notes(result)) for result in done])
     rows.sort(key=lambda row: _rank(row, order, metrics))
     lost = {_identity(result): result for result in failed}
     for identity, result in lost.items():
@@ -205,42 +205,47 @@ def _common_notes(done: list[ReconstructionResult]) -> list[str]:
     return notes
 
 
-def _notes(result: ReconstructionResult, name: str) -> list[str]:
+def _together(notes: list[tuple[str, list[str]]]) -> list[str]:
+    """Notes of rows, one line where the same is to be said of several."""
+    whose: dict[str, list[str]] = {}
+    for name, said in notes:
+        for note in said:
+            whose.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in whose.items()]
+
+
+def _notes(result: ReconstructionResult) -> list[str]:
     """What a reader must know about a row, beyond its numbers."""
     data, notes = result.data, []
     if data["failed_clips"]:
         first = data["failures"][0]
         notes.append(
-            f"{name}: {data['failed_clips']} of {data['clips']} clips failed; the first: "
+            f"{data['failed_clips']} of {data['clips']} clips failed; the first: "
             f"{first['key']}: {first['reason']}"
         )
-    for metric, score in result.scores.items():
+    for score in result.scores.values():
         if score.not_computed:
             why = ", ".join(f"{reason} ({count})" for reason, count in score.reasons.items())
             notes.append(
-                f"{name}: {score.label} ({metric}) of {score.not_computed} of {data['items']} "
-                f"could not be computed: {why}"
+                f"no {score.label} for {score.not_computed} of {data['items']}, left out of its "
+                f"mean: {why}"
             )
     if result.not_measured:
-        notes.append(f"{name}: not measured (package not installed): {_list(result.not_measured)}")
+        notes.append(f"not measured, package not installed: {', '.join(result.not_measured)}")
     delay = result.alignment.get("delay", {})
     if delay.get("off"):
         median = delay["median_ms"]
         notes.append(
-            f"{name}: {delay['off']} of {delay['items']} are off by more than 0.5 ms (median "
+            f"{delay['off']} of {delay['items']} are off by more than 0.5 ms (median "
             f"{median:+.2f} ms, not removed)"
         )
     difference = result.alignment.get("length_difference", {})
     if difference and (difference["least"] or difference["most"]):
         notes.append(
-            f"{name}: returned {difference['least']:+d} to {difference['most']:+d} samples more "
+            f"returned {difference['least']:+d} to {difference['most']:+d} samples more "
             "than it got; trimmed or padded"
         )
     return notes
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)
 
 
 def _published_rows(

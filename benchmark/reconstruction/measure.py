@@ -63,14 +63,13 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Wishes:
-    """metrics: names; rates: see `all_metrics`. processes: that measure. threads: that decode.
+    """metrics: names; rates: see `all_metrics`. threads: that decode.
 
     save_audio, plots: folders for pairs to listen to and to look at, or None.
     """
 
     metrics: tuple[str, ...]
     rates: tuple[int, ...]
-    processes: int
     threads: int
     save_audio: Path | None = None
     plots: Path | None = None
@@ -92,6 +91,7 @@ def measure_material(
     material: Material,
     journal: Journal,
     wishes: Wishes,
+    workers: Workers,
     *,
     device: str,
     scratch: Path,
@@ -99,7 +99,7 @@ def measure_material(
 ) -> Measurements:
     """Measure every clip, what the journal knows excepted; clips in the material's order.
 
-    scratch: folder for audio on its way to the measuring processes. Raises EncoderError where the
+    scratch: folder for audio on its way to the workers. Raises EncoderError where the
     codec breaks its contract.
     """
     scratch.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,6 @@ def measure_material(
     label = f"{codec.name} · {material.name}"
     with (
         tempfile.TemporaryDirectory(prefix=".tmp-pairs-", dir=scratch) as folder,
-        Workers(wishes.processes) as workers,
         track(label, len(material.clips), "clips") as bar,
     ):
         run = _Run(codec, material, journal, wishes, device, Path(folder), workers)

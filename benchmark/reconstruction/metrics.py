@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.audio import RESAMPLER_QUALITY
 from benchmark.reconstruction import perceptual, spectral, waveform
 
 # Raised whenever the same pair of signals gets another value; part of what a record is kept under.
@@ -83,6 +84,7 @@ def settings() -> dict[str, object]:
     return {
         "version": VERSION,
         "channels": "mean",
+        "resampler": f"soxr {RESAMPLER_QUALITY}",
         "scales": [list(scale) for scale in spectral.SCALES],
         "window": "square root of periodic Hann",
         "floor": spectral.FLOOR,

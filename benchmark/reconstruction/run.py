@@ -41,6 +41,7 @@ from benchmark.reconstruction.result import (
 )
 from benchmark.reconstruction.settings import ReconstructionSettings, open_materials
 from benchmark.reconstruction.through import speed
+from benchmark.reconstruction.workers import Workers
 from benchmark.result import DONE, FAILED
 from benchmark.settings import RunSettings
 from benchmark.shards import ShardError
@@ -84,30 +85,46 @@ def reconstruct(
     groups = _groups(chosen, weights)
     materials = open_materials(data, run)
     results: list[ReconstructionResult] = []
-    reasons: list[str] = []
-    for group in groups:
-        lent = [one for one in group if isinstance(one, AudioEncoder)]
-        with left_as_found(lent[0]) if lent else contextlib.nullcontext():
-            try:
-                codecs = _codecs(group, weights)
-            except EncoderError as error:
-                if len(groups) == 1:
-                    raise
-                reasons.append(str(error))
-                codecs = {}
-                for asked in map(str, group):
-                    results += [_not_loaded(asked, one, run, str(error)) for one in materials]
-                    for result in results[-len(materials) :]:
-                        if on_result is not None:
-                            on_result(result)
-            for asked, codec in codecs.items():
-                for result in _over(codec, asked, materials, run, weights, track):
-                    results.append(result)
-                    if on_result is not None:
-                        on_result(result)
-    if len(reasons) == len(groups):
-        raise EncoderError("; ".join(dict.fromkeys(reasons)))
+    with Workers(run.workers) as workers:
+        for group in groups:
+            for result in _of_group(
+                group, len(groups) == 1, materials, run, weights, workers, track
+            ):
+                results.append(result)
+                if on_result is not None:
+                    on_result(result)
+    if not any(result.codec["fingerprint"] for result in results):
+        raise EncoderError("; ".join(dict.fromkeys(str(result.error) for result in results)))
     return results
+
+
+def _of_group(
+    group: list[str] | list[Codec],
+    alone: bool,
+    materials: Sequence[Material],
+    run: ReconstructionSettings,
+    weights: str | Path | None,
+    workers: Workers,
+    track: Track,
+) -> Iterator[ReconstructionResult]:
+    """Codecs that are loaded together, over all data sets.
+
+    Where they cannot be loaded, failed results; EncoderError if there is nothing else (`alone`).
+    """
+    lent = [one for one in group if isinstance(one, Codec)]
+    with left_as_found(lent[0]) if lent else contextlib.nullcontext():
+        try:
+            codecs = _codecs(group, weights)
+        except EncoderError as error:
+            if alone:
+                raise
+            for asked in group:
+                name = asked.name if isinstance(asked, Codec) else asked
+                for material in materials:
+                    yield _not_loaded(name, material, run, str(error))
+            return
+        for asked, codec in codecs.items():
+            yield from _over(codec, asked, materials, run, weights, workers, track)
 
 
 def _groups(
@@ -148,6 +165,7 @@ def _over(
     materials: Sequence[Material],
     run: ReconstructionSettings,
     weights: str | Path | None,
+    workers: Workers,
     track: Track,
 ) -> Iterator[ReconstructionResult]:
     """One codec over all data sets."""
@@ -179,7 +197,7 @@ def _over(
             codec.to(run.device)
             if fast is None:
                 fast = speed(codec, run.device)
-            table = _measure(codec, facts, material, run, result, track)
+            table = _measure(codec, facts, material, run, workers, result, track)
             extra["speed"] = fast
         except (DataError, ShardError, EncoderError) as error:
             result.status, result.error = FAILED, str(error)
@@ -202,6 +220,7 @@ def _measure(
     facts: dict[str, Any],
     material: Material,
     run: ReconstructionSettings,
+    workers: Workers,
     result: ReconstructionResult,
     track: Track,
 ) -> str:
@@ -226,11 +245,10 @@ def _measure(
     scratch = journals / "scratch"
     remove_leftovers(scratch, _ABANDONED_S) if scratch.is_dir() else None
     wishes = Wishes(
-        tuple(metric.name for metric in there), run.rates, run.workers, run.workers,
-        run.save_audio, run.plots,
-    )  # fmt: skip
+        tuple(metric.name for metric in there), run.rates, run.workers, run.save_audio, run.plots
+    )
     found = measure_material(
-        codec, material, journal, wishes, device=run.device, scratch=scratch, track=track
+        codec, material, journal, wishes, workers, device=run.device, scratch=scratch, track=track
     )
     result.data |= _data_of(found, material)
     total, lost = result.data["clips"], len(found.failures)
