@@ -204,7 +204,9 @@ def test_settings_choose_what_is_opened(tmp_path: Path) -> None:
     (preset,) = opened(data, preset="audioset_eval")
     assert (preset.name, preset.crop_seconds) == ("audioset_eval", 10.0)
     (preset,) = opened(data, preset="audioset_eval", crop_seconds=5.0)
-    assert preset.crop_seconds == 5.0
+    assert (preset.crop_seconds, preset.known_as) == (5.0, None)  # published: of other crops
+    (preset,) = opened(data, preset="audioset_eval", crop_seconds=10.0)
+    assert preset.known_as == "audioset_eval"
     with pytest.raises(DataError, match="leave out synthetic"):
         opened("synthetic", preset="musdb18")
     (tmp_path / "synthetic").mkdir()

@@ -87,5 +87,13 @@ def open_materials(
             found.append(open_material(Path(place), settings.source_key))
     cropped = settings.crop_seconds
     if cropped is not None:
-        found = [dataclasses.replace(material, crop_seconds=cropped) for material in found]
+        found = [
+            dataclasses.replace(
+                material,
+                crop_seconds=cropped,
+                # what is published of it is of other crops
+                known_as=material.known_as if cropped == material.crop_seconds else None,
+            )
+            for material in found
+        ]
     return [material.limited(settings.limit) for material in found]
