@@ -19,6 +19,7 @@ examples:
   python run_bench.py list tasks
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py leaderboard --format markdown
+  python run_bench.py leaderboard --with-published --format latex
 
 exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
   3 some tasks not done
