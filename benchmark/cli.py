@@ -20,6 +20,7 @@ examples:
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py leaderboard --format markdown
   python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
+  python run_bench.py leaderboard --with-published --format latex
 
 exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
   3 some tasks not done
