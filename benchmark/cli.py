@@ -19,6 +19,7 @@ examples:
   python run_bench.py list tasks
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py leaderboard --format markdown
+  python run_bench.py leaderboard --with-published --format latex
   python run_bench.py check --against published --encoder whisper-base
 
 exit status: 0 all done, 1 a check failed (validate, check), 2 cannot start,

@@ -25,17 +25,23 @@ _WITHOUT_SEEDS = {"knn"}
 
 @dataclass(frozen=True)
 class Cell:
-    """One task, encoder and probe. score is None where the task failed or did not run."""
+    """One task, encoder and probe. score is None where the task failed or did not run.
+
+    published: in a column of published values, the value; it has no score.
+    """
 
     status: str
     score: Score | None = None
+    published: float = math.nan
 
     @property
     def value(self) -> float:
-        return self.score.value if self.score is not None else math.nan
+        return self.score.value if self.score is not None else self.published
 
 
 NOT_RUN = Cell("not run")
+# cells of a column of published values: with one, and without
+PUBLISHED, NOT_PUBLISHED = "published", "not published"
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,16 @@ class Mean:
     value: float
     tasks: int
     of: int
+
+
+@dataclass(frozen=True)
+class PublishedColumn:
+    """Where a column of published values is from. source: its key; primary: not second-hand."""
+
+    system: str
+    source: str
+    citation: str
+    primary: bool
 
 
 @dataclass
@@ -69,7 +85,10 @@ class Row:
 
 @dataclass
 class Table:
-    """Results that may be compared with each other. protocol: its label."""
+    """Results that may be compared with each other. protocol: its label.
+
+    published: which of the columns hold published values, and from where.
+    """
 
     synthetic: bool
     protocol: str
@@ -78,6 +97,7 @@ class Table:
     columns: list[str]
     rows: list[Row]
     notes: list[str]
+    published: dict[str, PublishedColumn] = field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -97,6 +117,12 @@ class Table:
         if self.limit is not None:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)
+
+    def fills(self, column: str, probe: str) -> bool:
+        """Whether a column has its place under a probe: a published one only with a value."""
+        return column not in self.published or any(
+            row.cell(column, probe).status == PUBLISHED for row in self.rows
+        )
 
     @property
     def probes(self) -> list[str]:
@@ -166,6 +192,21 @@ class Leaderboard:
                 unreadable.append(str(error))
         shown = [result for result in results if synthetic in (None, result.synthetic)]
         return cls(shown, tasks), unreadable
+
+    def with_published(self, names: Iterable[str] = (), folder: Path | None = None) -> Leaderboard:
+        """The same tables, with columns of published values where protocol and data allow it.
+
+        names: systems or sources of published values, or `all`; none: those of the source with
+            the most values.
+        folder: of the published values; None: those that come with Earmark.
+        Raises PublishedError where no table may have such columns, for an unknown name, and for
+        one without a value to show.
+        """
+        from benchmark.published_columns import tables_with_published
+
+        board = Leaderboard(())
+        board.tables = tables_with_published(self.tables, names, folder)
+        return board
 
 
 def _table(

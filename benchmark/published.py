@@ -20,8 +20,8 @@ from tasks import TaskSpec, builtin_tasks
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 
-# X-ARES as of release 0.1.3, and X-ARES of another release or of one that is not stated
-UNDERSTANDING = ("xares-0.1.3", "xares")
+MEASURABLE = "xares-0.1.3"  # the protocol here whose results published values may stand beside
+UNDERSTANDING = (MEASURABLE, "xares")  # the second: of another release, or of none that is stated
 _ON_DATA_SETS = ("reconstruction", "generation")
 PUBLISHED_PROTOCOLS = (*UNDERSTANDING, *_ON_DATA_SETS, "property")
 

@@ -167,8 +167,9 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     """The tables of all results, of its kind, as files; the run's table on the terminal."""
     from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
+    from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
-    from benchmark.tables import FORMATS, to_terminal
+    from benchmark.tables import to_terminal
     from tasks import builtin_tasks
 
     board, _ = Leaderboard.from_folder(
