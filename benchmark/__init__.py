@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.agreement import check
     from benchmark.conformance import validate
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
@@ -10,9 +11,12 @@ if TYPE_CHECKING:
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
-__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate", "reconstruct", "validate"]
+__all__ = [
+    "Leaderboard", "RunResult", "RunSettings", "check", "evaluate", "reconstruct", "validate",
+]  # fmt: skip
 
 _HOME = {
+    "check": "benchmark.agreement",
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
     "reconstruct": "benchmark.reconstruction.run",

@@ -21,9 +21,10 @@ examples:
   python run_bench.py leaderboard --format markdown
   python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
   python run_bench.py leaderboard --with-published --format latex
+  python run_bench.py check --against published --encoder whisper-base
 
-exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
-  3 some tasks not done
+exit status: 0 all done, 1 a check failed (validate, check), 2 cannot start,
+  3 some tasks not done, or not checked
 """
 
 
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import leaderboard, listing, reconstruct, run, validate
+    from benchmark.commands import check, leaderboard, listing, reconstruct, run, validate
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -68,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,reconstruct}"
+        title="commands", metavar="{run,list,validate,leaderboard,check,reconstruct}"
     )
-    for command in (run, listing, validate, leaderboard, reconstruct):
+    for command in (run, listing, validate, leaderboard, check, reconstruct):
         command.add_parser(commands)
     return parser
 

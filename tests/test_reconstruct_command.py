@@ -125,4 +125,5 @@ def test_the_leaderboard_without_results_and_with_damaged_ones(
     out, err = capsys.readouterr()
     assert "left out: " in err
     assert "DashengTokenizer [dt_paper_via_wiki] *" in out
-    assert main([*words, "--out", str(tmp_path / "t")]) == 2
+    for more in (["--out", str(tmp_path / "t")], ["--format", "latex"], ["--with-published"]):
+        assert main([*words, *more]) == 2

@@ -89,6 +89,10 @@ def _of_codecs(arguments: argparse.Namespace) -> int:
     from benchmark.reconstruction.result import read_results
     from benchmark.reconstruction.shown import FORMATS, to_terminal
 
+    if arguments.with_published is not None or arguments.published is not None:
+        raise CannotStartError("published values are in the reconstruction leaderboard in any case")
+    if arguments.format not in ("terminal", *FORMATS):
+        raise CannotStartError("--reconstruction goes with --format terminal, markdown or csv")
     results, unreadable = read_results(arguments.results)
     for line in unreadable:
         print(f"left out: {line}", file=sys.stderr)
