@@ -18,6 +18,12 @@ from benchmark.agreement.published import (
     read_systems,
     why_none,
 )
+from benchmark.agreement.reconstruction import (
+    check_codecs,
+    check_codecs_published,
+    chosen_codecs,
+    read_codecs,
+)
 from benchmark.agreement.report import (
     BREACH,
     NOT_CHECKED,
@@ -29,6 +35,7 @@ from benchmark.agreement.report import (
 from benchmark.agreement.rule import FLOOR, Rule
 from benchmark.agreement.stored import Stored, listed, read_folder
 from benchmark.published import PUBLISHED, load_published, sources
+from benchmark.reconstruction.result import ReconstructionResult
 
 __all__ = [
     "BREACH", "FLOOR", "NOT_CHECKED", "OK", "Agreement", "Change", "Changes", "CheckError",
@@ -66,19 +73,18 @@ def check(
     """
     rule = rule or Rule()
     wanted = dict(encoders) if isinstance(encoders, Mapping) else dict.fromkeys(encoders)
-    measured, unreadable = _read(Path(results))
+    measured, codecs, unreadable = _read(Path(results))
     citations: Mapping[str, str] = {}
     if against == PUBLISHED_VALUES:
         citations = sources(published)
-        found = _against_published(measured, Path(results), rule, wanted, tasks, published)
+        found = _against_published(measured, codecs, Path(results), rule, wanted, tasks, published)
         said = "published values"
     else:
-        references, damaged = _read(Path(against))
+        references, their_codecs, damaged = _read(Path(against))
         unreadable += damaged
-        found = _against_folder(measured, references, rule, wanted, tasks)
+        found = _against_folder(measured, references, codecs, their_codecs, rule, wanted, tasks)
         said = str(against)
-    cells, rest = found
-    beyond = _described(rest)
+    cells, beyond = found
     if not cells and not unreadable:
         raise CheckError(
             f"nothing to check: {said} has no value for what was measured in {results}"
@@ -89,46 +95,63 @@ def check(
     )
 
 
-def _read(folder: Path) -> tuple[list[Stored], list[str]]:
+def _read(folder: Path) -> tuple[list[Stored], list[ReconstructionResult], list[str]]:
+    """Results of tasks, of reconstruction, and a line for each file that cannot be read."""
     if not folder.is_dir():
         raise CheckError(f"no folder {folder}; give one with result files")
     found, unreadable = read_folder(folder)
-    if not found and not unreadable:
+    codecs, damaged = read_codecs(folder)
+    if not found and not codecs and not unreadable and not damaged:
         raise CheckError(f"no result file under {folder}; run a benchmark first")
-    return found, unreadable
+    return found, codecs, unreadable + damaged
 
 
 def _against_folder(
     measured: list[Stored],
     references: list[Stored],
+    codecs: list[ReconstructionResult],
+    their_codecs: list[ReconstructionResult],
     rule: Rule,
     wanted: Mapping[str, str | None],
     tasks: Collection[str],
-) -> tuple[list[Checked], list[Stored]]:
+) -> tuple[list[Checked], tuple[str, ...]]:
     names = {name: other for name, other in wanted.items() if other is not None}
-    there = {reference.encoder for reference in references}
+    there = _names(references, their_codecs)
     for name, other in wanted.items():
-        _check_known(name, {stored.encoder for stored in measured} | there, "encoder")
+        _check_known(name, _names(measured, codecs) | there, "encoder")
         _check_known(other or name, there, "encoder of the reference")
-    _check_tasks(tasks, [*measured, *references])
+    _check_tasks(tasks, [*measured, *references], _data_sets([*codecs, *their_codecs]))
     chosen = {other or name for name, other in wanted.items()}
     mine = [s for s in _of_tasks(measured, tasks) if not wanted or s.encoder in wanted]
     theirs = [s for s in _of_tasks(references, tasks) if not wanted or s.encoder in chosen]
-    return check_folder(mine, theirs, rule, names)
+    cells, rest = check_folder(mine, theirs, rule, names)
+    decoded, more = check_codecs(
+        chosen_codecs(codecs, wanted, tasks), chosen_codecs(their_codecs, chosen, tasks), rule
+    )
+    return cells + decoded, (*_described(rest), *more)
+
+
+def _names(results: list[Stored], codecs: list[ReconstructionResult]) -> set[str]:
+    return {stored.encoder for stored in results} | {str(one.codec["name"]) for one in codecs}
+
+
+def _data_sets(codecs: list[ReconstructionResult]) -> set[str]:
+    return {str(result.data["name"]) for result in codecs}
 
 
 def _against_published(
     measured: list[Stored],
+    codecs: list[ReconstructionResult],
     folder: Path,
     rule: Rule,
     wanted: Mapping[str, str | None],
     tasks: Collection[str],
     published: Path,
-) -> tuple[list[Checked], list[Stored]]:
+) -> tuple[list[Checked], tuple[str, ...]]:
     values = load_published(published)
     systems = read_systems(published)
     for name, system in wanted.items():
-        _check_known(name, {stored.encoder for stored in measured}, "encoder")
+        _check_known(name, _names(measured, codecs), "encoder")
         if system is not None:
             _check_known(system, {value.system for value in values}, "published system")
             systems[name] = system
@@ -136,13 +159,16 @@ def _against_published(
             raise CheckError(
                 f"no published system is known for encoder {name!r}; name one: {name}=SYSTEM"
             )
-    _check_tasks(tasks, measured, {str(value.task) for value in values if value.task})
+    published_tasks = {str(value.task) for value in values if value.task}
+    _check_tasks(tasks, measured, published_tasks | _data_sets(codecs))
     comparable = [stored for stored in measured if is_comparable(stored)]
-    if measured and not comparable:
+    decoded = check_codecs_published(chosen_codecs(codecs, wanted, tasks), values, systems, rule)
+    if measured and not comparable and not decoded:
         raise CheckError(why_none(measured, folder))
     mine = [s for s in _of_tasks(comparable, tasks) if not wanted or s.encoder in wanted]
     chosen = [value for value in values if not tasks or value.task in tasks]
-    return check_published(mine, chosen, systems, rule)
+    cells, rest = check_published(mine, chosen, systems, rule)
+    return cells + decoded, _described(rest)
 
 
 def _of_tasks(results: Sequence[Stored], tasks: Collection[str]) -> list[Stored]:

@@ -18,7 +18,10 @@ import math
 from dataclasses import asdict, dataclass
 
 from benchmark.bounds import check_share
+from benchmark.reconstruction.result import MetricScore
 from benchmark.result import Score
+
+AnyScore = Score | MetricScore
 
 FLOOR = 0.02
 _ROUNDING = 1e-12  # of the subtraction, not of the scores
@@ -48,7 +51,7 @@ class Rule:
         if self.changed is not None:
             check_share("changed", self.changed)
 
-    def tolerance(self, score: Score, other: float) -> float:
+    def tolerance(self, score: AnyScore, other: float) -> float:
         """How far `other` may be from a score."""
         return max(self.floor, _reach(score, other)) if self.intervals else self.floor
 
@@ -61,7 +64,7 @@ class Rule:
         return words
 
 
-def _reach(score: Score, other: float) -> float:
+def _reach(score: AnyScore, other: float) -> float:
     """From a score to the bound of its interval on the side of `other`; 0 without an interval."""
     if score.interval is None or not math.isfinite(score.value):
         return 0.0
@@ -76,7 +79,7 @@ def exceeds(difference: float, tolerance: float) -> bool:
     return not abs(difference) <= tolerance + _ROUNDING
 
 
-def faults_of(measured: Score, reference: Score, rule: Rule) -> list[str]:
+def faults_of(measured: AnyScore, reference: AnyScore, rule: Rule) -> list[str]:
     """In what a score is out of agreement with a reference, each in a few words."""
     faults = [
         f"{getattr(measured, name)} {what}, in the reference {getattr(reference, name)}"
