@@ -234,10 +234,9 @@ def _notes(result: ReconstructionResult) -> list[str]:
         notes.append(f"not measured, package not installed: {', '.join(result.not_measured)}")
     delay = result.alignment.get("delay", {})
     if delay.get("off"):
-        median = delay["median_ms"]
         notes.append(
-            f"{delay['off']} of {delay['items']} are off by more than 0.5 ms (median "
-            f"{median:+.2f} ms, not removed)"
+            f"{delay['off']} of the {delay['items']} whose delay can be told are off by more than "
+            f"0.5 ms (median {delay['median_ms']:+.2f} ms, not removed)"
         )
     difference = result.alignment.get("length_difference", {})
     if difference and (difference["least"] or difference["most"]):
