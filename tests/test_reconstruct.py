@@ -18,6 +18,7 @@ from reconstruction_files import InThisProcess, voice, write_clips
 from benchmark import reconstruct
 from benchmark.reconstruction import run as running
 from benchmark.reconstruction import through
+from benchmark.reconstruction.journal import Journal
 from benchmark.reconstruction.metrics import all_metrics
 from benchmark.reconstruction.pair import Pair, measure_pair
 from benchmark.reconstruction.result import ReconstructionResult, read_results
@@ -134,6 +135,25 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
     assert len(calls) == 1
     assert fourth.data["digest"] != whole.data["digest"]
     assert fourth.comparable != whole.comparable
+
+
+def test_a_journal_knows_only_what_is_whole(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {"codec": "a"})
+    journal.add("whole", 1, 2, {"seconds": 1.0})
+    journal.add("half", 1, 2, {"seconds": 3.0})
+    assert journal.of("whole") is None
+    journal.add("whole", 0, 2, {"seconds": 2.0})
+    with journal.path.open("ab") as file:
+        file.write(b'[1]\n{"clip": "torn", "crop": 0, "cr')
+    again = Journal(tmp_path, {"codec": "a"})
+    again.add("more", 0, 1, {"seconds": 4.0})  # on a line of its own
+    for known in (again, Journal(tmp_path, {"codec": "a"})):
+        assert [entry["seconds"] for entry in known.of("whole") or []] == [2.0, 1.0]
+        assert [entry["seconds"] for entry in known.of("more") or []] == [4.0]
+        for clip in ("half", "torn", "never"):
+            assert known.of(clip) is None
+    assert Journal(tmp_path, {"codec": "b"}).of("whole") is None
+    assert Journal(tmp_path, {"codec": "a"}, fresh=True).of("whole") is None
 
 
 def facts(result: ReconstructionResult) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_a_delay_beyond_50_ms_and_of_silence_is_not_made_up() -> None:
     assert abs(estimate_delay(x, moved(x, 1200), 16_000).correlation) < 0.1
     for pair in ((x, 0 * x), (0 * x, x)):
         assert all(math.isnan(value) for value in estimate_delay(*pair, 16_000))
-    # every period fits alike: the smallest is taken
+    # of a tone every period fits, but none as long as no delay
     tone = np.sin(2 * np.pi * np.arange(16_000) / 16).astype("f4")
     assert estimate_delay(tone, tone, 16_000).seconds == 0
     assert estimate_delay(x[:1], x[:1], 16_000).seconds == 0
@@ -80,6 +80,12 @@ def test_what_a_codec_adds_at_the_end_is_reported_and_does_not_count() -> None:
     assert found.length_difference == 350
     assert found.values["mel_distance_16k"] == 0
     assert found.values["si_sdr"] == 100
+    # nor does it ring into the clip where the metric's rate is another
+    for mine, wanted in zip(
+        Pair(x, 16_000, longer, 16_000, len(x)).at(8000),
+        Pair(x, 16_000, x, 16_000, len(x)).at(8000), strict=True,
+    ):  # fmt: skip
+        assert np.array_equal(mine, wanted)
     shorter = measure_pair(Pair(x, 16_000, x[:-50], 16_000, len(x)), metrics)
     assert shorter.length_difference == -50
     assert 0 < shorter.values["mel_distance_16k"] < 0.5

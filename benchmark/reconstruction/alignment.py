@@ -51,8 +51,8 @@ def fit(samples: Samples, length: int) -> Samples:
 def estimate_delay(reference: Samples, decoded: Samples, rate: int) -> Delay:
     """The constant delay of `decoded` (n,) against `reference` (n,), up to 50 ms either way.
 
-    Where the absolute cross-correlation of the whole signals is largest, of equal ones the
-    smallest delay; to one sample. Correlated in blocks, so memory does not grow with the signals.
+    Where the absolute cross-correlation of the whole signals is largest; to one sample. Correlated
+    in blocks, so memory does not grow with the signals.
     """
     most = min(round(MOST_DELAY * rate), len(reference) - 1)
     energy = _energy(reference) * _energy(decoded)
@@ -67,12 +67,8 @@ def estimate_delay(reference: Samples, decoded: Samples, rate: int) -> Delay:
         around = np.pad(around, (max(0, -first), 0))
         product = scipy.fft.rfft(around, size) * np.conj(scipy.fft.rfft(block, size))
         sums += scipy.fft.irfft(product, size)[: 2 * most + 1]
-    lags = np.arange(-most, most + 1)
-    largest = np.abs(sums).max()
-    # rounding must not prefer one of two delays that fit alike
-    alike = np.flatnonzero(np.abs(sums) >= largest * (1 - 1e-9))
-    best = alike[np.argmin(np.abs(lags[alike]))]
-    return Delay(float(lags[best]) / rate, float(np.clip(sums[best] / math.sqrt(energy), -1, 1)))
+    best = int(np.abs(sums).argmax())
+    return Delay((best - most) / rate, float(np.clip(sums[best] / math.sqrt(energy), -1, 1)))
 
 
 def _energy(samples: Samples) -> float:
