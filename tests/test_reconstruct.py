@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import tiny_models
 import torch
 from conftest import audio_bytes
 from reconstruction_files import InThisProcess, voice, write_clips
@@ -25,6 +26,7 @@ from benchmark.reconstruction.result import ReconstructionResult, read_results
 from encoders import Codec, EncoderError, Frames, load_encoder
 from encoders.anchors.identity import Identity
 from encoders.anchors.mulaw import MuLaw
+from encoders.dasheng import TokenizerConfig, random_weights, save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -298,3 +300,27 @@ def test_other_rates_and_without_the_packages(
     (full,) = run(tmp_path, MuLaw(), data, rates=(16_000, 44_100))
     assert full.not_measured == []
     assert not math.isnan(full.scores["pesq_wb"].value)
+
+
+def test_learned_codecs_of_any_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running.Gate, "check", lambda gate, codec: None)
+    config = TokenizerConfig(
+        embed_dim=64, depth=1, num_heads=2, n_mels_patch=16, decoder_embed_dim=32, decoder_depth=1,
+        decoder_intermediate_size=48,
+    )  # fmt: skip
+    save_checkpoint(tmp_path / "dasheng", config, random_weights(config))
+    data = write_clips(tmp_path / "data", 1, 0.5)
+    names = ["dasheng", "dasheng:semantic", "dasheng:acoustic"]
+    results = run(tmp_path, names, data, weights=tmp_path / "dasheng")
+    assert [result.codec["name"] for result in results] == names
+    assert len({result.scores["mel_distance_16k"].value for result in results}) == 3
+    assert {result.codec["values_per_second"] for result in results} == {64 * 25}
+    tiny_models.save("dac", tmp_path / "dac")
+    results = run(tmp_path, ["dac", "dac:quantized"], data, weights=tmp_path / "dac")
+    for result in results:
+        assert result.status == "done"
+        assert result.codec["sample_rate"] == 44_100
+        assert math.isfinite(result.scores["mel_distance_16k"].value)
+        assert result.command.split()[-2:] == ["--weights", str(tmp_path / "dac")]
+    # decoding the latent before the quantiser quantises it first
+    assert results[0].scores["si_sdr"].value == pytest.approx(results[1].scores["si_sdr"].value)

@@ -33,8 +33,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "reconstruct",
         help="encode, decode and measure what a codec loses",
-        description="Encode and decode every clip and measure what was lost: PESQ, STOI, SI-SDR, "
-        "distances of spectrograms. What has been measured already is used again, so an "
+        description="Encode and decode every clip and measure what was lost: PESQ, STOI, SI-SDR,\n"
+        "distances of spectrograms. What has been measured already is used again, so an\n"
         "interrupted run is taken up by the same command.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
