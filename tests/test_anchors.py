@@ -50,6 +50,18 @@ def test_identity_gives_back_the_very_samples() -> None:
         assert not found[len(clip) :].any()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_beyond_a_clips_end_is_heard(name: str) -> None:
+    clip = torch.randn(2, 1000)
+    wide = torch.cat([clip, torch.full((2, 600), torch.nan)], dim=1)
+    lengths = torch.tensor([1000, 930])
+    zeros = torch.nn.functional.pad(clip, (0, 600))
+    zeros[1, 930:] = 0
+    for found, wanted in zip(codec(name).encode(wide, lengths).values,
+                             codec(name).encode(zeros, lengths).values, strict=True):  # fmt: skip
+        assert torch.equal(found[:6], wanted[:6])
+
+
 def test_mulaw_is_8_bits_by_its_formula() -> None:
     rng = np.random.default_rng(0)
     samples = np.sign(rng.uniform(-1, 1, 4000)) * 10 ** rng.uniform(-5, 0, 4000)

@@ -28,11 +28,14 @@ from encoders.anchors.identity import Identity
 from encoders.anchors.mulaw import MuLaw
 from encoders.dasheng import TokenizerConfig, random_weights, save_checkpoint
 
+CHECK = running.Gate.check
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "speed", lambda codec, device: 5.0)
     monkeypatch.setattr(running, "Workers", InThisProcess)  # the true ones: test_workers.py
+    monkeypatch.setattr(running.Gate, "check", lambda gate, codec: None)  # seen below
 
 
 def run(folder: Path, codec: Any, data: Any, **changes: Any) -> list[ReconstructionResult]:
@@ -226,6 +229,23 @@ def test_what_a_codec_cannot_do_is_lost_alone(tmp_path: Path) -> None:
     assert result.scores["si_sdr"].items == 1
 
 
+class Wrong(Identity):
+    """Claims a frame rate that it does not have."""
+
+    name = "wrong"
+    frame_rate = 50.0
+
+
+def test_a_codec_that_breaks_its_contract_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_clips(tmp_path / "data", 1, 0.3)
+    monkeypatch.setattr(running.Gate, "check", CHECK)
+    (result,) = run(tmp_path, Wrong(), data)
+    assert result.status == "failed"
+    assert "'wrong' breaks its contract: frame rate" in str(result.error)
+
+
 def test_crops_are_items_and_pairs_are_saved(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     samples = voice(2.5)
@@ -302,8 +322,7 @@ def test_other_rates_and_without_the_packages(
     assert not math.isnan(full.scores["pesq_wb"].value)
 
 
-def test_learned_codecs_of_any_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running.Gate, "check", lambda gate, codec: None)
+def test_learned_codecs_of_any_rate(tmp_path: Path) -> None:
     config = TokenizerConfig(
         embed_dim=64, depth=1, num_heads=2, n_mels_patch=16, decoder_embed_dim=32, decoder_depth=1,
         decoder_intermediate_size=48,
@@ -324,3 +343,16 @@ def test_learned_codecs_of_any_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert result.command.split()[-2:] == ["--weights", str(tmp_path / "dac")]
     # decoding the latent before the quantiser quantises it first
     assert results[0].scores["si_sdr"].value == pytest.approx(results[1].scores["si_sdr"].value)
+
+
+def test_real_speech_ranks_the_anchors(tmp_path: Path, real_data: Path) -> None:
+    names = ["identity", "mulaw", "griffinlim"]
+    results = run(tmp_path, names, real_data / "librispeech", limit=1, crop_seconds=5.0)
+    assert {result.data["source_unit"] for result in results} == {"speaker"}
+    pesq = [result.scores["pesq_wb"].value for result in results]
+    assert pesq[0] == pytest.approx(4.6439, abs=1e-3)
+    assert 4.3 < pesq[1] < pesq[0]
+    assert 1.5 < pesq[2] < 3.5
+    for name in ("mel_distance_16k", "stft_distance_16k", "log_spectral_distance_16k"):
+        losses = [result.scores[name].value for result in results]
+        assert 0 == losses[0] < losses[1] < losses[2]
