@@ -21,6 +21,7 @@ from benchmark import provenance, synthetic
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.embed import View, parameter_count
 from benchmark.files import write_atomically
+from benchmark.finding import stored_audit
 from benchmark.gate import Gate
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
@@ -138,11 +139,13 @@ class CellMaker:
         shards = self._shards(spec)
         view = view_of(spec, self.encoder)
         inputs = self._inputs(spec, shards)
+        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
             current = self._blank(spec, DONE, None).task
-            if known.task != current:  # a weight or a title, which no number of it depends on
-                known.task = current
+            # a weight, a title or an audit, which no number of it depends on
+            if (known.task, known.data) != (current, known.data | audit):
+                known.task, known.data = current, known.data | audit
                 write_atomically(path, known.to_json().encode())
             return known, None
         self.gate.check(self.encoder)
@@ -193,6 +196,7 @@ class CellMaker:
             **_faulty(faults),
             "shards": shards,
             **_lost(failures),
+            **audit,
         }
         result.run = {
             "embed_seconds": round(embed_s, 3),
