@@ -156,6 +156,7 @@ def test_float_samples_beyond_full_scale_are_no_other_ones() -> None:
         (audio_bytes(sound(), RATE)[:-100], "cut short"),
         (audio_bytes(np.array([0.1, np.nan, 0.2]), RATE, "wav", "FLOAT"), "NaN"),
     ],
+    ids=["empty", "text", "cut", "NaN"],
 )
 def test_what_does_not_decode_whole_has_no_hash(data: bytes, said: str) -> None:
     with pytest.raises(AudioError, match=said):
