@@ -82,7 +82,7 @@ def test_every_planted_fault_is_found_counted_and_named(
             *planted("r902-twice", noise(2), "high"),
             *planted("r903-again", noise(2), "high"),
             *planted("r904-low", noise(3), "low"),
-            *clip_members("r905-broken", b"RIFF of nothing", {"label": "low"}),
+            *clip_members("r905-broken", b"RIFF of nothing", {"label": "neither"}),
             ("r906-alone.wav", audio_bytes(noise(4), RATE)),
         ],
         "valid": planted("r907-high", noise(3), "high"),

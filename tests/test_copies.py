@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.audio_hash import AudioHash
@@ -32,6 +32,7 @@ CLIPS = st.lists(
 ).map(lambda facts: [clip(number, *fact) for number, fact in enumerate(facts)])
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_counts_are_those_of_all_pairs_of_clips(clips: list[HashedClip]) -> None:
     across, within, conflicts = set(), set(), set()
@@ -62,6 +63,7 @@ def test_counts_are_those_of_all_pairs_of_clips(clips: list[HashedClip]) -> None
     assert places == sorted(sorted(group) for group in places)
 
 
+@settings(deadline=None)
 @given(CLIPS)
 def test_straddling_sources_are_named_with_their_clips(clips: list[HashedClip]) -> None:
     found = straddling(clips, SPLITS)
