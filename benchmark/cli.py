@@ -20,8 +20,9 @@ examples:
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
+  python run_bench.py audit --tasks esc50 --data ../shared/data
 
-exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
+exit status: 0 all done, 1 a check failed (validate, audit), 2 cannot start,
   3 some tasks not done
 """
 
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import leaderboard, listing, run, validate
+    from benchmark.commands import audit, leaderboard, listing, run, validate
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -66,8 +67,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="{run,list,validate,leaderboard}")
-    for command in (run, listing, validate, leaderboard):
+    commands = parser.add_subparsers(
+        title="commands", metavar="{run,list,validate,leaderboard,audit}"
+    )
+    for command in (run, listing, validate, leaderboard, audit):
         command.add_parser(commands)
     return parser
 

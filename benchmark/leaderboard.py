@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.finding import audit_notes
 from benchmark.protocol import MEANS, protocol_label
 from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
 from tasks import DOMAINS, TaskSpec
@@ -214,6 +215,9 @@ def _table(
             row.cells[column] = {probe: Cell(FAILED) for probe in task["probes"]}
         earlier = " (an earlier result is kept in its file)" if kept else ""
         notes.append(f"failed: {task['name']} · {column}: {result.error}{earlier}")
+    notes += audit_notes(
+        (result.task["name"], result.data["audit"]) for result in done if "audit" in result.data
+    )
     for name, known in variants.items():
         if len(known) > 1:
             notes.append(

@@ -25,6 +25,7 @@ from tasks import DOMAINS
 
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
+AUDITS = "audits"  # the folder of findings about shards, which are no results
 
 # what the tables read; a file without them is no result
 _NUMBER = (int, float)
@@ -42,6 +43,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 _NEEDED_OF_SHARD = {"split": str, "sha256": str}
 _NEEDED_OF_FAILURE = {"shard": str, "key": str, "reason": str}
+_NEEDED_OF_AUDIT = {"audited": str, "parts": str, "clips": int, "in_two_splits": int}
 _NEEDED_OF_SCORE = {
     "metric": str, "value": _NUMBER, "confidence": _NUMBER, "items": int, "sources": int,
     "not_computed": int,
@@ -99,7 +101,8 @@ class RunResult:
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
     task: name, title, abbreviation, domain, weight, metric, probes, licence, digest (of what can
-        change a score).
+        change a score), declared (the same of the declaration, where the protocol reads it
+        otherwise).
     encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
@@ -109,14 +112,16 @@ class RunResult:
         guessed_sources (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
         reason; the first 100), labels (how many), label_faults (how many of them were left out),
-        faults (shard, key, reason; the first 100).
+        faults (shard, key, reason; the first 100). Where the shards were audited, `audit`: when
+        (`audited`), `parts` (`split` or `fold`), and the counts of `benchmark.audit.audit_tasks`,
+        which are over all clips of the shards, whatever the limit.
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
     command: what makes this cell again.
     error: one line; null when done.
     versions: of Earmark, Python and the libraries that compute.
     run: when, where, on what device, and how many seconds it took. Nothing outside `run`,
-        `versions` and `command` differs between two runs on the same inputs.
+        `versions`, `command` and `data["audit"]` differs between two runs on the same inputs.
     """
 
     status: str
@@ -267,8 +272,9 @@ def still_valid(path: Path, inputs: str) -> RunResult | None:
 
 
 def result_files(root: Path) -> Iterator[Path]:
-    """Every result file under a folder, sorted."""
-    yield from sorted(path for path in root.rglob("*.json") if not path.name.startswith("."))
+    """Every result file under a folder, sorted; findings of audits are none."""
+    found = (path for path in root.rglob("*.json") if not path.name.startswith("."))
+    yield from sorted(path for path in found if AUDITS not in path.relative_to(root).parts[:-1])
 
 
 def _check(result: RunResult) -> None:
@@ -303,6 +309,13 @@ def _check(result: RunResult) -> None:
         _check_part(shard, _NEEDED_OF_SHARD, "a shard of its data")
     for failure in result.data["failures"]:
         _check_part(failure, _NEEDED_OF_FAILURE, "a failure of its data")
+    if "audit" in result.data:
+        check_audit(result.data["audit"])
+
+
+def check_audit(audit: dict[str, Any]) -> None:
+    """Raise ValueError where the tables could not show what `data["audit"]` says."""
+    _check_part(audit, _NEEDED_OF_AUDIT, "its audit")
 
 
 def _check_part(part: dict[str, Any], needed: dict[str, Any], where: str) -> None:

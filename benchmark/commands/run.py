@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -96,6 +95,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # torch takes a second or two to import; `--help` need not wait for it
+    from benchmark.commands.folders import check_folders
     from benchmark.evaluation import evaluate
     from benchmark.plan import print_plan
     from benchmark.result import FAILED
@@ -111,17 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
             loaded = load_encoders(names, weights=arguments.weights)
             complete = print_plan(loaded, specs, settings, sys.stdout)
             return ALL_DONE if complete else NOT_ALL_DONE
-        if not settings.is_synthetic and not settings.data_folder.is_dir():
-            raise CannotStartError(
-                f"no folder {settings.data_folder}; give the folder of shards with --data DIR or "
-                "$EARMARK_DATA, or try --data synthetic"
-            )
-        there = next(p for p in (settings.results, *settings.results.parents) if p.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            raise CannotStartError(
-                f"{settings.results}: results cannot be written there; choose another folder with "
-                "--results DIR"
-            )
+        check_folders(settings)
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         results = evaluate(
             arguments.encoder,
