@@ -171,8 +171,8 @@ class TaskSpec:
         """SHA-256 (hex) of all that can change a score; titles and citations do not count."""
         facts = asdict(self)
         for cosmetic in (
-            "path", "declared", "title", "abbreviation", "domain", "description", "licence", "citation",
-            "url", "weight", "zenodo_record", "folder", "also_in",
+            "path", "declared", "title", "abbreviation", "domain", "description", "licence",
+            "citation", "url", "weight", "zenodo_record", "folder", "also_in",
         ):  # fmt: skip
             facts.pop(cosmetic)
         if not self.label.keep_case:  # what files do not state changes no file's digest
