@@ -42,6 +42,8 @@ def measured(
     }  # fmt: skip
     result = make_result(task, linear, knn, **facts | changes)
     result.task["metric"] = spec.metric
+    for score in result.scores.values():
+        score.items = int(spec.weight)  # the whole test set
     return result
 
 
@@ -181,6 +183,31 @@ def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
     for column in ("logmel", "mfcc"):
         assert row.cell(column, "linear").status == "not run"
     assert len(table.rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("task", "items", "folds", "sampled"),
+    [
+        ("esc50", 400, 5, True),  # 400 clips of ESC-10: 80 a fold
+        ("esc50", 2000, 5, False),
+        ("librispeech_mf", 280, 1, True),
+        ("librispeech_100h", 2620, 1, False),  # its weight is 10 000
+        ("librispeech_100h", 280, 1, True),
+    ],
+)
+def test_results_on_a_sample_of_the_data_are_left_alone(
+    task: str, items: int, folds: int, sampled: bool
+) -> None:
+    result = measured(task, 0.5)
+    result.scores["linear"].items = items
+    result.scores["linear"].per_split = {f"{fold}": 0.5 for fold in range(folds)}
+    table = only_table(Leaderboard([result]).with_published(["whisper-base"]))
+    column = "whisper-base [pub]" if task.endswith("100h") else "whisper-base [pub, xares_readme]"
+    measured_row, *own = table.rows
+    assert (measured_row.cell(column, "linear").status == "published") != sampled
+    assert [row.cell(column, "linear").status for row in own] == ["published"] * sampled
+    said = f"{task}: tested on {items // folds} items a fold or split"
+    assert any(note.startswith(said) for note in table.notes) == sampled
 
 
 def test_a_metric_of_ones_own_is_left_alone(own: Path) -> None:
