@@ -104,8 +104,8 @@ def _with_columns(
     for row in table.rows:
         if (few := _sampled(row)) and any(value.task == row.name for value, _ in placed):
             notes.append(
-                f"{row.name}: tested on {few[0]} items a fold or split, where the data set has "
-                f"about {few[1]} or more; published values, of the whole data set, have a row of their own"
+                f"{row.name}: tested on {few[0]} items a fold or split, of about {few[1]} or more "
+                "that the data set has; published values, of the whole, have a row of their own"
             )
     return replace(
         table,
