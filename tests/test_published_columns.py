@@ -172,6 +172,18 @@ def test_transcripts_have_the_value_of_the_protocol_and_never_stand_beside_ctc()
     assert values(xares, name)["whisper-base [pub]"] == 0.815  # not 0.721, of an earlier release
 
 
+def test_a_task_that_was_not_run_has_the_title_of_its_protocol() -> None:
+    results = [measured(), measured(protocol="strict", seeds=5)]
+    board = Leaderboard(results, builtin_tasks().values()).with_published()
+    titles = {
+        table.protocol: row.title
+        for table in board.tables
+        for row in table.rows
+        if row.name == "librispeech_100h"
+    }
+    assert titles == {"strict": "LibriSpeech-100h (CTC)", XARES: "LibriSpeech-100h"}
+
+
 def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
     """Which of the two data sets a published value is of cannot be told: it has its own row."""
     results = [measured(shard="00"), measured(linear=0.6, shard="11", encoder="mfcc")]
