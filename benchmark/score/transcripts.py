@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from benchmark.interval import additive_interval
 from benchmark.items import Items
-from benchmark.metric import character_edits, word_edits
+from benchmark.metric import character_edits, share_right, word_edits
 from benchmark.probe.ctc import CTCObjective
 from benchmark.probe.frames import train_on_frames
 from benchmark.progress import Track
@@ -46,11 +46,11 @@ def score_transcripts(
         )
         for count in (word_edits, character_edits)
     )
-    per_seed = _share_right(words.sum(axis=0))
+    per_seed = share_right(words.sum(axis=0))
     interval = additive_interval(
         words,
         items.sources[split.test],
-        lambda sums: _share_right(sums).mean(axis=1),
+        lambda sums: share_right(sums).mean(axis=1),
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )
@@ -65,11 +65,6 @@ def score_transcripts(
         items, splits, labels=np.array(references), linear=np.array(trained.predicted)
     )
     return Scored({"linear": score}, predictions)
-
-
-def _share_right(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """max(0, 1 - errors / words) of sums (..., 2) -> (...)."""
-    return np.maximum(0.0, 1 - sums[..., 0] / sums[..., 1])
 
 
 def _error_rate(counts: NDArray[np.float64]) -> float:
