@@ -35,7 +35,9 @@ def to_markdown(board: Leaderboard) -> str:
     parts = []
     for table in board.tables:
         for title, columns in _views(table):
-            grid = [[_escape(cell) for cell in line] for line in _grid(table, columns)]
+            grid = [
+                [_escape(cell) for cell in line] for line in _grid(table, columns, _bold_markdown)
+            ]
             widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
             rule = [
                 "-" * width if i < 2 else "-" * (width - 1) + ":" for i, width in enumerate(widths)
@@ -56,7 +58,8 @@ def to_csv(board: Leaderboard) -> str:
     """All tables as one CSV: a line a task or mean, columns per encoder and probe.
 
     `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
-    task holds `failed`, one that did not run is empty.
+    task holds `failed`, one that did not run is empty. `best` is true for the best of a row and
+    what cannot be told from it, and empty where there is nothing to compare.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -72,6 +75,8 @@ def to_csv(board: Leaderboard) -> str:
             }  # fmt: skip
             for column, probe in _pairs(table):
                 line |= _csv_cell(row.cell(column, probe), f"{column} {probe}")
+                if row.cell(column, probe).score is not None and probe in row.best:
+                    line[f"{column} {probe} best"] = str(row.is_best(column, probe)).lower()
             lines.append(line)
         means: dict[str, dict[str, object]] = {}
         for probe in table.probes:
@@ -116,15 +121,27 @@ def _views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     ]
 
 
-def _grid(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
-    """Head, task and mean lines as plain text."""
+def _grid(
+    table: Table,
+    columns: list[tuple[str, str, str]],
+    mark: Callable[[str], str] = lambda text: text,
+) -> list[list[str]]:
+    """Head, task and mean lines as plain text. mark: what is done to the best cells of a row."""
     grid = [["task", "metric", *(head for head, _, _ in columns)]]
     for row in _measured(table, columns):
         shown = [
-            _cell_text(row.cell(encoder, probe), row.has(probe)) for _, encoder, probe in columns
+            mark(text) if row.is_best(encoder, probe) else text
+            for _, encoder, probe in columns
+            for text in [_cell_text(row.cell(encoder, probe), row.has(probe))]
         ]
         grid.append([row.title, _SHORT.get(row.metric, row.metric), *shown])
     return grid + _mean_lines(table, columns)
+
+
+def _bold_markdown(text: str) -> str:
+    """The score in bold, its interval not."""
+    score, space, interval = text.partition(" ")
+    return f"**{score}**{space}{interval}"
 
 
 def _measured(table: Table, columns: list[tuple[str, str, str]]) -> list[Row]:
@@ -198,7 +215,11 @@ def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Grou
             domain = row.domain
             drawn.add_row(Text(domain, style="cyan"))
         cells = [
-            _styled(_cell_text(row.cell(encoder, probe), row.has(probe)), row.cell(encoder, probe))
+            _styled(
+                _cell_text(row.cell(encoder, probe), row.has(probe)),
+                row.cell(encoder, probe),
+                best=row.is_best(encoder, probe),
+            )
             for _, encoder, probe in columns
         ]
         drawn.add_row(Text(f"  {row.title}"), Text(_SHORT.get(row.metric, row.metric)), *cells)
@@ -208,12 +229,12 @@ def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Grou
     return Group(Text(title, style="bold"), Text(), drawn)
 
 
-def _styled(text: str, cell: Cell) -> Text:
-    styles: dict[str, str] = {FAILED: "bold red", DONE: "", "not run": "dim"}
+def _styled(text: str, cell: Cell, *, best: bool) -> Text:
+    styles: dict[str, str] = {FAILED: "bold red", DONE: "bold" if best else "", "not run": "dim"}
     styled = Text(text, style=styles[cell.status])
     start = text.find(" [")
     if start > 0:
-        styled.stylize("dim", start)
+        styled.stylize("not bold dim", start)
     return styled
 
 

@@ -223,7 +223,7 @@ def test_markdown_is_a_table_whatever_the_names() -> None:
     rows = markdown_rows(to_markdown(board))
     assert {len(row) for row in rows} == {4}
     assert rows[0] == ["task", "metric", r"a\|b\\\|c", "mfcc"]
-    assert rows[2] == [r"x \| y z", "accuracy", "0.400 [.310 .500]", "0.400"]
+    assert rows[2] == [r"x \| y z", "accuracy", "**0.400** [.310 .500]", "**0.400**"]
 
 
 def test_csv_read_back_by_pandas() -> None:

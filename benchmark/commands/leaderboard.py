@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
     from benchmark.leaderboard import Leaderboard
+    from benchmark.progress import Progress
     from benchmark.tables import FORMATS, to_terminal
     from tasks import builtin_tasks
 
@@ -40,7 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise CannotStartError(
             f"no folder {arguments.results}; run a benchmark first, or --results DIR"
         )
-    board, unreadable = Leaderboard.from_folder(arguments.results, builtin_tasks().values())
+    board, unreadable = Leaderboard.from_folder(
+        arguments.results, builtin_tasks().values(), track=Progress
+    )
     for line in unreadable:
         print(f"left out: {line}", file=sys.stderr)
     if not board.tables:
