@@ -3,17 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.comparison import compare
     from benchmark.conformance import validate
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
-__all__ = ["Leaderboard", "RunResult", "RunSettings", "evaluate", "validate"]
+__all__ = ["Leaderboard", "RunResult", "RunSettings", "compare", "evaluate", "validate"]
 
 _HOME = {
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
+    "compare": "benchmark.comparison",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

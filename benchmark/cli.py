@@ -21,6 +21,7 @@ examples:
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
   python run_bench.py leaderboard --with-published --format latex
+  python run_bench.py compare logmel mfcc --tasks speech
 
 exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
   3 some tasks not done
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import leaderboard, listing, run, validate
+    from benchmark.commands import compare, leaderboard, listing, run, validate
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -67,8 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="{run,list,validate,leaderboard}")
-    for command in (run, listing, validate, leaderboard):
+    commands = parser.add_subparsers(
+        title="commands", metavar="{run,list,validate,leaderboard,compare}"
+    )
+    for command in (run, listing, validate, leaderboard, compare):
         command.add_parser(commands)
     return parser
 

@@ -210,14 +210,17 @@ def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
 def test_results_on_a_sample_of_the_data_are_left_alone(
     task: str, items: int, folds: int, sampled: bool
 ) -> None:
-    result = measured(task, 0.5)
-    result.scores["linear"].items = items
-    result.scores["linear"].per_split = {f"{fold}": 0.5 for fold in range(folds)}
-    table = only_table(Leaderboard([result]).with_published(["whisper-base"]))
+    results = [measured(task, 0.5), measured(task, 0.25, encoder="mfcc")]
+    for result in results:
+        result.scores["linear"].items = items
+        result.scores["linear"].per_split = {f"{fold}": 0.5 for fold in range(folds)}
+    table = only_table(Leaderboard(results).with_published(["whisper-base"]))
     column = "whisper-base [pub]" if task.endswith("100h") else "whisper-base [pub, xares_readme]"
     measured_row, *own = table.rows
     assert (measured_row.cell(column, "linear").status == "published") != sampled
     assert [row.cell(column, "linear").status for row in own] == ["published"] * sampled
+    assert measured_row.best == {"linear": {"logmel"}}
+    assert [row.best for row in own] == [{}] * sampled
     said = f"{task}: tested on {items // folds} items a fold or split"
     assert any(note.startswith(said) for note in table.notes) == sampled
 

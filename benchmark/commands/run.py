@@ -189,11 +189,16 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     from benchmark.files import write_atomically
     from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
+    from benchmark.progress import Progress
     from benchmark.tables import to_terminal
     from tasks import builtin_tasks
 
     board, _ = Leaderboard.from_folder(
-        settings.results, builtin_tasks().values(), synthetic=settings.is_synthetic
+        settings.results,
+        builtin_tasks().values(),
+        synthetic=settings.is_synthetic,
+        cache=settings.cache,
+        track=Progress,
     )
     mark = ".synthetic" if settings.is_synthetic else ""
     names = []
@@ -202,7 +207,7 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
         write_atomically(path, FORMATS[name](board).encode())
         names.append(str(path))
     print(file=sys.stderr)
-    to_terminal(Leaderboard(results), Terminal())
+    to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
 
 
