@@ -4,18 +4,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.audit import audit_tasks
+    from benchmark.comparison import compare
     from benchmark.conformance import validate
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
-__all__ = ["Leaderboard", "RunResult", "RunSettings", "audit_tasks", "evaluate", "validate"]
+__all__ = [
+    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "compare", "evaluate", "validate",
+]  # fmt: skip
 
 _HOME = {
     "audit_tasks": "benchmark.audit",
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
+    "compare": "benchmark.comparison",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

@@ -392,6 +392,7 @@ def blank_result(
             "domain": spec.domain,
             "weight": spec.weight,
             "metric": spec.metric,
+            "classes": spec.num_classes,
             "probes": list(spec.probes),
             "licence": spec.licence,
             "digest": spec.digest(),

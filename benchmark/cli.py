@@ -21,6 +21,8 @@ examples:
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
   python run_bench.py audit --tasks esc50 --data ../shared/data
+  python run_bench.py leaderboard --with-published --format latex
+  python run_bench.py compare logmel mfcc --tasks speech
 
 exit status: 0 all done, 1 a check failed (validate, audit), 2 cannot start,
   3 some tasks not done
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import audit, leaderboard, listing, run, validate
+    from benchmark.commands import audit, compare, leaderboard, listing, run, validate
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -68,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,audit}"
+        title="commands", metavar="{run,list,validate,leaderboard,compare,audit}"
     )
-    for command in (run, listing, validate, leaderboard, audit):
+    for command in (run, listing, validate, leaderboard, compare, audit):
         command.add_parser(commands)
     return parser
 

@@ -12,6 +12,8 @@ import io
 import json
 import math
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -122,6 +124,7 @@ class RunResult:
     versions: of Earmark, Python and the libraries that compute.
     run: when, where, on what device, and how many seconds it took. Nothing outside `run`,
         `versions`, `command` and `data["audit"]` differs between two runs on the same inputs.
+    path: the file that it was read from or written to; not part of what is written.
     """
 
     status: str
@@ -138,10 +141,13 @@ class RunResult:
     versions: dict[str, str] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    path: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     def to_json(self) -> str:
         """JSON text. NaN, which JSON lacks, becomes null."""
-        return json.dumps(_without_nan(asdict(self)), indent=1, ensure_ascii=False) + "\n"
+        facts = asdict(self)
+        del facts["path"]
+        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> RunResult:
@@ -196,7 +202,7 @@ class Predictions:
         return buffer.getvalue()
 
     @classmethod
-    def load(cls, path: Path) -> Predictions:
+    def load(cls, path: Path | io.BytesIO) -> Predictions:
         with np.load(path, allow_pickle=False) as arrays:
             return cls(**{name: arrays[name] for name in arrays.files})
 
@@ -242,6 +248,7 @@ def write_result(path: Path, result: RunResult, predictions: Predictions | None)
     result.predictions = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
     write_atomically(beside, data)
     write_atomically(path, result.to_json().encode())
+    result.path = path
     failed_path(path).unlink(missing_ok=True)
 
 
@@ -251,7 +258,32 @@ def read_result(path: Path) -> RunResult:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultError(f"{path}: cannot be read ({error})") from error
-    return RunResult.from_json(text, str(path))
+    result = RunResult.from_json(text, str(path))
+    result.path = path
+    return result
+
+
+def predictions_path(result: RunResult) -> Path:
+    """Where the predictions of a result lie. Raises ResultError where it names none."""
+    name = (result.predictions or {}).get("file")
+    if result.path is None or not isinstance(name, str) or Path(name).name != name:
+        raise ResultError(f"{result.path or 'a result in memory'}: names no file of predictions")
+    return result.path.with_name(name)
+
+
+def read_predictions(result: RunResult) -> Predictions:
+    """The per-item predictions that a result rests on. Raises ResultError."""
+    path = predictions_path(result)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != (result.predictions or {}).get("sha256"):
+        raise ResultError(f"{path}: not what its result file names; run the task again")
+    try:
+        return Predictions.load(io.BytesIO(data))
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ResultError(f"{path}: not a file of predictions ({error})") from error
 
 
 def still_valid(path: Path, inputs: str) -> RunResult | None:

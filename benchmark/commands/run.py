@@ -177,12 +177,18 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     """The tables of all results, of its kind, as files; the run's table on the terminal."""
     from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
+    from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
-    from benchmark.tables import FORMATS, to_terminal
+    from benchmark.progress import Progress
+    from benchmark.tables import to_terminal
     from tasks import builtin_tasks
 
     board, _ = Leaderboard.from_folder(
-        settings.results, builtin_tasks().values(), synthetic=settings.is_synthetic
+        settings.results,
+        builtin_tasks().values(),
+        synthetic=settings.is_synthetic,
+        cache=settings.cache,
+        track=Progress,
     )
     mark = ".synthetic" if settings.is_synthetic else ""
     names = []
@@ -191,7 +197,7 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
         write_atomically(path, FORMATS[name](board).encode())
         names.append(str(path))
     print(file=sys.stderr)
-    to_terminal(Leaderboard(results), Terminal())
+    to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
 
 
