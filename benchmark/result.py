@@ -102,9 +102,9 @@ class RunResult:
     schema: version of this layout.
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
-    task: name, title, abbreviation, domain, weight, metric, probes, licence, digest (of what can
-        change a score), declared (the same of the declaration, where the protocol reads it
-        otherwise).
+    task: name, title, abbreviation, domain, weight, metric, classes (how many), probes, licence,
+        digest (of what can change a score), declared (the same of the declaration, where the
+        protocol reads it otherwise).
     encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
