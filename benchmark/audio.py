@@ -39,10 +39,12 @@ class AudioPipeline:
 
     sample_rate: in Hz, what clips are resampled to.
     crop_seconds: length of the consecutive whole crops a clip becomes; None: the whole clip.
+    resampler: `soxr` (HQ), or `torchaudio` (windowed sinc, width 6, as its own default).
     """
 
     sample_rate: int
     crop_seconds: float | None = None
+    resampler: str = "soxr"
 
     def facts(self) -> dict[str, Any]:
         """Everything that decides the samples, for the store key."""
@@ -52,7 +54,8 @@ class AudioPipeline:
             "crop_seconds": self.crop_seconds,
             "channels": "mean",
             "decoder": f"libsndfile {soundfile.__libsndfile_version__}",
-            "resampler": f"soxr {importlib.metadata.version('soxr')} {RESAMPLER_QUALITY}",
+            "resampler": f"{self.resampler} {importlib.metadata.version(self.resampler)}"
+            + (f" {RESAMPLER_QUALITY}" if self.resampler == "soxr" else ""),
         }
 
     def crops(self, data: bytes) -> list[Samples]:
@@ -61,13 +64,27 @@ class AudioPipeline:
 
     def load(self, data: bytes) -> tuple[Samples, float]:
         """One whole file at `sample_rate`, and its own length in seconds. Raises AudioError."""
-        read, rate = _read(data, self.sample_rate)
-        return read.samples(), read.read / rate
+        if self.resampler == "soxr":
+            read, rate = _read(data, self.sample_rate)
+            return read.samples(), read.read / rate
+        read, rate = _read(data, None)
+        return _windowed_sinc(read.samples(), rate, self.sample_rate), read.read / rate
 
     @property
     def crop_samples(self) -> int | None:
         """Length of a crop in samples."""
         return None if self.crop_seconds is None else round(self.crop_seconds * self.sample_rate)
+
+
+def _windowed_sinc(samples: Samples, rate: int, target: int) -> Samples:
+    """(n,) at `rate` -> at `target`, by torchaudio; one sample at least."""
+    import torch
+    import torchaudio
+
+    if rate == target:
+        return samples
+    found = torchaudio.functional.resample(torch.from_numpy(samples), rate, target).numpy()
+    return np.ascontiguousarray(found) if len(found) else samples[:1]
 
 
 def decode(data: bytes, target: int | None = None) -> tuple[Samples, int]:

@@ -18,6 +18,7 @@ examples:
   python run_bench.py --encoder logmel --tasks my_task.yaml --data my_data --dry-run
   python run_bench.py list tasks
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
+  python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py check --against published --encoder whisper-base

@@ -81,15 +81,16 @@ def mean_average_precision_interval(
     *,
     resamples: int,
     confidence: float,
+    absent_classes: str = "left out",
     on_resamples: Callable[[int, int], None] | None = None,
 ) -> tuple[float, float] | None:
     """Basic interval of mAP, averaged over folds and seeds within each resample; within 0..1.
 
     folds: for each test fold its labels (N_f, C) and scores (S, N_f, C) for S seeds. sources:
     (N,) of all folds' items, in their order. A class without a positive item in a resample is
-    left out of that resample's mean. None where there is only one source, and where a fold has no
-    positive item at all, so that mAP itself cannot be computed. on_resamples(done, total) is
-    called now and then.
+    left out of that resample's mean, or counts as `zero` (absent_classes). None where there is
+    only one source, and where a fold has no positive item at all, so that mAP itself cannot be
+    computed. on_resamples(done, total) is called now and then.
     """
     _, numbers = np.unique(sources, return_inverse=True)
     weights = source_weights(sources, resamples)
@@ -101,7 +102,7 @@ def mean_average_precision_interval(
     for start in range(0, len(weights), _CHUNK):
         items = np.ascontiguousarray(weights[start : start + _CHUNK].T)[numbers].T
         rounds = [
-            _weighted_map(labels, one, items[:, end - len(labels) : end])
+            _weighted_map(labels, one, items[:, end - len(labels) : end], absent_classes)
             for (labels, scores), end in zip(folds, ends, strict=True)
             for one in scores
         ]
@@ -114,7 +115,10 @@ def mean_average_precision_interval(
 
 
 def _weighted_map(
-    labels: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float32]
+    labels: NDArray[np.bool_],
+    scores: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    absent_classes: str,
 ) -> NDArray[np.float64]:
     """mAP for each row of item weights: (N, C), (N, C), (R, N) -> (R,)."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter's lock
@@ -128,7 +132,8 @@ def _weighted_map(
         )
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        mean: NDArray[np.float64] = np.where(known, values, 0).sum(axis=0) / known.sum(axis=0)
+        classes = labels.shape[1] if absent_classes == "zero" else known.sum(axis=0)
+        mean: NDArray[np.float64] = np.where(known, values, 0).sum(axis=0) / classes
     return mean
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.protocol import protocol_label
+from benchmark.protocol import MEANS, PROTOCOLS, STRICT, protocol_label
 from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
 from tasks import DOMAINS, TaskSpec
 
@@ -85,8 +85,9 @@ class Row:
 
 @dataclass
 class Table:
-    """Results that may be compared with each other. protocol: its label.
+    """Results that may be compared with each other.
 
+    protocol: its label. means_over: which means it shows: `domains`, `all`, `weighted`.
     published: which of the columns hold published values, and from where.
     """
 
@@ -97,6 +98,7 @@ class Table:
     columns: list[str]
     rows: list[Row]
     notes: list[str]
+    means_over: tuple[str, ...] = MEANS
     published: dict[str, PublishedColumn] = field(default_factory=dict)
 
     @property
@@ -131,19 +133,22 @@ class Table:
     def means(self, probe: str) -> dict[str, dict[str, Mean]]:
         """Name of the mean -> column -> mean: each domain, all tasks, all tasks weighted."""
         rows = [row for row in self.rows if row.has(probe)]
-        groups = {
-            f"mean of {domain}": [row for row in rows if row.domain == domain]
-            for domain in DOMAINS
-            if any(row.domain == domain for row in rows)
-        }
-        groups["mean of all"] = rows
+        groups: dict[str, list[Row]] = {}
+        if "domains" in self.means_over:
+            for domain in DOMAINS:
+                own = [row for row in rows if row.domain == domain]
+                if own:
+                    groups[f"mean of {domain}"] = own
+        if "all" in self.means_over:
+            groups["mean of all"] = rows
         means = {
             name: {column: _mean(group, column, probe, weighted=False) for column in self.columns}
             for name, group in groups.items()
         }
-        means["weighted mean"] = {
-            column: _mean(rows, column, probe, weighted=True) for column in self.columns
-        }
+        if "weighted" in self.means_over:
+            means["weighted mean"] = {
+                column: _mean(rows, column, probe, weighted=True) for column in self.columns
+            }
         return means
 
 
@@ -256,7 +261,8 @@ def _table(
             )
     found = {name for name, _ in rows}
     if any(spec.name in found for spec in listed):
-        for spec in listed:
+        read = PROTOCOLS.get(results[0].protocol["name"], STRICT).read
+        for spec in map(read, listed):  # a protocol may give a task another title
             if spec.name not in found:
                 rows[spec.name, ""] = Row(
                     spec.name, spec.title, spec.domain, spec.metric, spec.weight, spec.probes
@@ -268,6 +274,7 @@ def _table(
     return Table(
         synthetic, protocol, seeds, None if limit < 0 else limit,
         list(names.values()), ordered, list(dict.fromkeys(notes)),
+        tuple(results[0].protocol.get("means", MEANS)),
     )  # fmt: skip
 
 

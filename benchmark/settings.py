@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark import synthetic
 from benchmark.bounds import check_positive, check_whole
-from benchmark.embed import EmbedSettings
+from benchmark.collect import EmbedSettings
 from benchmark.protocol import STRICT, Protocol
 
 SYNTHETIC = "synthetic"

@@ -43,6 +43,8 @@ class LabelRule:
     field: the JSON field that holds it. Events and notes: empty where the whole JSON value is the
         list. Captions have `fields` instead.
     fields: captions only: the JSON fields that hold one caption each.
+    keep_case: transcripts only: as the data set spells them, not in lower case. A protocol's
+        choice, which no task file states.
     index: the field holds the class index 0..C-1 itself, not a name.
     separator: multilabel only: what stands between the names in one string; the field may
         also hold a JSON list of names.
@@ -53,6 +55,7 @@ class LabelRule:
     index: bool = False
     separator: str = ";"
     fields: tuple[str, ...] = ()
+    keep_case: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,5 +168,7 @@ class TaskSpec:
             "url", "weight", "zenodo_record", "folder", "also_in",
         ):  # fmt: skip
             facts.pop(cosmetic)
+        if not self.label.keep_case:  # what files do not state changes no file's digest
+            facts["label"].pop("keep_case")
         text = json.dumps(facts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -121,6 +121,19 @@ def test_latex_marks_published_columns() -> None:
     assert f"{SECOND_HAND}: LoSATok paper (arXiv 2605.27840)" in text
 
 
+def test_nothing_is_taken_for_the_option_of_a_line_break() -> None:
+    """A bracket or star that follows is one, be it on the next line."""
+    for board in (
+        board_of("[e]", "*e", title="[1] a"),
+        board_of("e", title="* a"),
+        with_published(),
+    ):
+        text = to_latex(board)
+        assert "\\\\" in text
+        after = r"(\s|\\midrule|\\bottomrule)*"
+        assert not re.search(rf"(\\\\|\\toprule){after}[\[*]", text)
+
+
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="\"'`")))
 def test_escaped_text_is_read_as_it_was(text: str) -> None:
     """By a library's reader of LaTeX; white space aside."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,8 @@ def measured(
     }  # fmt: skip
     result = make_result(task, linear, knn, **facts | changes)
     result.task["metric"] = spec.metric
+    for score in result.scores.values():
+        score.items = int(spec.weight)  # the whole test set
     return result
 
 
@@ -95,10 +99,10 @@ def test_without_names_it_is_the_table_of_the_source_with_most_values() -> None:
 
 
 def test_the_board_that_was_asked_is_left_as_it_was() -> None:
-    board = Leaderboard([measured()])
-    before = to_csv(board), to_markdown(board)
+    board = Leaderboard([measured(shard="00"), measured(shard="11", encoder="mfcc")])
+    before = copy.deepcopy(board.tables)
     board.with_published()
-    assert (to_csv(board), to_markdown(board)) == before
+    assert board.tables == before
 
 
 def test_each_source_of_a_system_has_its_column(own: Path) -> None:
@@ -168,6 +172,18 @@ def test_transcripts_have_the_value_of_the_protocol_and_never_stand_beside_ctc()
     assert values(xares, name)["whisper-base [pub]"] == 0.815  # not 0.721, of an earlier release
 
 
+def test_a_task_that_was_not_run_has_the_title_of_its_protocol() -> None:
+    results = [measured(), measured(protocol="strict", seeds=5)]
+    board = Leaderboard(results, builtin_tasks().values()).with_published()
+    titles = {
+        table.protocol: row.title
+        for table in board.tables
+        for row in table.rows
+        if row.name == "librispeech_100h"
+    }
+    assert titles == {"strict": "LibriSpeech-100h (CTC)", XARES: "LibriSpeech-100h"}
+
+
 def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
     """Which of the two data sets a published value is of cannot be told: it has its own row."""
     results = [measured(shard="00"), measured(linear=0.6, shard="11", encoder="mfcc")]
@@ -179,6 +195,31 @@ def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
     for column in ("logmel", "mfcc"):
         assert row.cell(column, "linear").status == "not run"
     assert len(table.rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("task", "items", "folds", "sampled"),
+    [
+        ("esc50", 400, 5, True),  # 400 clips of ESC-10: 80 a fold
+        ("esc50", 2000, 5, False),
+        ("librispeech_mf", 280, 1, True),
+        ("librispeech_100h", 2620, 1, False),  # its weight is 10 000
+        ("librispeech_100h", 280, 1, True),
+    ],
+)
+def test_results_on_a_sample_of_the_data_are_left_alone(
+    task: str, items: int, folds: int, sampled: bool
+) -> None:
+    result = measured(task, 0.5)
+    result.scores["linear"].items = items
+    result.scores["linear"].per_split = {f"{fold}": 0.5 for fold in range(folds)}
+    table = only_table(Leaderboard([result]).with_published(["whisper-base"]))
+    column = "whisper-base [pub]" if task.endswith("100h") else "whisper-base [pub, xares_readme]"
+    measured_row, *own = table.rows
+    assert (measured_row.cell(column, "linear").status == "published") != sampled
+    assert [row.cell(column, "linear").status for row in own] == ["published"] * sampled
+    said = f"{task}: tested on {items // folds} items a fold or split"
+    assert any(note.startswith(said) for note in table.notes) == sampled
 
 
 def test_a_metric_of_ones_own_is_left_alone(own: Path) -> None:
@@ -263,6 +304,7 @@ def test_only_whole_real_tables_of_the_protocol_have_them(
     [
         ("dasheng-bas", "no published values of 'dasheng-bas'; did you mean 'dasheng-base'?"),
         ("whisper-large-v3", "did you mean 'Whisper-Large-V3 (encoder)'?"),
+        ("WHISPER-BASE", "did you mean 'whisper-base'?"),
         ("xares_redme", "did you mean 'xares_readme'?"),
         ("zzzz", "see `run_bench.py list published`"),
         ("ICME2025:NTT/Probin", "of an earlier or unstated release"),
@@ -308,6 +350,8 @@ def test_markdown_and_terminal_show_them_where_they_have_a_value(own: Path) -> N
     assert max(len(line) for line in text.splitlines()) <= 80
     for part in ("[pub, paper]", "[pub, second-hand]", "0.712", "A paper (2020)"):
         assert part in text
+    (marks,) = [line for line in text.splitlines() if line.startswith("task ") and "rerun" in line]
+    assert re.search(r"logmel +\[pub, paper\] +\[pub, rerun\]$", marks.rstrip())
 
 
 def test_csv_has_them_in_full_and_without_intervals(own: Path) -> None:

@@ -58,8 +58,19 @@ def add_parser(commands: Any) -> None:
         "--limit", type=_positive, metavar="N", help="at most N clips of each split or fold"
     )
     parser.add_argument(
-        "--seeds", type=_positive, metavar="N", help="train every probe N times (default: 5)"
-    )
+        "--protocol", default="strict", metavar="NAME",
+        help="how embeddings become scores: strict (the default), or xares-0.1.3, which published "
+        "numbers were made with, faults included (see `list protocols`)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=_positive, metavar="N",
+        help="train every probe N times (default: strict 5, xares-0.1.3 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--language-model", metavar="DIR",
+        help="xares-0.1.3 only: what spells LibriSpeech-100h, as a folder or a name on the hub "
+        "(default: Qwen/Qwen2.5-0.5B)",
+    )  # fmt: skip
     parser.add_argument(
         "--failed-share", type=_share, metavar="SHARE",
         help="share of a task's clips that may fail before the task has (default: 0.01)",
@@ -131,6 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> RunSettings:
     import dataclasses
 
+    from benchmark.protocol import ProtocolError, protocol_named
     from benchmark.settings import RunSettings
 
     given: dict[str, Any] = {
@@ -138,13 +150,21 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
         for name in ("data", "results", "cache", "limit", "batch_seconds", "workers")
         if getattr(arguments, name) is not None
     }
-    settings = RunSettings(**given, device=arguments.device, force=arguments.force)
     changes = {
         name: getattr(arguments, name)
-        for name in ("seeds", "failed_share")
+        for name in ("seeds", "failed_share", "language_model")
         if getattr(arguments, name) is not None
     }
-    return dataclasses.replace(settings, protocol=dataclasses.replace(settings.protocol, **changes))
+    try:
+        protocol = dataclasses.replace(protocol_named(arguments.protocol), **changes)
+    except ProtocolError as error:
+        raise CannotStartError(str(error)) from error
+    if arguments.language_model is not None and protocol.transcripts == "ctc":
+        raise CannotStartError(
+            f"--language-model: protocol {protocol.name} spells without one; give --protocol "
+            "xares-0.1.3 too"
+        )
+    return RunSettings(**given, protocol=protocol, device=arguments.device, force=arguments.force)
 
 
 def _announce(result: RunResult, begun: str) -> None:

@@ -25,11 +25,14 @@ def score_captions(
 ) -> Scored:
     """Train and test two towers on a split's clips and captions."""
     (split,) = splits  # no folds: the task file's reader sees to it
-    captions, tokens = _captions(items, split)
+    captions, tokens = _captions(items, split, protocol)
     training = training_of(spec, protocol, device)
     with track("training probes", training.epochs * protocol.seeds, "epochs") as bar:
         seeds = range(protocol.seeds)
-        trained = train_towers(items.embeddings, captions, split, seeds, training, bar.to)
+        trained = train_towers(
+            items.embeddings, captions, split, seeds, training, bar.to,
+            unit_length=protocol.caption_training == "unit length",
+        )  # fmt: skip
     relevant = relevance(captions, split.test)
     clip_ranks = np.stack([first_rank(one, relevant) for one in trained.similarities], axis=1)
     text_ranks = np.stack([first_rank(one.T, relevant.T) for one in trained.similarities], axis=1)
@@ -67,11 +70,11 @@ def score_captions(
     return Scored({"linear": score}, predictions)
 
 
-def _captions(items: Items, split: Split) -> tuple[Captions, str]:
+def _captions(items: Items, split: Split, protocol: Protocol) -> tuple[Captions, str]:
     """All captions as tokens, and which tokens these are."""
     texts = [text for own in items.annotations for text in own]
     clips = np.repeat(np.arange(len(items)), [len(own) for own in items.annotations])
-    made = tokenise(texts, np.isin(clips, split.train).tolist())
+    made = tokenise(texts, np.isin(clips, split.train).tolist(), protocol.caption_tokens)
     return Captions(clips, made.lists, made.vocabulary), made.kind
 
 
