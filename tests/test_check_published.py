@@ -170,6 +170,14 @@ def test_what_was_measured_otherwise_is_never_compared(shell: Shell, other: dict
     assert "without a reference: other, protocol xares-0.1.3" in shell.said
 
 
+def test_a_sample_of_the_data_set_says_nothing(shell: Shell) -> None:
+    """ESC-50's weight is 400, as many as a fold holds; 50 items were tested in one."""
+    shell.publish(ESC50)
+    write(shell.mine, "esc50", 0.9, protocol=XARES, weight=400.0)
+    assert shell() == 3
+    assert "tested on 50 items a fold or split, where the data set has about 400" in shell.said
+
+
 def test_a_metric_of_another_name_and_none_at_all(shell: Shell) -> None:
     shell.publish(ESC50)
     _, result = write(shell.mine, "esc50", 0.5, protocol=XARES)

@@ -20,6 +20,7 @@ from benchmark.agreement.stored import (
     Stored,
     listed,
 )
+from benchmark.protocol import PROTOCOLS, STRICT
 from benchmark.result import FAILED, Predictions, Score
 from tasks import builtin_tasks
 
@@ -264,6 +265,9 @@ def _equal(measured: Predictions, reference: Predictions, probe: str) -> bool:
 
 def _classes(pair: _Pair) -> tuple[str, ...]:
     """Names of the task's classes, where it is the one known here."""
+    result = pair.reference.result
     spec = builtin_tasks().get(pair.reference.task)
-    known = spec is not None and spec.digest() == pair.reference.result.task["digest"]
-    return tuple(spec.classes) if spec is not None and known else ()
+    if spec is None:
+        return ()
+    read = PROTOCOLS.get(str(result.protocol["name"]), STRICT).read(spec)
+    return tuple(spec.classes) if read.digest() == result.task["digest"] else ()

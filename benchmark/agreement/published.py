@@ -17,6 +17,7 @@ from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
 from benchmark.agreement.rule import Rule, exceeds
 from benchmark.agreement.stored import Stored, listed
 from benchmark.published import PublishedError, PublishedValue
+from benchmark.published_columns import sampled
 from benchmark.result import FAILED
 
 PROTOCOL = "xares-0.1.3"
@@ -88,6 +89,10 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
         return _cell(column, value, NOT_CHECKED, f"no {value.probe} score was measured")
     if score.metric != value.metric:
         why = f"published as {value.metric}, measured as {score.metric}"
+        return _cell(column, value, NOT_CHECKED, why)
+    few = sampled(stored.task, result.task["weight"], result.scores.values())
+    if few is not None:
+        why = f"tested on {few[0]} items a fold or split, where the data set has about {few[1]}"
         return _cell(column, value, NOT_CHECKED, why)
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
