@@ -181,14 +181,14 @@ def test_of_many_changed_items_the_terminal_shows_a_few_and_json_all(shell: Shel
     write(shell.theirs, "one")
     write(shell.mine, "one", predictions=class_predictions(linear=[[3, 3], [0, 0], [0, 0], [0, 0]]))
     assert shell("--exact") == 1
-    assert shell.out.count(" -> ") == 5
+    assert shell.out.count(", seed ") == 5
     assert "... and 3 more" in shell.said
     assert "d, crop 1, seed" not in shell.out
     (cell,) = shell.cells("--exact")
     assert len(cell["changes"]["items"]) == 8
     assert {item["crop"] for item in cell["changes"]["items"]} == {0, 1}
     assert shell("--exact", "--format", "markdown") == 1
-    assert shell.out.count(" -> ") == 8
+    assert shell.out.count(", seed ") == 8
 
 
 def test_other_items_cannot_agree(shell: Shell) -> None:

@@ -98,7 +98,7 @@ def test_the_projects_own_values(shell: Shell) -> None:
             encoder="data2vec", protocol=XARES, seeds=1,
         )  # fmt: skip
         for score in result.scores.values():
-            score.metric = by_probe["linear"]["metric"]
+            score.metric, score.items = by_probe["linear"]["metric"], 5000
         put(shell.mine, result)
     assert shell() == 0
     assert f"0 breaches, 0 not checked, {len(rows)} ok" in shell.said

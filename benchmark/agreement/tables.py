@@ -47,10 +47,12 @@ def to_terminal(found: Agreement, console: Console) -> None:
                 row.append("" if cell.changes is None else str(cell.changes))
             table.add_row(*(Text(text) for text in row))
     console.print(table)
-    console.print()
     for line in _sources(found):
         console.print(Text(f"  {line}", "dim"))
-    for line in _reasons(found):
+    reasons = _reasons(found)
+    if reasons:
+        console.print()
+    for line in reasons:
         verdict = next((v for v in VERDICTS if line.startswith(v)), "")
         console.print(Text(line, _STYLES.get(verdict, "")))
     changed = [cell for cell in found.of(BREACH) if cell.changes and cell.changes.items]
