@@ -291,6 +291,7 @@ def test_missing_task_and_missing_encoder(shell: Shell) -> None:
     assert shell() == 3
     assert "1 ok" in shell.said and "2 not checked" in shell.out
     assert "not checked: logmel · two: not measured under" in shell.said
+    assert {c["reference"] for c in shell.cells() if c["verdict"] == "not checked"} == {0.5}
     assert shell("--tasks", "one") == 3
     assert shell("--tasks", "one", "--encoder", "logmel") == 0
 
@@ -438,6 +439,22 @@ def test_what_has_no_reference_is_named_and_does_not_count(shell: Shell) -> None
     write(shell.mine, "two", linear=0.9)
     assert shell() == 0
     assert "without a reference: logmel, protocol strict, 5 seeds, real data: two" in shell.said
+
+
+def test_cells_of_several_conditions_are_told_apart(shell: Shell) -> None:
+    for folder in (shell.mine, shell.theirs):
+        write(folder)
+        write(folder, protocol="other", seeds=1)
+    assert shell() == 0
+    assert "one [strict]" in shell.said and "one [other]" in shell.said
+    assert {(c["protocol"], c["seeds"], c["limit"]) for c in shell.cells()} == {
+        ("strict", 5, None), ("other", 1, None),
+    }  # fmt: skip
+    for folder in (shell.mine, shell.theirs):
+        write(folder, linear=0.6, limit=20)
+    assert shell() == 0
+    for name in ("one [strict, no limit]", "one [strict, limit 20]", "one [other, no limit]"):
+        assert name in shell.said
 
 
 # --- what is shown --------------------------------------------------------------------------------
