@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.agreement import check
     from benchmark.audit import audit_tasks
     from benchmark.comparison import compare
     from benchmark.conformance import validate
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
     from benchmark.settings import RunSettings
 
 __all__ = [
-    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "compare", "evaluate", "validate",
+    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "evaluate",
+    "validate",
 ]  # fmt: skip
 
 _HOME = {
     "audit_tasks": "benchmark.audit",
+    "check": "benchmark.agreement",
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
     "compare": "benchmark.comparison",

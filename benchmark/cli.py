@@ -23,9 +23,10 @@ examples:
   python run_bench.py audit --tasks esc50 --data ../shared/data
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
+  python run_bench.py check --against published --encoder whisper-base
 
-exit status: 0 all done, 1 a check failed (validate, audit), 2 cannot start,
-  3 some tasks not done
+exit status: 0 all done, 1 a check failed (validate, audit, check), 2 cannot start,
+  3 some tasks not done, or not checked
 """
 
 
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import audit, compare, leaderboard, listing, run, validate
+    from benchmark.commands import audit, check, compare, leaderboard, listing, run, validate
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -70,9 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,compare,audit}"
+        title="commands", metavar="{run,list,validate,leaderboard,compare,check,audit}"
     )
-    for command in (run, listing, validate, leaderboard, compare, audit):
+    for command in (run, listing, validate, leaderboard, compare, check, audit):
         command.add_parser(commands)
     return parser
 
