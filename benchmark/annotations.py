@@ -81,12 +81,14 @@ def read_captions(metadata: Any, fields: tuple[str, ...]) -> Annotated:
     return _annotated("caption", captions, faults)
 
 
-def read_transcript(value: Any) -> Annotated:
-    """One transcript, in lower case, its words parted by single spaces."""
-    text = " ".join(value.lower().split()) if isinstance(value, str) else ""
+def read_transcript(value: Any, *, keep_case: bool = False) -> Annotated:
+    """One transcript, in lower case unless `keep_case`, its words parted by single spaces."""
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not keep_case:
+        text = text.lower()
     if not text:
         raise LabelError(f"its transcript is empty: {value!r:.80}")
-    strange = next((character for character in text if character not in ALPHABET), None)
+    strange = next((character for character in text.lower() if character not in ALPHABET), None)
     if strange is not None:
         raise LabelError(
             f"its transcript holds {strange!r}; letters a to z, apostrophe and space are known"

@@ -18,14 +18,17 @@ from typing import Any
 import torch
 
 from benchmark import provenance, synthetic
+from benchmark.collect import View
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
-from benchmark.embed import View, parameter_count
+from benchmark.embed import parameter_count
 from benchmark.files import write_atomically
+from benchmark.finding import stored_audit
 from benchmark.gate import Gate
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
+from benchmark.language_model import model_digest
 from benchmark.progress import Progress
-from benchmark.protocol import STRICT
+from benchmark.protocol import standard_of
 from benchmark.result import (
     DONE,
     FAILED,
@@ -90,7 +93,8 @@ class CellMaker:
         specs: Sequence[TaskSpec],
         stock: Stock,
     ) -> None:
-        self.encoder, self.asked, self.run, self.specs = encoder, asked, run, specs
+        self.encoder, self.asked, self.run = encoder, asked, run
+        self.specs = [run.protocol.read(spec) for spec in specs]
         self.fingerprint = stock.fingerprints[encoder]
         self.stock = stock
         self.mates = [self]
@@ -101,11 +105,13 @@ class CellMaker:
 
     def cell(self, spec: TaskSpec) -> RunResult:
         """The cell of one task: what is still valid, else computed now and written."""
+        declared, spec = spec, self.run.protocol.read(spec)
         path = self._path(spec)
         started = time.time()
         facts: dict[str, Any] = {}
         lost: dict[str, Any] = {}
         try:
+            self._make_twin(declared)
             result, predictions = self._compute(spec, path)
             if predictions is None:
                 failed_path(path).unlink(missing_ok=True)
@@ -132,17 +138,16 @@ class CellMaker:
     def _compute(self, spec: TaskSpec, path: Path) -> tuple[RunResult, Predictions | None]:
         """A result with its predictions; without them where the written one is still valid."""
         label = f"{self.encoder.name} · {spec.name}"
-        if self.run.is_synthetic:
-            with Progress(f"{spec.name}: making synthetic audio", 1, "clips") as bar:
-                synthetic.synthesise(spec, self.run.data_folder, bar.to)
         shards = self._shards(spec)
-        view = view_of(spec, self.encoder)
+        view = self._view(spec, self.encoder)
         inputs = self._inputs(spec, shards)
+        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
             current = self._blank(spec, DONE, None).task
-            if known.task != current:  # a weight or a title, which no number of it depends on
-                known.task = current
+            # a weight, a title or an audit, which no number of it depends on
+            if (known.task, known.data) != (current, known.data | audit):
+                known.task, known.data = current, known.data | audit
                 write_atomically(path, known.to_json().encode())
             return known, None
         self.gate.check(self.encoder)
@@ -193,6 +198,7 @@ class CellMaker:
             **_faulty(faults),
             "shards": shards,
             **_lost(failures),
+            **audit,
         }
         result.run = {
             "embed_seconds": round(embed_s, 3),
@@ -201,6 +207,15 @@ class CellMaker:
         }
         return result, scored.predictions
 
+    def _make_twin(self, declared: TaskSpec) -> None:
+        """Synthetic audio of a task, by the splits that its file declares."""
+        if self.run.is_synthetic:
+            with Progress(f"{declared.name}: making synthetic audio", 1, "clips") as bar:
+                synthetic.synthesise(declared, self.run.data_folder, bar.to)
+
+    def _view(self, spec: TaskSpec, encoder: AudioEncoder) -> View:
+        return view_of(spec, encoder, self.run.protocol)
+
     def _path(self, spec: TaskSpec) -> Path:
         """Where the cell's result lies."""
         protocol = self.run.protocol
@@ -208,7 +223,7 @@ class CellMaker:
             self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
             protocol=protocol.label, task=spec.name, synthetic=self.run.is_synthetic,
             limit=self.run.limit,
-            seeds=None if protocol.seeds == STRICT.seeds else protocol.seeds,
+            seeds=None if protocol.seeds == standard_of(protocol).seeds else protocol.seeds,
         )  # fmt: skip
 
     def _shards(self, spec: TaskSpec) -> list[dict[str, str]]:
@@ -245,19 +260,23 @@ class CellMaker:
                 continue  # its own cell will say so
             if [(shard["split"], shard["sha256"]) for shard in theirs] == same:
                 found += [
-                    view_of(other, mate.encoder)
+                    self._view(other, mate.encoder)
                     for mate in self.mates
                     if self.run.force or not mate.has(other, theirs)
                 ]
-        return [view for view in dict.fromkeys(found) if view != view_of(spec, self.encoder)]
+        return [view for view in dict.fromkeys(found) if view != self._view(spec, self.encoder)]
 
     def has(self, spec: TaskSpec, shards: list[dict[str, str]]) -> bool:
         """Whether the cell of a task is there and valid, given the task's shards."""
-        return still_valid(self._path(spec), self._inputs(spec, shards)) is not None
+        try:
+            inputs = self._inputs(spec, shards)
+        except DataError:  # its tokens cannot be had; its own cell will say so
+            return False
+        return still_valid(self._path(spec), inputs) is not None
 
     def _inputs(self, spec: TaskSpec, shards: list[dict[str, str]]) -> str:
         """SHA-256 of all that decides the numbers."""
-        view = view_of(spec, self.encoder)
+        view = self._view(spec, self.encoder)
         facts = {
             "task": spec.digest(),
             "protocol": dataclasses.asdict(self.run.protocol),
@@ -267,10 +286,19 @@ class CellMaker:
                 [shard["split"], shard["name"], self.stock.key(view, shard["sha256"])]
                 for shard in shards
             ],
-            "tokens": tokens_kind() if spec.label.kind == "captions" else None,
+            "tokens": self._tokens(spec),
             "code": provenance.scoring_code(),
         }
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def _tokens(self, spec: TaskSpec) -> str | None:
+        """What turns a task's text into tokens, told apart by content. Raises DataError."""
+        protocol = self.run.protocol
+        if spec.label.kind == "captions":
+            return tokens_kind(protocol.caption_tokens)
+        if spec.label.kind == "transcript" and protocol.transcripts == "language model":
+            return model_digest(protocol.language_model, self.run.cache)
+        return None
 
     def _check_failures(self, dataset: Dataset, failures: list[Failure]) -> None:
         total = dataset.clips
@@ -364,12 +392,14 @@ def blank_result(
             "domain": spec.domain,
             "weight": spec.weight,
             "metric": spec.metric,
+            "classes": spec.num_classes,
             "probes": list(spec.probes),
             "licence": spec.licence,
             "digest": spec.digest(),
+            "declared": spec.declaration,
         },
         encoder=encoder,
-        protocol=dataclasses.asdict(run.protocol),
+        protocol=run.protocol.facts(),
         data={"limit": run.limit},
         command=provenance.command(encoder["spec"], spec, run.data, run.limit, run.protocol),
         versions=provenance.versions(),

@@ -15,6 +15,7 @@ from typing import Any
 from benchmark import provenance
 from benchmark.cell import CellMaker, blank_result, make_cells
 from benchmark.embed import choose_device
+from benchmark.protocol import STRICT, Protocol, protocol_named
 from benchmark.result import FAILED, RunResult
 from benchmark.settings import RunSettings
 from encoders import (
@@ -35,8 +36,10 @@ def evaluate(
     *,
     weights: str | Path | None = None,
     layer: int | str | None = None,
+    protocol: str | Protocol = STRICT,
     seeds: int | None = None,
     failed_share: float | None = None,
+    language_model: str | Path | None = None,
     on_result: Callable[[RunResult], None] | None = None,
     **settings: Any,
 ) -> list[RunResult]:
@@ -45,9 +48,11 @@ def evaluate(
     encoder: names, `path/to/file.py:Class`, or loaded encoders, which are given back in the mode
     and on the device that they came in. tasks: names, domains, `all`, paths of task files, or
     TaskSpecs. weights: folder with a local copy of the encoder's model. layer: number of a hidden
-    layer to score instead of the output, or `all`. seeds: heads trained a fold (default 5).
-    failed_share: the share of a task's clips that may fail before the task has (default 0.01).
-    settings: fields of `RunSettings`. on_result is called as each result is there.
+    layer to score instead of the output, or `all`. protocol: one, or the name of one. seeds: heads
+    trained a fold (default: the protocol's number). failed_share: the share of a task's clips that
+    may fail before the task has (default 0.01). language_model: folder or hub name of what spells
+    under `xares-0.1.3`, if not the protocol's own. settings: fields of `RunSettings`. on_result is
+    called as each result is there.
 
     A task that cannot be scored comes back with status `failed` and its reason in `error`; the
     others go on, and so do the other encoders where one cannot be loaded. Raises, before anything
@@ -59,13 +64,16 @@ def evaluate(
         changes["seeds"] = seeds
     if failed_share is not None:
         changes["failed_share"] = failed_share
-    run = RunSettings(**settings)
+    if language_model is not None:
+        changes["language_model"] = str(language_model)
+    chosen_protocol = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    run = RunSettings(**settings, protocol=chosen_protocol)
     run = dataclasses.replace(
         run,
         protocol=dataclasses.replace(run.protocol, **changes),
         device=choose_device(run.device),
     )
-    specs = _specs(tasks)
+    specs = specs_of(tasks)
     chosen = [encoder] if isinstance(encoder, str | AudioEncoder) else list(encoder)
     groups = _groups(chosen, weights, layer)
     results: list[RunResult] = []
@@ -137,12 +145,13 @@ def _makers(
 def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> RunResult:
     """Not written to a file: without a fingerprint nobody could say whose failure it is."""
     encoder = {"name": asked, "spec": asked, "fingerprint": ""}
-    result = blank_result(encoder, spec, run, FAILED, reason)
+    result = blank_result(encoder, run.protocol.read(spec), run, FAILED, reason)
     result.run = {"seconds": 0.0}
     return result
 
 
-def _specs(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
+def specs_of(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
+    """Tasks by name, domain, path or as they are, each once. Raises TaskError."""
     listed = [tasks] if isinstance(tasks, str | TaskSpec) else tasks
     chosen: dict[str, TaskSpec] = {}
     for task in listed:

@@ -20,14 +20,21 @@ def knn_predict(
     num_classes: int,
     neighbours: int,
     temperature: float,
+    normalisation: str = "items",
     device: str = "cpu",
 ) -> NDArray[np.int64]:
     """Predicted class of each test item: train (N, D), labels (N,), test (M, D) -> (M,).
 
-    Every item is scaled to unit length. Of equally similar items the first come first. Fewer than
-    `neighbours` training items: all vote. Between equal votes the lower class index wins.
+    normalisation: `items`: every item is scaled to unit length, so that similarity is the cosine.
+    `columns`: the test items are, but of the training matrix every feature is, over all training
+    items; similarity is then no cosine, and what it means hangs on the spread of the features.
+    X-ARES 0.1.3 does this, and published kNN scores are made so.
+
+    Of equally similar items the first come first. Fewer than `neighbours` training items: all vote.
+    Between equal votes the lower class index wins.
     """
-    reference = torch.nn.functional.normalize(torch.from_numpy(train).to(device), dim=1)
+    unit = {"items": 1, "columns": 0}[normalisation]
+    reference = torch.nn.functional.normalize(torch.from_numpy(train).to(device), dim=unit)
     classes = torch.from_numpy(train_labels).to(device)
     k = min(neighbours, len(train))
     chunk = max(1, _SIMILARITIES // len(train))

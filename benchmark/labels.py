@@ -98,7 +98,7 @@ def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
     if rule.kind == "notes":
         return read_notes(value, indices)
     if rule.kind == "transcript":
-        return read_transcript(value)
+        return read_transcript(value, keep_case=rule.keep_case)
     if rule.kind == "multilabel":
         names = value.split(rule.separator) if isinstance(value, str) else value
         if not isinstance(names, list) or not names:

@@ -1,17 +1,43 @@
 """Protocols: the named choices between audio and score.
 
-Results of different protocols are never averaged or ranked together.
+Results of different protocols are never averaged or ranked together. `strict` is correct, free of
+leaks, and independent of batch size and file order. `xares-0.1.3` is what published numbers were
+made with (the package of that name, arXiv 2505.16369), faults included. Every fault is a field, so
+`dataclasses.replace(STRICT, knn_normalisation="columns")` shows what one of them costs alone.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmark.bounds import check_positive, check_share, check_whole
+from tasks import SourceRule, TaskSpec
+
+# field -> its values, that of `strict` first
+CHOICES: dict[str, tuple[str, ...]] = {
+    "padding": ("masked", "averaged"),
+    "crops": ("all", "first in batch"),
+    "validation": ("held out", "test"),
+    "sources": ("rule", "clip"),
+    "knn_normalisation": ("items", "columns"),
+    "fold_score": ("items", "folds"),
+    "absent_classes": ("left out", "zero"),
+    "frame_targets": ("centre", "ceil"),
+    "caption_training": ("unit length", "dot product"),
+    "caption_tokens": ("words", "bert"),
+    "transcripts": ("ctc", "language model"),
+    "resampler": ("soxr", "torchaudio"),
+}
+MEANS = ("domains", "all", "weighted")
+
+
+class ProtocolError(ValueError):
+    """A protocol that is not known. One line: what, and which there are."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +45,39 @@ class Protocol:
     """One protocol. Raises ValueError for a value that cannot be.
 
     name: what results and tables call it.
-    validation_share: part of the training items (0..1) held out for choosing the epoch where the
-        data set has no validation split of its own; whole sources, the same for every seed.
+    padding: `masked`: batches by length, an encoder gets true lengths, frames beyond a clip's end
+        reach nothing. `averaged`: clips in the order of their file, so many as `encode_batch`, are
+        zero-padded to the longest (one shorter than a crop to the crop) and encoded without
+        lengths; the frames of the padding are stored, averaged, trained on and tested.
+    encode_batch: crops in such a batch; encode_batch_of: (task, crops) where it is another.
+    crops: `all`, or `first in batch`: of a clip's crops in one such batch only the first is kept.
+    validation: `held out`: `validation_share` of the training items where the data set has no
+        validation split of its own; whole sources, the same for every seed. `test`: the test split
+        or fold itself.
+    swapped_splits: tasks whose validation split and test split change places.
+    sources: what intervals resample and splits keep together: what the task's `rule` says, or the
+        `clip`.
     seeds: how often every probe is trained, with seeds 0, 1, ...
     learning_rate_floor: what the cosine over the epochs goes towards, as a share of the rate.
     knn_neighbours, knn_temperature: k, and the temperature of the neighbours' softmax weights.
-    bootstrap_resamples, confidence: of the percentile interval over sources.
+    knn_normalisation: to unit length: `items`, or `columns`: test items, and every feature of the
+        training matrix over all training items.
+    fold_score: the score is that of all folds' test `items` together, or the mean over `folds`.
+    absent_classes: classes without a positive item in the reference are `left out` of macro means,
+        or count as `zero`.
+    frame_targets: `centre`: a frame is positive where its centre is inside the event, segments are
+        cut in seconds. `ceil`: frames ceil(onset / hop) up to ceil(offset / hop) are positive,
+        segments are ceil(segment / hop) frames and what is left over is dropped.
+    caption_training: `unit length`: both sides are normalised and captions of the same clip are not
+        negatives of each other. `dot product`: neither, and mean|e| / sqrt(sum e^2) of both sides
+        is added to the loss.
+    caption_tokens: `words`: of the training captions, or BERT's where its tokenizer is in the
+        cache; `bert`: BERT's, with the tokens that begin and end a text.
+    transcripts: by a linear `ctc` probe, or by a frozen `language model` behind a trained adapter.
+    language_model: its name on the Hugging Face hub, or a folder.
+    resampler: `soxr` or `torchaudio` (windowed sinc, width 6).
+    means: which means over tasks are shown: `domains`, `all`, `weighted`.
+    bootstrap_resamples, confidence: of the interval over sources.
     failed_share: a task has failed where more than this share of its clips failed.
     """
 
@@ -37,26 +90,115 @@ class Protocol:
     bootstrap_resamples: int = 1000
     confidence: float = 0.95
     failed_share: float = 0.01
+    padding: str = "masked"
+    encode_batch: int = 16
+    encode_batch_of: tuple[tuple[str, int], ...] = ()
+    crops: str = "all"
+    validation: str = "held out"
+    swapped_splits: tuple[str, ...] = ()
+    sources: str = "rule"
+    knn_normalisation: str = "items"
+    fold_score: str = "items"
+    absent_classes: str = "left out"
+    frame_targets: str = "centre"
+    caption_training: str = "unit length"
+    caption_tokens: str = "words"
+    transcripts: str = "ctc"
+    language_model: str = "Qwen/Qwen2.5-0.5B"
+    resampler: str = "soxr"
+    means: tuple[str, ...] = MEANS
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise ValueError(
                 f"a protocol's name may hold letters, digits, '.', '_' and '-', not {self.name!r}"
             )
-        for name in ("seeds", "knn_neighbours", "bootstrap_resamples"):
+        for name in ("seeds", "knn_neighbours", "bootstrap_resamples", "encode_batch"):
             check_whole(name, getattr(self, name))
         for name in ("validation_share", "learning_rate_floor", "confidence", "failed_share"):
             check_share(name, getattr(self, name))
         check_positive("knn_temperature", self.knn_temperature)
+        for name, values in CHOICES.items():
+            if getattr(self, name) not in values:
+                raise ValueError(
+                    f"{name} must be {' or '.join(map(repr, values))}, not {getattr(self, name)!r}"
+                )
+        for task, size in self.encode_batch_of:
+            check_whole(f"encode_batch_of {task}", size)
+        if not self.means or not set(self.means) <= set(MEANS):
+            raise ValueError(f"means must be some of {', '.join(MEANS)}, not {self.means!r}")
+        if self.crops != "all" and self.padding != "averaged":
+            raise ValueError(
+                "crops can be 'first in batch' only where padding is 'averaged': other batches "
+                "do not follow the order of the file"
+            )
 
     @property
     def label(self) -> str:
         """The name, and what differs from the protocol of that name."""
-        return protocol_label(asdict(self))
+        return protocol_label(self.facts())
+
+    def facts(self) -> dict[str, Any]:
+        """Every field, as files hold them: lists where there are tuples."""
+        facts: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return facts
+
+    def batch_of(self, task: str) -> int:
+        """Crops in one batch of a task's encoding, where these follow the order of the file."""
+        return dict(self.encode_batch_of).get(task, self.encode_batch)
+
+    def read(self, spec: TaskSpec) -> TaskSpec:
+        """A task as this protocol takes it: which split is which, what a source is, its title."""
+        splits = dict(spec.splits)
+        if spec.name in self.swapped_splits and "valid" in splits:
+            splits["valid"], splits["test"] = splits["test"], splits["valid"]
+        source = SourceRule(unit="clip") if self.sources == "clip" else spec.source
+        label, title, abbreviation = spec.label, spec.title, spec.abbreviation
+        if label.kind == "transcript" and self.transcripts == "language model":
+            # it spells as the data set does; and is not to be taken for the score of the CTC probe
+            label = replace(label, keep_case=True)
+            title, abbreviation = title.removesuffix(" (CTC)"), abbreviation.removesuffix("-CTC")
+        return replace(
+            spec, splits=splits, source=source, label=label, title=title,
+            abbreviation=abbreviation, declared=spec.declaration,
+        )  # fmt: skip
 
 
 STRICT = Protocol("strict")
-PROTOCOLS = {protocol.name: protocol for protocol in (STRICT,)}
+XARES = Protocol(
+    "xares-0.1.3",
+    seeds=1,
+    padding="averaged",
+    encode_batch_of=(("fsc", 1), ("maestro", 1), ("vocal_imitation", 1)),
+    crops="first in batch",
+    validation="test",
+    swapped_splits=("clotho",),
+    sources="clip",
+    knn_normalisation="columns",
+    fold_score="folds",
+    absent_classes="zero",
+    frame_targets="ceil",
+    caption_training="dot product",
+    caption_tokens="bert",
+    transcripts="language model",
+    resampler="torchaudio",
+    means=("weighted",),
+)
+PROTOCOLS = {protocol.name: protocol for protocol in (STRICT, XARES)}
+
+
+def protocol_named(name: str) -> Protocol:
+    """The protocol of a name. Raises ProtocolError."""
+    if name not in PROTOCOLS:
+        close = difflib.get_close_matches(name, PROTOCOLS, n=1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PROTOCOLS)}"
+        raise ProtocolError(f"unknown protocol {name!r}; {hint}")
+    return PROTOCOLS[name]
+
+
+def standard_of(protocol: Protocol) -> Protocol:
+    """The protocol that a protocol's name stands for; of an unknown name, `strict`."""
+    return PROTOCOLS.get(protocol.name, STRICT)
 
 
 def protocol_label(facts: Mapping[str, Any]) -> str:
@@ -66,17 +208,16 @@ def protocol_label(facts: Mapping[str, Any]) -> str:
     apart by themselves. A name that is not known here is compared with the defaults, and a field
     that is not known here (another version wrote it) counts as different.
     """
-    name = str(facts["name"])
-    known = asdict(PROTOCOLS.get(name, STRICT))
+    known = PROTOCOLS.get(str(facts["name"]), STRICT).facts()
     altered = [
         f"{key}={_text(value)}"
         for key, value in sorted(facts.items())
-        if key not in ("name", "seeds") and (key not in known or value != known[key])
+        if key not in ("name", "seeds") and (key not in known or _text(value) != _text(known[key]))
     ]
-    return f"{name} ({', '.join(altered)})" if altered else name
+    return f"{facts['name']} ({', '.join(altered)})" if altered else str(facts["name"])
 
 
 def _text(value: Any) -> str:
-    """Whole numbers alike, whether a caller wrote 1 or 1.0."""
+    """As files hold it; whole numbers alike, whether a caller wrote 1 or 1.0."""
     whole = isinstance(value, float) and value.is_integer()
     return json.dumps(int(value) if whole else value, sort_keys=True)

@@ -15,14 +15,14 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmark.protocol import STRICT, Protocol
+from benchmark.protocol import STRICT, Protocol, standard_of
 from tasks import TaskSpec, builtin_tasks
 
 # The modules between embeddings and scores: where one changes, results are computed again (which
 # takes seconds). The store has versions of its own: a comment must not cost days of encoding.
 _SCORING_MODULES = (
-    "annotations", "dataset", "interval", "items", "knn", "labels", "metric", "probe", "score",
-    "shards", "splits", "tokens",
+    "annotations", "dataset", "interval", "items", "knn", "labels", "language_model", "metric",
+    "probe", "score", "shards", "splits", "tokens",
 )  # fmt: skip
 _LIBRARIES = ("earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn")
 
@@ -101,14 +101,21 @@ def command(
 ) -> str:
     """The command that makes one cell again. encoder: as `asked_for` puts it."""
     name, option, weights = encoder.partition(_WEIGHTS)
-    task = spec.name if builtin_tasks().get(spec.name) == spec else spec.path
+    builtin = builtin_tasks().get(spec.name)
+    is_builtin = builtin is not None and protocol.read(builtin) == spec
+    task = spec.name if is_builtin else spec.path
     words = ["python", "run_bench.py", "--encoder", name, "--tasks", task, "--data", str(data)]
     if option:
         words += ["--weights", weights]
     if limit is not None:
         words += ["--limit", str(limit)]
-    if protocol.seeds != STRICT.seeds:
+    standard = standard_of(protocol)
+    if protocol.name != STRICT.name:
+        words += ["--protocol", protocol.name]
+    if protocol.language_model != standard.language_model:
+        words += ["--language-model", protocol.language_model]
+    if protocol.seeds != standard.seeds:
         words += ["--seeds", str(protocol.seeds)]
-    if protocol.failed_share != STRICT.failed_share:
+    if protocol.failed_share != standard.failed_share:
         words += ["--failed-share", f"{protocol.failed_share:g}"]
     return shlex.join(words)

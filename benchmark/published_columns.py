@@ -18,8 +18,13 @@ from benchmark.published import (
     load_published,
     sources,
 )
+from benchmark.result import Score
 
 _WITHOUT = Cell(NOT_PUBLISHED)
+# X-ARES weighs a task by the size of its test set or fold, many larger ones by 2000; but this one
+# by 10 000, where test-clean has 2620 utterances
+_TEST_SIZES = {"librispeech_100h": 2620}
+_LEAST_SHARE = 0.5  # of a test set: with fewer items tested it is a sample of the data set
 _HOW_TO_READ = (
     "[pub]: published values, not measured here; without intervals, and in no comparison. Their "
     "means are over the tasks that were published: compare means only where they are over the "
@@ -97,6 +102,12 @@ def _with_columns(
         cells = row.cells[heads[_column(value, citations)]]
         cells[str(value.probe)] = Cell(PUBLISHED, published=value.value)
     notes = [f"{head}: {_origin(column)}" for column, head in heads.items()]
+    for row in table.rows:
+        if (few := _sampled(row)) and any(value.task == row.name for value, _ in placed):
+            notes.append(
+                f"{row.name}: tested on {few[0]} items a fold or split, of about {few[1]} or more "
+                "that the data set has; published values, of the whole, have a row of their own"
+            )
     return replace(
         table,
         rows=rows,
@@ -107,19 +118,34 @@ def _with_columns(
 
 
 def _row_for(value: PublishedValue, rows: list[Row]) -> Row | None:
-    """The row that a value belongs into; one is made, after the task's others, where these are of
-    different data sets or declarations: which of them the value is of cannot be told."""
+    """The row that a value belongs into. One is made after the task's others where these are of
+    different data sets or declarations, and cannot be told apart, or of a sample of the data."""
     of_task = [row for row in rows if row.name == value.task and row.has(str(value.probe))]
     if not of_task:
         return None
     title = re.sub(r" \[[0-9a-f]{8}\]$", "", of_task[0].title) + " [published]"
     own = [row for row in of_task if row.title == title]
-    same = own or [row for row in of_task if row.metric == value.metric]
+    same = own or [row for row in of_task if row.metric == value.metric and not _sampled(row)]
     if len(same) == 1:
         return same[0]
-    row = replace(of_task[0], title=title, metric=value.metric, cells={})
+    row = replace(of_task[0], title=title, metric=value.metric, cells={}, best={})
     rows.insert(rows.index(of_task[-1]) + 1, row)
     return row
+
+
+def _sampled(row: Row) -> tuple[int, int] | None:
+    scores = [cell.score for cells in row.cells.values() for cell in cells.values() if cell.score]
+    return sampled(row.name, row.weight, scores)
+
+
+def sampled(task: str, weight: float, scores: Iterable[Score]) -> tuple[int, int] | None:
+    """Items tested, in a fold or split, and how many there should be; where these are too few.
+
+    task, weight: of the task, by which the size of its test set is known.
+    """
+    whole = _TEST_SIZES.get(task, round(weight))
+    tested = max((score.items // max(len(score.per_split), 1) for score in scores), default=whole)
+    return (tested, whole) if tested < _LEAST_SHARE * whole else None
 
 
 def _column(value: PublishedValue, citations: dict[str, str]) -> PublishedColumn:

@@ -21,6 +21,8 @@ _OVERSHOOT = 2  # times its share is the largest that a validation part becomes,
 class Split:
     """Item indices of one round of training and testing; train, valid and test are disjoint.
 
+    (Where a protocol validates on the test part, valid is test.)
+
     name: the test fold's name, or `test`.
     given_train: train as the data set gives it, before a validation part was held out. kNN
         looks its neighbours up here: it chooses nothing, so it needs no validation.
@@ -49,19 +51,30 @@ def make_splits(items: Items, spec: TaskSpec, protocol: Protocol) -> list[Split]
     if spec.folds:
         for test_fold, test in parts.items():
             others = np.concatenate([parts[fold] for fold in parts if fold != test_fold])
-            train, valid = hold_out(others, items, protocol.validation_share)
-            splits.append(Split(test_fold, train, valid, test, others))
+            splits.append(_with_validation(test_fold, others, test, items, protocol))
     elif "valid" in parts:
         train = parts["train"]
         splits.append(Split("test", train, parts["valid"], parts["test"], train))
     else:
-        train, valid = hold_out(parts["train"], items, protocol.validation_share)
-        splits.append(Split("test", train, valid, parts["test"], parts["train"]))
+        splits.append(_with_validation("test", parts["train"], parts["test"], items, protocol))
     for split in splits:
-        together = np.concatenate([split.train, split.valid, split.test])
+        apart = [split.train, split.test] if split.valid is split.test else [
+            split.train, split.valid, split.test
+        ]  # fmt: skip
+        together = np.concatenate(apart)
         if len(np.unique(together)) < len(together):
             raise AssertionError(f"split {split.name}: train, valid and test overlap")
     return splits
+
+
+def _with_validation(
+    name: str, train: Indices, test: Indices, items: Items, protocol: Protocol
+) -> Split:
+    """A split of a data set that has no validation part of its own."""
+    if protocol.validation == "test":
+        return Split(name, train, test, test, train)
+    kept, valid = hold_out(train, items, protocol.validation_share)
+    return Split(name, kept, valid, test, train)
 
 
 def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Indices]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmark.audio import AudioPipeline
+from benchmark.collect import EmbedSettings, FileOrder, View
 from benchmark.dataset import DataError, Dataset, DatasetShard
-from benchmark.embed import EmbedSettings, ShardJob, View, clip_count, embed_shards
+from benchmark.embed import ShardJob, clip_count, embed_shards
 from benchmark.progress import Progress
+from benchmark.protocol import STRICT, Protocol
 from benchmark.settings import RunSettings
 from benchmark.shards import shard_digest
 from benchmark.store import EmbeddingStore, ShardEmbeddings
@@ -40,7 +42,7 @@ class Stock:
         return self.store.key(
             encoder_fingerprint=self.fingerprints[view.encoder],
             audio=view.pipeline.facts(),
-            equal_lengths=not view.encoder.honours_lengths,
+            batches=_batches(view),
             shard_sha256=sha256,
             clips=clips,
             frames=view.frames,
@@ -108,7 +110,19 @@ class Stock:
         return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
 
 
-def view_of(spec: TaskSpec, encoder: AudioEncoder) -> View:
-    """How a task wants its clips embedded."""
-    pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
-    return View(encoder, pipeline, spec.by_frame)
+def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) -> View:
+    """How a task wants its clips embedded under a protocol."""
+    pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds, protocol.resampler)
+    order = None
+    if protocol.padding == "averaged":
+        order = FileOrder(protocol.batch_of(spec.name), protocol.crops == "first in batch")
+    return View(encoder, pipeline, spec.by_frame, order)
+
+
+def _batches(view: View) -> str:
+    """How a view's batches are made, in words of the store's key."""
+    order = view.file_order
+    if order is not None:
+        kept = "first crop of a clip" if order.first_crop_only else "all crops"
+        return f"{order.size} in file order, padding kept, {kept}"
+    return "padded, lengths given" if view.encoder.honours_lengths else "clips of equal length"

@@ -38,8 +38,9 @@ class ShardEmbeddings:
     """One shard's clips as one encoder hears them.
 
     embeddings: (N, D) float32, the mean over each crop's valid frames; or float16 frames, one
-        crop's after the other. Crops by key, then number.
-    keys: the clips' keys, sorted; crops: how many crops each has, in the same order.
+        crop's after the other. Clips in the order of `keys`, their crops by number.
+    keys: the clips' keys, sorted, or as in the shard's file where batches follow that; crops: how
+        many crops each has, in the same order.
     failures: clips that could not be decoded or encoded.
     seconds: audio encoded of each clip; by frame, the length of its file.
     frames: how many frames each crop has; None where rows are means.
@@ -69,7 +70,7 @@ class EmbeddingStore:
         *,
         encoder_fingerprint: str,
         audio: dict[str, Any],
-        equal_lengths: bool,
+        batches: str,
         shard_sha256: str,
         clips: Sequence[str] | None = None,
         frames: bool = False,
@@ -77,15 +78,15 @@ class EmbeddingStore:
     ) -> str:
         """Key of an entry. clips: keys of a part of the shard, in order; None: the whole shard.
 
-        frames: whether the frames themselves are kept, not their mean. compute: what the encoder
-        computes in on the device at hand.
+        batches: how they are made, in words. frames: whether the frames themselves are kept, not
+        their mean. compute: what the encoder computes in on the device at hand.
         """
         facts = {
             "format": FORMAT,
             "encoder": encoder_fingerprint,
             "audio": audio,
             "pooling": "none: frames as float16" if frames else "mean over valid frames",
-            "batches": "clips of equal length" if equal_lengths else "padded, lengths given",
+            "batches": batches,
             "compute": compute,
             "shard": shard_sha256,
             "clips": None if clips is None else list(clips),

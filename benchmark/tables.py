@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 from rich.console import Console, Group
@@ -19,7 +20,7 @@ from benchmark.leaderboard import (
     Row,
     Table,
 )
-from benchmark.result import FAILED
+from benchmark.result import DONE, FAILED
 
 # How a metric is shown where it must be short; files hold its full name.
 SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
@@ -43,7 +44,9 @@ def to_markdown(board: Leaderboard) -> str:
     parts = []
     for table in board.tables:
         for title, columns in views(table):
-            grid = [[_escape(cell) for cell in line] for line in _grid(table, columns)]
+            grid = [
+                [_escape(cell) for cell in line] for line in _grid(table, columns, _bold_markdown)
+            ]
             widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
             rule = [
                 "-" * width if i < 2 else "-" * (width - 1) + ":" for i, width in enumerate(widths)
@@ -64,7 +67,8 @@ def to_csv(board: Leaderboard) -> str:
     """All tables as one CSV: a line a task or mean, columns per encoder and probe.
 
     `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
-    task holds `failed`, one that did not run is empty.
+    task holds `failed`, one that did not run is empty. `best` is true for the best of a row and
+    what cannot be told from it, and empty where there is nothing to compare.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -80,6 +84,8 @@ def to_csv(board: Leaderboard) -> str:
             }  # fmt: skip
             for column, probe in _pairs(table):
                 line |= _csv_cell(row.cell(column, probe), f"{column} {probe}")
+                if row.cell(column, probe).score is not None and probe in row.best:
+                    line[f"{column} {probe} best"] = str(row.is_best(column, probe)).lower()
             lines.append(line)
         means: dict[str, dict[str, object]] = {}
         for probe in table.probes:
@@ -132,15 +138,27 @@ def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     ]
 
 
-def _grid(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
-    """Head, task and mean lines as plain text."""
+def _grid(
+    table: Table,
+    columns: list[tuple[str, str, str]],
+    mark: Callable[[str], str] = lambda text: text,
+) -> list[list[str]]:
+    """Head, task and mean lines as plain text. mark: what is done to the best cells of a row."""
     grid = [["task", "metric", *(head for head, _, _ in columns)]]
     for row in measured_rows(table, columns):
         shown = [
-            cell_text(row.cell(encoder, probe), row.has(probe)) for _, encoder, probe in columns
+            mark(text) if row.is_best(encoder, probe) else text
+            for _, encoder, probe in columns
+            for text in [cell_text(row.cell(encoder, probe), row.has(probe))]
         ]
         grid.append([row.title, SHORT_METRICS.get(row.metric, row.metric), *shown])
     return grid + mean_lines(table, columns)
+
+
+def _bold_markdown(text: str) -> str:
+    """The score in bold, its interval not."""
+    score, space, interval = text.partition(" ")
+    return f"**{score}**{space}{interval}"
 
 
 def measured_rows(table: Table, columns: list[tuple[str, str, str]]) -> list[Row]:
@@ -221,7 +239,11 @@ def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Grou
             domain = row.domain
             drawn.add_row(Text(domain, style="cyan"))
         cells = [
-            _styled(cell_text(row.cell(encoder, probe), row.has(probe)), row.cell(encoder, probe))
+            _styled(
+                cell_text(row.cell(encoder, probe), row.has(probe)),
+                row.cell(encoder, probe),
+                best=row.is_best(encoder, probe),
+            )
             for _, encoder, probe in columns
         ]
         drawn.add_row(
@@ -238,12 +260,15 @@ def head_in_lines(head: str) -> str:
     return head.replace(" [pub", "\n[pub")
 
 
-def _styled(text: str, cell: Cell) -> Text:
-    styles = {FAILED: "bold red", "not run": "dim", PUBLISHED: "italic", NOT_PUBLISHED: "dim"}
-    styled = Text(text, style=styles.get(cell.status, ""))
+def _styled(text: str, cell: Cell, *, best: bool) -> Text:
+    styles = {
+        FAILED: "bold red", DONE: "bold" if best else "", "not run": "dim", PUBLISHED: "italic",
+        NOT_PUBLISHED: "dim",
+    }  # fmt: skip
+    styled = Text(text, style=styles[cell.status])
     start = text.find(" [")
     if start > 0:
-        styled.stylize("dim", start)
+        styled.stylize("not bold dim", start)
     return styled
 
 

@@ -13,10 +13,11 @@
 ```
 CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not run`,
 `published` or (in a column of published values) `not published`. One that is done has also
-`interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or null),
-`items` and `sources` (how many were tested). `probe` is `linear` or `knn`; `name` is that of the
-mean; `tasks` is how many tasks a mean is over, `of` how many it could be over. What cannot be
-computed is null.
+`interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
+null), `items` and `sources` (how many were tested), and `best`: whether it is the best of its row
+or cannot be told from it, null where there is nothing to compare. `probe` is `linear` or `knn`;
+`name` is that of the mean; `tasks` is how many tasks a mean is over, `of` how many it could be
+over. What cannot be computed is null.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.leaderboard import Cell, Leaderboard, Table
+from benchmark.leaderboard import Leaderboard, Row, Table
 
 SCHEMA = 1
 
@@ -59,7 +60,7 @@ def _table(table: Table) -> dict[str, Any]:
                 "metric": row.metric,
                 "weight": row.weight,
                 "cells": {
-                    probe: {column: _cell(row.cell(column, probe)) for column in table.columns}
+                    probe: {column: _cell(row, column, probe) for column in table.columns}
                     for probe in table.probes
                     if row.has(probe)
                 },
@@ -80,7 +81,8 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
+    cell = row.cell(column, probe)
     facts: dict[str, Any] = {"status": cell.status, "value": _number(cell.value)}
     if cell.score is None:
         return facts
@@ -91,6 +93,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "spread": None if cell.score.spread is None else _number(cell.score.spread),
         "items": cell.score.items,
         "sources": cell.score.sources,
+        "best": row.is_best(column, probe) if probe in row.best else None,
     }
 
 

@@ -124,16 +124,22 @@ def _head(head: str) -> str:
 
 def _row_cells(row: Row, columns: list[tuple[str, str, str]]) -> list[str]:
     metric = SHORT_METRICS.get(row.metric, row.metric)
-    cells = [cell_text(row.cell(encoder, probe), row.has(probe)) for _, encoder, probe in columns]
-    return [escape(row.title), escape(metric), *(_small(cell) for cell in cells)]
+    cells = [
+        _small(
+            cell_text(row.cell(encoder, probe), row.has(probe)), bold=row.is_best(encoder, probe)
+        )
+        for _, encoder, probe in columns
+    ]
+    return [escape(row.title), escape(metric), *cells]
 
 
-def _small(cell: str) -> str:
+def _small(cell: str, *, bold: bool = False) -> str:
     """A cell with what stands behind its number (interval, tasks of a mean) in small print."""
     number, _, rest = cell.partition(" ")
-    if not rest or not number.replace(".", "").isdecimal():
+    if not number.replace(".", "").isdecimal():
         return escape(cell)
-    return rf"{number} {{\scriptsize {escape(rest)}}}"
+    shown = rf"\textbf{{{number}}}" if bold else number
+    return rf"{shown} {{\scriptsize {escape(rest)}}}" if rest else shown
 
 
 def _line(cells: list[str]) -> str:

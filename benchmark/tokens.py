@@ -1,15 +1,21 @@
-"""Tokens of captions: a vocabulary of words, or BERT's where its tokenizer is at hand."""
+"""Tokens of captions: a vocabulary of words, or BERT's where these are at hand or asked for."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import huggingface_hub
+
 from benchmark.annotations import words_of
+from benchmark.dataset import DataError
+from encoders.hub import out_of_reach, with_root
 
 BERT = "google-bert/bert-base-uncased"
+_BERT_FILE = "tokenizer.json"
 
 
 class Tokens(NamedTuple):
@@ -23,11 +29,17 @@ class Tokens(NamedTuple):
     vocabulary: int
 
 
-def tokenise(captions: Sequence[str], training: Sequence[bool]) -> Tokens:
-    """Token numbers of captions. training: which of them may shape a vocabulary of words."""
+def tokenise(captions: Sequence[str], training: Sequence[bool], wanted: str = "words") -> Tokens:
+    """Token numbers of captions. training: which of them may shape a vocabulary of words.
+
+    wanted: `words`, which gives way to BERT's where these are in the cache; or `bert`, with the
+    tokens that begin and end a text. Raises DataError where BERT's are wanted and not to be had.
+    """
+    if wanted == "bert":
+        return _bert(captions, _fetched_bert(), whole_texts=True)
     file = bert_file()
     if file is not None:
-        return _bert(captions, file)
+        return _bert(captions, file, whole_texts=False)
     learned = (text for text, use in zip(captions, training, strict=True) if use)
     words = sorted({word for text in learned for word in words_of(text)})
     numbers = {word: number for number, word in enumerate(words, start=1)}
@@ -38,27 +50,50 @@ def tokenise(captions: Sequence[str], training: Sequence[bool]) -> Tokens:
 
 def bert_file() -> Path | None:
     """BERT's tokenizer in the Hugging Face cache, if it is there and can be read; no download."""
-    try:
-        import tokenizers  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("tokenizers") is None:
         return None
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(BERT, "tokenizer.json")
+    found = huggingface_hub.try_to_load_from_cache(BERT, _BERT_FILE)
     return Path(found) if isinstance(found, str) else None
 
 
-def tokens_kind() -> str:
-    """What `tokenise` would use, told apart by content; part of what decides a score."""
+def _fetched_bert() -> Path:
+    """BERT's tokenizer, fetched where it is not in the cache. Raises DataError."""
+    if importlib.util.find_spec("tokenizers") is None:
+        raise DataError(
+            "this protocol takes BERT's tokens of captions, for which the package tokenizers is "
+            "needed: pip install -e '.[baselines]'"
+        )
     file = bert_file()
+    if file is not None:
+        return file
+    reason = out_of_reach(BERT, _BERT_FILE)
+    if reason is None:
+        try:
+            return Path(huggingface_hub.hf_hub_download(BERT, _BERT_FILE))
+        except Exception as error:  # noqa: BLE001 - the hub's library raises many kinds
+            reason = with_root(error)
+    raise DataError(
+        f"this protocol takes BERT's tokens of captions, and {_BERT_FILE} of {BERT} is not in the "
+        f"Hugging Face cache and cannot be fetched ({reason}); where there is a network, `hf "
+        f"download {BERT} {_BERT_FILE}`, then copy the cache here"
+    )
+
+
+def tokens_kind(wanted: str = "words") -> str:
+    """What `tokenise` would use, told apart by content; part of what decides a score.
+
+    Raises DataError, as `tokenise` does.
+    """
+    file = _fetched_bert() if wanted == "bert" else bert_file()
     return "words" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _bert(captions: Sequence[str], file: Path) -> Tokens:
+def _bert(captions: Sequence[str], file: Path, *, whole_texts: bool) -> Tokens:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    encoded = tokenizer.encode_batch(list(captions), add_special_tokens=False)
-    return Tokens(f"BERT ({BERT})", [one.ids for one in encoded], tokenizer.get_vocab_size())
+    encoded = tokenizer.encode_batch(list(captions), add_special_tokens=whole_texts)
+    kind = f"BERT ({BERT})" + (" with those that begin and end a text" if whole_texts else "")
+    return Tokens(kind, [one.ids for one in encoded], tokenizer.get_vocab_size())

@@ -43,6 +43,8 @@ class LabelRule:
     field: the JSON field that holds it. Events and notes: empty where the whole JSON value is the
         list. Captions have `fields` instead.
     fields: captions only: the JSON fields that hold one caption each.
+    keep_case: transcripts only: as the data set spells them, not in lower case. A protocol's
+        choice, which no task file states.
     index: the field holds the class index 0..C-1 itself, not a name.
     separator: multilabel only: what stands between the names in one string; the field may
         also hold a JSON list of names.
@@ -53,6 +55,7 @@ class LabelRule:
     index: bool = False
     separator: str = ";"
     fields: tuple[str, ...] = ()
+    keep_case: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class TaskSpec:
     segment_seconds: events and notes only: length of the segments that are scored.
     also_in: another folder that holds the same shards, used where `folder` does not exist.
     weight: the task's weight in the weighted mean.
+    path: of its file. declared: digest of the declaration, where a protocol has changed it.
     """
 
     name: str
@@ -137,6 +141,7 @@ class TaskSpec:
     also_in: str | None = None
     knn: bool = True
     path: str = field(default="", compare=False)
+    declared: str = field(default="", compare=False)
 
     @property
     def num_classes(self) -> int:
@@ -157,13 +162,20 @@ class TaskSpec:
         """Split or fold name -> shard glob."""
         return self.folds or self.splits
 
+    @property
+    def declaration(self) -> str:
+        """Digest of the task as its file declares it, whatever a protocol made of it."""
+        return self.declared or self.digest()
+
     def digest(self) -> str:
         """SHA-256 (hex) of all that can change a score; titles and citations do not count."""
         facts = asdict(self)
         for cosmetic in (
-            "path", "title", "abbreviation", "domain", "description", "licence", "citation",
-            "url", "weight", "zenodo_record", "folder", "also_in",
+            "path", "declared", "title", "abbreviation", "domain", "description", "licence",
+            "citation", "url", "weight", "zenodo_record", "folder", "also_in",
         ):  # fmt: skip
             facts.pop(cosmetic)
+        if not self.label.keep_case:  # what files do not state changes no file's digest
+            facts["label"].pop("keep_case")
         text = json.dumps(facts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -181,14 +181,14 @@ def test_of_many_changed_items_the_terminal_shows_a_few_and_json_all(shell: Shel
     write(shell.theirs, "one")
     write(shell.mine, "one", predictions=class_predictions(linear=[[3, 3], [0, 0], [0, 0], [0, 0]]))
     assert shell("--exact") == 1
-    assert shell.out.count(" -> ") == 5
+    assert shell.out.count(", seed ") == 5
     assert "... and 3 more" in shell.said
     assert "d, crop 1, seed" not in shell.out
     (cell,) = shell.cells("--exact")
     assert len(cell["changes"]["items"]) == 8
     assert {item["crop"] for item in cell["changes"]["items"]} == {0, 1}
     assert shell("--exact", "--format", "markdown") == 1
-    assert shell.out.count(" -> ") == 8
+    assert shell.out.count(", seed ") == 8
 
 
 def test_other_items_cannot_agree(shell: Shell) -> None:
@@ -291,6 +291,7 @@ def test_missing_task_and_missing_encoder(shell: Shell) -> None:
     assert shell() == 3
     assert "1 ok" in shell.said and "2 not checked" in shell.out
     assert "not checked: logmel · two: not measured under" in shell.said
+    assert {c["reference"] for c in shell.cells() if c["verdict"] == "not checked"} == {0.5}
     assert shell("--tasks", "one") == 3
     assert shell("--tasks", "one", "--encoder", "logmel") == 0
 
@@ -440,6 +441,22 @@ def test_what_has_no_reference_is_named_and_does_not_count(shell: Shell) -> None
     assert "without a reference: logmel, protocol strict, 5 seeds, real data: two" in shell.said
 
 
+def test_cells_of_several_conditions_are_told_apart(shell: Shell) -> None:
+    for folder in (shell.mine, shell.theirs):
+        write(folder)
+        write(folder, protocol="other", seeds=1)
+    assert shell() == 0
+    assert "one [strict]" in shell.said and "one [other]" in shell.said
+    assert {(c["protocol"], c["seeds"], c["limit"]) for c in shell.cells()} == {
+        ("strict", 5, None), ("other", 1, None),
+    }  # fmt: skip
+    for folder in (shell.mine, shell.theirs):
+        write(folder, linear=0.6, limit=20)
+    assert shell() == 0
+    for name in ("one [strict, no limit]", "one [strict, limit 20]", "one [other, no limit]"):
+        assert name in shell.said
+
+
 # --- what is shown --------------------------------------------------------------------------------
 
 
@@ -459,7 +476,7 @@ def test_worst_first(shell: Shell) -> None:
     shell()
     places = [shell.out.index(f" {name} ") for name in ("far", "near", "gone", "wide", "half")]
     assert places == sorted(places)
-    assert shell.out.rstrip().splitlines()[-1].startswith("2 breaches, 1 not checked, 3 ok")
+    assert "2 breaches, 1 not checked, 3 ok: against" in shell.said[-len(str(shell.theirs)) - 60 :]
 
 
 def test_csv_and_files(shell: Shell, tmp_path: Path) -> None:

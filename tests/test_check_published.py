@@ -98,7 +98,7 @@ def test_the_projects_own_values(shell: Shell) -> None:
             encoder="data2vec", protocol=XARES, seeds=1,
         )  # fmt: skip
         for score in result.scores.values():
-            score.metric = by_probe["linear"]["metric"]
+            score.metric, score.items = by_probe["linear"]["metric"], 5000
         put(shell.mine, result)
     assert shell() == 0
     assert f"0 breaches, 0 not checked, {len(rows)} ok" in shell.said
@@ -168,6 +168,14 @@ def test_what_was_measured_otherwise_is_never_compared(shell: Shell, other: dict
     write(shell.mine, "esc50", 0.5, protocol=XARES)
     assert shell() == 0
     assert "without a reference: other, protocol xares-0.1.3" in shell.said
+
+
+def test_a_sample_of_the_data_set_says_nothing(shell: Shell) -> None:
+    """ESC-50's weight is 400, as many as a fold holds; 50 items were tested in one."""
+    shell.publish(ESC50)
+    write(shell.mine, "esc50", 0.9, protocol=XARES, weight=400.0)
+    assert shell() == 3
+    assert "tested on 50 items a fold or split, where the data set has about 400" in shell.said
 
 
 def test_a_metric_of_another_name_and_none_at_all(shell: Shell) -> None:

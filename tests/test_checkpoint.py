@@ -88,7 +88,7 @@ def test_lack_of_one_repository_is_not_held_against_another(hub: Callable[[int],
 
 
 def test_root_cause_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_out_of_reach", lambda *_: None)
+    monkeypatch.setattr(checkpoint, "out_of_reach", lambda *_: None)
 
     def load(*_: Any, **__: Any) -> None:
         try:

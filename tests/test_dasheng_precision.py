@@ -61,7 +61,7 @@ def test_what_is_computed_in_is_told(codec, monkeypatch):
     assert codec.compute_dtype("cuda") == "float32"
     keys = {
         EmbeddingStore.key(
-            encoder_fingerprint="f", audio={}, equal_lengths=False, shard_sha256="s",
+            encoder_fingerprint="f", audio={}, batches="padded", shard_sha256="s",
             compute=compute,
         ) for compute in ("float32", "bfloat16")
     }  # fmt: skip

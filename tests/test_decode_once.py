@@ -17,7 +17,8 @@ from frame_tasks import RATE, make_task, write_shards, write_task
 
 from benchmark import RunResult, evaluate
 from benchmark.audio import AudioPipeline, Samples
-from benchmark.embed import EmbedSettings, ShardJob, View, embed_shards
+from benchmark.collect import EmbedSettings, View
+from benchmark.embed import ShardJob, embed_shards
 from benchmark.shards import read_shard
 from encoders import AudioEncoder, Frames
 from encoders.logmel import LogMel

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from benchmark.audio import AudioPipeline
 from benchmark.batches import plan_batches, pool
-from benchmark.embed import EmbedSettings, ShardJob, View, embed_shards
+from benchmark.collect import EmbedSettings, View
+from benchmark.embed import ShardJob, embed_shards
 from benchmark.shards import read_shard
 from benchmark.store import ShardEmbeddings
 from encoders import AudioEncoder, EncoderError, Frames, load_encoder

@@ -177,7 +177,7 @@ def test_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr(checkpoint.constants, "ENDPOINT", address)
-        monkeypatch.setattr(checkpoint, "REACH_SECONDS", 0.3)
+        monkeypatch.setattr("encoders.hub.REACH_SECONDS", 0.3)
         assert "no answer" in refusal("dac")
 
 

@@ -94,6 +94,37 @@ def test_latex_read_back_by_hand() -> None:
     assert ["Task a", "accuracy", "0.250 [.400 .600]", "0.250 [.400 .600]"] in knn
 
 
+def best_and_worse() -> Leaderboard:
+    """Two encoders, the second better; a published value, higher than both."""
+    spec = builtin_tasks()["esc50"]
+    results = [
+        make_result(
+            "esc50", value, protocol=XARES, seeds=1, title=spec.title, domain="sound",
+            encoder=name, interval=[0.1, 0.7],
+        )
+        for name, value in (("worse", 0.25), ("better", 0.625))
+    ]  # fmt: skip
+    return Leaderboard(results).with_published(["xares_readme"])
+
+
+def test_latex_has_the_best_of_a_row_in_bold_and_published_values_never() -> None:
+    text = to_latex(best_and_worse())
+    assert re.findall(r"\\textbf\{([0-9.]+)\}", text) == ["0.625"]
+    assert r"0.250 {\scriptsize [.100 .700]} & \textbf{0.625} {\scriptsize [.100 .700]}" in text
+    assert "& 0.857" in text
+
+
+def test_json_tells_the_best_of_a_row() -> None:
+    (table,) = read_json(best_and_worse())["tables"]
+    cells = table["rows"][0]["cells"]["linear"]
+    assert {name: cell.get("best", "none") for name, cell in cells.items()} == {
+        "worse": False, "better": True, "dasheng-base [pub]": "none", "whisper-base [pub]": "none",
+        "wav2vec2-large-100k-voxpopuli [pub]": "none", "data2vec-audio-base [pub]": "none",
+    }  # fmt: skip
+    (alone,) = read_json(board_of("logmel"))["tables"]
+    assert alone["rows"][0]["cells"]["linear"]["logmel"]["best"] is None
+
+
 def test_latex_says_what_the_table_is_and_what_went_wrong() -> None:
     text = to_latex(board_of("logmel", synthetic=True, limit=20))
     (caption,) = [line for line in text.splitlines() if line.startswith(r"\caption{logmel")][:1]

@@ -16,8 +16,9 @@ from frame_tasks import RATE, make_task, write_shards, write_task
 
 from benchmark import RunResult, evaluate
 from benchmark.audio import AudioPipeline
+from benchmark.collect import EmbedSettings, View
 from benchmark.dataset import open_dataset
-from benchmark.embed import EmbedSettings, ShardJob, View, embed_shards
+from benchmark.embed import ShardJob, embed_shards
 from benchmark.items import join_items
 from benchmark.labels import read_labels
 from benchmark.shards import read_shard

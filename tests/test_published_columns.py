@@ -42,6 +42,8 @@ def measured(
     }  # fmt: skip
     result = make_result(task, linear, knn, **facts | changes)
     result.task["metric"] = spec.metric
+    for score in result.scores.values():
+        score.items = int(spec.weight)  # the whole test set
     return result
 
 
@@ -170,6 +172,18 @@ def test_transcripts_have_the_value_of_the_protocol_and_never_stand_beside_ctc()
     assert values(xares, name)["whisper-base [pub]"] == 0.815  # not 0.721, of an earlier release
 
 
+def test_a_task_that_was_not_run_has_the_title_of_its_protocol() -> None:
+    results = [measured(), measured(protocol="strict", seeds=5)]
+    board = Leaderboard(results, builtin_tasks().values()).with_published()
+    titles = {
+        table.protocol: row.title
+        for table in board.tables
+        for row in table.rows
+        if row.name == "librispeech_100h"
+    }
+    assert titles == {"strict": "LibriSpeech-100h (CTC)", XARES: "LibriSpeech-100h"}
+
+
 def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
     """Which of the two data sets a published value is of cannot be told: it has its own row."""
     results = [measured(shard="00"), measured(linear=0.6, shard="11", encoder="mfcc")]
@@ -181,6 +195,34 @@ def test_rows_of_differing_data_are_left_alone(own: Path) -> None:
     for column in ("logmel", "mfcc"):
         assert row.cell(column, "linear").status == "not run"
     assert len(table.rows) == 3
+
+
+@pytest.mark.parametrize(
+    ("task", "items", "folds", "sampled"),
+    [
+        ("esc50", 400, 5, True),  # 400 clips of ESC-10: 80 a fold
+        ("esc50", 2000, 5, False),
+        ("librispeech_mf", 280, 1, True),
+        ("librispeech_100h", 2620, 1, False),  # its weight is 10 000
+        ("librispeech_100h", 280, 1, True),
+    ],
+)
+def test_results_on_a_sample_of_the_data_are_left_alone(
+    task: str, items: int, folds: int, sampled: bool
+) -> None:
+    results = [measured(task, 0.5), measured(task, 0.25, encoder="mfcc")]
+    for result in results:
+        result.scores["linear"].items = items
+        result.scores["linear"].per_split = {f"{fold}": 0.5 for fold in range(folds)}
+    table = only_table(Leaderboard(results).with_published(["whisper-base"]))
+    column = "whisper-base [pub]" if task.endswith("100h") else "whisper-base [pub, xares_readme]"
+    measured_row, *own = table.rows
+    assert (measured_row.cell(column, "linear").status == "published") != sampled
+    assert [row.cell(column, "linear").status for row in own] == ["published"] * sampled
+    assert measured_row.best == {"linear": {"logmel"}}
+    assert [row.best for row in own] == [{}] * sampled
+    said = f"{task}: tested on {items // folds} items a fold or split"
+    assert any(note.startswith(said) for note in table.notes) == sampled
 
 
 def test_a_metric_of_ones_own_is_left_alone(own: Path) -> None:

@@ -153,11 +153,11 @@ def test_the_entry_of_another_key_is_not_taken(tmp_path):
 def test_the_key_covers_every_ingredient():
     base: dict[str, Any] = {
         "encoder_fingerprint": "f", "audio": {"sample_rate": 16_000, "crop_seconds": None},
-        "equal_lengths": False, "shard_sha256": "0", "clips": None,
+        "batches": "padded", "shard_sha256": "0", "clips": None,
     }  # fmt: skip
     changes: list[dict[str, Any]] = [
         {"encoder_fingerprint": "g"}, {"audio": {"sample_rate": 16_000, "crop_seconds": 1.0}},
-        {"audio": {"sample_rate": 8_000, "crop_seconds": None}}, {"equal_lengths": True},
+        {"audio": {"sample_rate": 8_000, "crop_seconds": None}}, {"batches": "equal"},
         {"shard_sha256": "1"}, {"clips": []}, {"clips": ["a"]}, {"clips": ["a", "b"]},
         {"clips": ["ab"]},
     ]  # fmt: skip

@@ -87,7 +87,7 @@ def check(
     cells, beyond = found
     if not cells and not unreadable:
         raise CheckError(
-            f"nothing to check: {said} has no value for what was measured in {results}"
+            f"nothing to check: no value in {said} is of what was measured in {results}"
             + (f" ({'; '.join(beyond)})" if beyond else "")
         )
     return Agreement(

@@ -8,6 +8,7 @@ were not measured on the same thing: another declaration of the task, other shar
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from benchmark.agreement.changes import Changes, OtherItemsError, changes_of
@@ -20,6 +21,7 @@ from benchmark.agreement.stored import (
     Stored,
     listed,
 )
+from benchmark.protocol import PROTOCOLS, STRICT
 from benchmark.result import FAILED, Predictions, Score
 from tasks import builtin_tasks
 
@@ -113,16 +115,23 @@ def _missing(
     why = f"not measured under {key.conditions}"
     if others:
         why += f"; only under {listed(others, 3)}"
-    return _unsaid(reference, reference.encoder, why)
+    scores = reference.result.scores
+    return [
+        replace(cell, reference=scores[cell.probe].value) if cell.probe in scores else cell
+        for cell in _unsaid(reference, reference.encoder, why)
+    ]
 
 
 def _unsaid(stored: Stored, column: str, why: str) -> list[Checked]:
     """Cells of a result of which nothing can be said."""
     metric = str(stored.result.task["metric"])
     return [
-        Checked(column, stored.task, probe, metric, NOT_CHECKED, why=(why,))
+        Checked(
+            column, stored.task, probe, metric, NOT_CHECKED, why=(why,),
+            conditions=stored.conditions,
+        )
         for probe in stored.result.scores or stored.result.task["probes"]
-    ]
+    ]  # fmt: skip
 
 
 def _check_pair(pair: _Pair, rule: Rule) -> list[Checked]:
@@ -136,6 +145,7 @@ def _check_pair(pair: _Pair, rule: Rule) -> list[Checked]:
             Checked(
                 pair.column, pair.reference.task, probe, score.metric, BREACH,
                 reference=score.value, why=(f"failed: {mine.error}",),
+                conditions=pair.reference.conditions,
             )
             for probe, score in theirs.scores.items()
         ]  # fmt: skip
@@ -170,7 +180,7 @@ def _cell(
     return Checked(
         pair.column, pair.reference.task, probe, reference.metric, verdict,
         measured=mine.value if mine is not None else float("nan"), reference=reference.value,
-        why=why,
+        why=why, conditions=pair.reference.conditions,
     )  # fmt: skip
 
 
@@ -253,7 +263,7 @@ def _check_cell(pair: _Pair, probe: str, rule: Rule, read: _Read) -> Checked:
     return Checked(
         pair.column, pair.reference.task, probe, theirs.metric, verdict, mine.value, theirs.value,
         0.0 if exact else rule.tolerance(theirs, mine.value), (*faults, *unsaid),
-        changes=changes, exact=exact,
+        changes=changes, exact=exact, conditions=pair.reference.conditions,
     )  # fmt: skip
 
 
@@ -264,6 +274,9 @@ def _equal(measured: Predictions, reference: Predictions, probe: str) -> bool:
 
 def _classes(pair: _Pair) -> tuple[str, ...]:
     """Names of the task's classes, where it is the one known here."""
+    result = pair.reference.result
     spec = builtin_tasks().get(pair.reference.task)
-    known = spec is not None and spec.digest() == pair.reference.result.task["digest"]
-    return tuple(spec.classes) if spec is not None and known else ()
+    if spec is None:
+        return ()
+    read = PROTOCOLS.get(str(result.protocol["name"]), STRICT).read(spec)
+    return tuple(spec.classes) if read.digest() == result.task["digest"] else ()

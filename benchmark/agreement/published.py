@@ -7,6 +7,7 @@ are printed do not all follow from the cells beside them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
 from benchmark.agreement.rule import Rule, exceeds
 from benchmark.agreement.stored import Stored, listed
 from benchmark.published import PublishedError, PublishedValue
+from benchmark.published_columns import sampled
 from benchmark.result import FAILED
 
 PROTOCOL = "xares-0.1.3"
@@ -68,32 +70,38 @@ def check_published(
             mine = [stored for stored in results if stored.task == value.task]
             cells += [_check_value(column, stored, value, rule) for stored in mine]
             if not mine:
-                cells.append(_cell(column, value, NOT_CHECKED, f"not measured under {PROTOCOL}"))
+                cells.append(_not_checked(column, value, f"not measured under {PROTOCOL}"))
     return cells, [s for s in measured if (columns[s], s.task) not in used]
 
 
-def _cell(column: str, value: PublishedValue, verdict: str, why: str) -> Checked:
+def _not_checked(
+    column: str, value: PublishedValue, why: str, measured: float = math.nan
+) -> Checked:
     return Checked(
-        column, str(value.task), str(value.probe), value.metric, verdict, reference=value.value,
-        why=(why,), source=value.source, primary=value.primary,
+        column, str(value.task), str(value.probe), value.metric, NOT_CHECKED, measured,
+        value.value, why=(why,), source=value.source, primary=value.primary,
     )  # fmt: skip
 
 
 def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule) -> Checked:
     result = stored.result
     if result.status == FAILED:  # nothing was measured that could differ
-        return _cell(column, value, NOT_CHECKED, f"failed: {result.error}")
+        return _not_checked(column, value, f"failed: {result.error}")
     score = result.scores.get(str(value.probe))
     if score is None:
-        return _cell(column, value, NOT_CHECKED, f"no {value.probe} score was measured")
+        return _not_checked(column, value, f"no {value.probe} score was measured")
     if score.metric != value.metric:
         why = f"published as {value.metric}, measured as {score.metric}"
-        return _cell(column, value, NOT_CHECKED, why)
+        return _not_checked(column, value, why, score.value)
+    few = sampled(stored.task, result.task["weight"], result.scores.values())
+    if few is not None:
+        why = f"tested on {few[0]} items a fold or split, where the data set has about {few[1]}"
+        return _not_checked(column, value, why, score.value)
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
     wrong = exceeds(difference, allowed)
     faults = [f"off by {difference:+.3f}, more than {allowed:.3f}"] if wrong else []
-    if difference != difference:
+    if math.isnan(difference):
         faults = ["not computable"]
     return Checked(
         column, str(value.task), str(value.probe), score.metric, BREACH if wrong else OK,
@@ -106,5 +114,5 @@ def why_none(measured: Sequence[Stored], folder: Path) -> str:
     conditions = listed((str(stored.conditions) for stored in measured), 3)
     return (
         f"{folder}: no result under protocol {PROTOCOL} on whole real data, which published values "
-        f"are of; there is: {conditions}"
+        f"are of (run --protocol {PROTOCOL}); there is: {conditions}"
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmark.agreement.changes import Changes
+from benchmark.agreement.stored import Conditions
 from benchmark.exits import ALL_DONE, CHECK_FAILED, NOT_ALL_DONE
 
 OK, BREACH, NOT_CHECKED = "ok", "breach", "not checked"
@@ -25,6 +26,7 @@ class Checked:
         is second-hand.
     changes: predictions that changed; None where they were not compared.
     exact: whether it was held to be equal in every bit.
+    conditions: under which the reference was measured; None of published values.
     """
 
     encoder: str
@@ -40,6 +42,7 @@ class Checked:
     primary: bool = True
     changes: Changes | None = None
     exact: bool = False
+    conditions: Conditions | None = None
 
     @property
     def difference(self) -> float:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from benchmark.agreement.changes import Change
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, VERDICTS, Agreement, Checked
-from benchmark.agreement.stored import listed
+from benchmark.agreement.stored import Conditions, listed
 
 ITEMS_SHOWN = 5  # changed items of a cell, where not all are asked for
 _CELLS_SHOWN = 10  # cells whose changed items are shown
@@ -35,29 +35,32 @@ def to_terminal(found: Agreement, console: Console) -> None:
     for head in (*_HEADS, *extra):
         numeric = head in _HEADS[3:] or head == "changed"
         table.add_column(head, no_wrap=head != "task", justify="right" if numeric else "left")
+    name = _Names(found)
     for verdict in VERDICTS:
         cells = found.of(verdict)
         if cells:
             table.add_row(Text(f"{verdict} ({len(cells)})", _STYLES[verdict]))
         for cell in cells:
-            row = _row(cell)
+            row = _row(cell, name)
             if published:
                 row.append(f"[{numbers[cell.source]}]" + ("" if cell.primary else " second-hand"))
             elif extra:
                 row.append("" if cell.changes is None else str(cell.changes))
             table.add_row(*(Text(text) for text in row))
     console.print(table)
-    console.print()
     for line in _sources(found):
         console.print(Text(f"  {line}", "dim"))
-    for line in _reasons(found):
+    reasons = _reasons(found)
+    if reasons:
+        console.print()
+    for line in reasons:
         verdict = next((v for v in VERDICTS if line.startswith(v)), "")
         console.print(Text(line, _STYLES.get(verdict, "")))
     changed = [cell for cell in found.of(BREACH) if cell.changes and cell.changes.items]
     if changed:
         console.print(Text("\nitem (what is true of it): in the reference -> as measured", "dim"))
     for cell in changed[:_CELLS_SHOWN]:
-        _print_changes(cell, console)
+        _print_changes(cell, name(cell), console)
     if len(changed) > _CELLS_SHOWN:
         console.print(Text(f"... and in {len(changed) - _CELLS_SHOWN} more cells", "dim"))
     if changed:
@@ -69,10 +72,10 @@ def to_terminal(found: Agreement, console: Console) -> None:
     console.print(Text(found.summary, _STYLES[worst]))
 
 
-def _print_changes(cell: Checked, console: Console) -> None:
+def _print_changes(cell: Checked, task: str, console: Console) -> None:
     assert cell.changes is not None
-    name = f"{cell.encoder} · {cell.task} · {cell.probe}"
-    console.print(Text(f"{name}: {cell.changes} predictions changed", "bold"))
+    where = f"{cell.encoder} · {task} · {cell.probe}"
+    console.print(Text(f"{where}: {cell.changes} predictions changed", "bold"))
     for change in cell.changes.items[:ITEMS_SHOWN]:
         console.print(Text(f"  {_sentence(change)}"))
     if len(cell.changes.items) > ITEMS_SHOWN:
@@ -94,14 +97,47 @@ def _short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _row(cell: Checked) -> list[str]:
+# which condition names a cell, where the ones before do not tell all cells apart
+_TELLING = [Conditions._fields.index(name) for name in ("protocol", "limit", "synthetic", "seeds")]
+
+
+class _Names:
+    """What a cell's task is called: with so much of its conditions as tells all cells apart."""
+
+    def __init__(self, found: Agreement) -> None:
+        known = {cell.conditions for cell in found.cells if cell.conditions is not None}
+        self.parts: list[int] = []
+        for part in _TELLING:
+            if len({self._of(conditions) for conditions in known}) == len(known):
+                break
+            if len({conditions[part] for conditions in known}) > 1:
+                self.parts.append(part)
+
+    def _of(self, conditions: Conditions) -> tuple[object, ...]:
+        return tuple(conditions[part] for part in self.parts)
+
+    def __call__(self, cell: Checked) -> str:
+        if cell.conditions is None or not self.parts:
+            return cell.task
+        limit = cell.conditions.limit
+        words = {
+            "protocol": cell.conditions.protocol,
+            "seeds": f"{cell.conditions.seeds} seeds",
+            "limit": "no limit" if limit is None else f"limit {limit}",
+            "synthetic": "synthetic" if cell.conditions.synthetic else "real",
+        }
+        fields = Conditions._fields
+        return f"{cell.task} [{', '.join(words[fields[part]] for part in self.parts)}]"
+
+
+def _row(cell: Checked, name: _Names) -> list[str]:
     numbers = [
         _number(cell.measured),
         _number(cell.reference),
         _number(cell.difference, "+.3f"),
         "exact" if cell.exact else _number(cell.tolerance),
     ]
-    return [cell.encoder, cell.task, cell.probe, *numbers]
+    return [cell.encoder, name(cell), cell.probe, *numbers]
 
 
 def _number(value: float, how: str = ".3f") -> str:
@@ -110,11 +146,12 @@ def _number(value: float, how: str = ".3f") -> str:
 
 def _reasons(found: Agreement) -> list[str]:
     """Why cells are in breach or not checked; one line for those of one encoder and reason."""
+    name = _Names(found)
     groups: dict[tuple[str, str, str], list[str]] = {}
     for verdict in (BREACH, NOT_CHECKED):
         for cell in found.of(verdict):
             why = "; ".join(cell.why)
-            own = f"{cell.task} {cell.probe}" if verdict == BREACH else cell.task
+            own = f"{name(cell)} {cell.probe}" if verdict == BREACH else name(cell)
             groups.setdefault((verdict, cell.encoder, why), []).append(own)
     lines = [
         f"{verdict}: {encoder} · {listed(cells, 8)}: {why}"
@@ -148,17 +185,18 @@ def _sources(found: Agreement) -> list[str]:
 def to_markdown(found: Agreement) -> str:
     """All cells as a GitHub-flavoured table; why, and what changed, as lists."""
     heads = [*_HEADS, "changed", "source", "verdict"]
+    name = _Names(found)
     lines = [f"**{found.summary}**\n", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for cell in found.cells:
         source = cell.source + ("" if cell.primary else " (second-hand)")
         changed = "" if cell.changes is None else str(cell.changes)
-        row = [*_row(cell), changed, source, cell.verdict]
+        row = [*_row(cell, name), changed, source, cell.verdict]
         lines.append("| " + " | ".join(_escape(text) for text in row) + " |")
     lines += ["", *(f"- {_escape(line)}" for line in (*_sources(found), *_reasons(found)))]
     for cell in found.of(BREACH):
         if cell.changes is None or not cell.changes.items:
             continue
-        lines += ["", f"{cell.encoder} · {cell.task} · {cell.probe}: changed predictions", ""]
+        lines += ["", f"{cell.encoder} · {name(cell)} · {cell.probe}: changed predictions", ""]
         lines += [f"- {_escape(_sentence(change))}" for change in cell.changes.items]
     return "\n".join([*lines, "", *(f"- {_escape(line)}" for line in _around(found)), ""])
 
@@ -194,6 +232,8 @@ def to_json(found: Agreement) -> str:
 def _plain(cell: Checked) -> dict[str, Any]:
     names: Sequence[str] = (*_HEADS, "exact", "verdict", "metric", "source", "primary")
     values = {name: getattr(cell, name) for name in names}
+    none = dict.fromkeys(Conditions._fields)
+    values |= none if cell.conditions is None else cell.conditions._asdict()
     return {
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()

@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.files import write_atomically
     from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
+    from benchmark.progress import Progress
     from benchmark.published import PublishedError
     from benchmark.tables import to_terminal
     from tasks import builtin_tasks
@@ -56,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.reconstruction:
         return _of_codecs(arguments)
-    board, unreadable = Leaderboard.from_folder(arguments.results, builtin_tasks().values())
+    board, unreadable = Leaderboard.from_folder(
+        arguments.results, builtin_tasks().values(), track=Progress
+    )
     for line in unreadable:
         print(f"left out: {line}", file=sys.stderr)
     if not board.tables:

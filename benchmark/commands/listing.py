@@ -17,10 +17,10 @@ from benchmark.exits import ALL_DONE, CannotStartError
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "list",
-        help="list encoders, tasks or published values",
+        help="list encoders, tasks, protocols or published values",
         description="List what can be asked for by name.",
     )
-    parser.add_argument("what", choices=("encoders", "tasks", "published"))
+    parser.add_argument("what", choices=("encoders", "tasks", "protocols", "published"))
     parser.add_argument(
         "--published", type=Path, metavar="DIR",
         help="folder of the published values (default: results/published of the repository)",
@@ -40,6 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
             table.add_row(name, origin)
         console.print(table)
         console.print("\nYour own: --encoder path/to/file.py:ClassName")
+        return ALL_DONE
+    if arguments.what == "protocols":
+        _show_protocols(console, table)
         return ALL_DONE
     if arguments.what == "published":
         _list_published(console, table, arguments.published)
@@ -93,3 +96,31 @@ def _list_published(console: Terminal, table: Table, folder: Path | None) -> Non
         mark = " (second-hand)" if source in second_hand else ""
         console.print(Text(f"{source}: {citation}{mark}"))
     console.print(f"\n{len(values)} values. How to read them: results/published/README.md")
+
+
+def _show_protocols(console: Terminal, table: Table) -> None:
+    """Every choice in which they differ."""
+    from benchmark.protocol import PROTOCOLS
+
+    table.add_column("choice", no_wrap=True)
+    for name in PROTOCOLS:
+        table.add_column(name)
+    facts = [protocol.facts() for protocol in PROTOCOLS.values()]
+    for key in facts[0]:
+        values = [own[key] for own in facts]
+        if key != "name" and any(value != values[0] for value in values):
+            table.add_row(key, *(_words(value) for value in values))
+    console.print(table)
+    console.print(
+        "\nWhat each choice means: benchmark/protocol.py. Results of different protocols never "
+        "stand in one table.",
+        soft_wrap=True,
+    )
+
+
+def _words(value: Any) -> str:
+    """A protocol's value as a person writes it."""
+    if isinstance(value, list):
+        items = [" ".join(map(str, one)) if isinstance(one, list) else str(one) for one in value]
+        return ", ".join(items) or "none"
+    return str(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -58,8 +57,19 @@ def add_parser(commands: Any) -> None:
         "--limit", type=_positive, metavar="N", help="at most N clips of each split or fold"
     )
     parser.add_argument(
-        "--seeds", type=_positive, metavar="N", help="train every probe N times (default: 5)"
-    )
+        "--protocol", default="strict", metavar="NAME",
+        help="how embeddings become scores: strict (the default), or xares-0.1.3, which published "
+        "numbers were made with, faults included (see `list protocols`)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=_positive, metavar="N",
+        help="train every probe N times (default: strict 5, xares-0.1.3 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--language-model", metavar="DIR",
+        help="xares-0.1.3 only: what spells LibriSpeech-100h, as a folder or a name on the hub "
+        "(default: Qwen/Qwen2.5-0.5B)",
+    )  # fmt: skip
     parser.add_argument(
         "--failed-share", type=_share, metavar="SHARE",
         help="share of a task's clips that may fail before the task has (default: 0.01)",
@@ -85,6 +95,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # torch takes a second or two to import; `--help` need not wait for it
+    from benchmark.commands.folders import check_folders
     from benchmark.evaluation import evaluate
     from benchmark.plan import print_plan
     from benchmark.result import FAILED
@@ -100,17 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
             loaded = load_encoders(names, weights=arguments.weights)
             complete = print_plan(loaded, specs, settings, sys.stdout)
             return ALL_DONE if complete else NOT_ALL_DONE
-        if not settings.is_synthetic and not settings.data_folder.is_dir():
-            raise CannotStartError(
-                f"no folder {settings.data_folder}; give the folder of shards with --data DIR or "
-                "$EARMARK_DATA, or try --data synthetic"
-            )
-        there = next(p for p in (settings.results, *settings.results.parents) if p.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            raise CannotStartError(
-                f"{settings.results}: results cannot be written there; choose another folder with "
-                "--results DIR"
-            )
+        check_folders(settings)
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         results = evaluate(
             arguments.encoder,
@@ -131,6 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(arguments: argparse.Namespace) -> RunSettings:
     import dataclasses
 
+    from benchmark.protocol import ProtocolError, protocol_named
     from benchmark.settings import RunSettings
 
     given: dict[str, Any] = {
@@ -138,13 +140,21 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
         for name in ("data", "results", "cache", "limit", "batch_seconds", "workers")
         if getattr(arguments, name) is not None
     }
-    settings = RunSettings(**given, device=arguments.device, force=arguments.force)
     changes = {
         name: getattr(arguments, name)
-        for name in ("seeds", "failed_share")
+        for name in ("seeds", "failed_share", "language_model")
         if getattr(arguments, name) is not None
     }
-    return dataclasses.replace(settings, protocol=dataclasses.replace(settings.protocol, **changes))
+    try:
+        protocol = dataclasses.replace(protocol_named(arguments.protocol), **changes)
+    except ProtocolError as error:
+        raise CannotStartError(str(error)) from error
+    if arguments.language_model is not None and protocol.transcripts == "ctc":
+        raise CannotStartError(
+            f"--language-model: protocol {protocol.name} spells without one; give --protocol "
+            "xares-0.1.3 too"
+        )
+    return RunSettings(**given, protocol=protocol, device=arguments.device, force=arguments.force)
 
 
 def _announce(result: RunResult, begun: str) -> None:
@@ -169,11 +179,16 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     from benchmark.files import write_atomically
     from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
+    from benchmark.progress import Progress
     from benchmark.tables import to_terminal
     from tasks import builtin_tasks
 
     board, _ = Leaderboard.from_folder(
-        settings.results, builtin_tasks().values(), synthetic=settings.is_synthetic
+        settings.results,
+        builtin_tasks().values(),
+        synthetic=settings.is_synthetic,
+        cache=settings.cache,
+        track=Progress,
     )
     mark = ".synthetic" if settings.is_synthetic else ""
     names = []
@@ -182,7 +197,7 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
         write_atomically(path, FORMATS[name](board).encode())
         names.append(str(path))
     print(file=sys.stderr)
-    to_terminal(Leaderboard(results), Terminal())
+    to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
 
 

@@ -29,7 +29,17 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> NDArray[np.float6
     return values
 
 
-def mean_average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
-    """mAP: macro mean of `average_precision` over the classes that have a positive item."""
+def mean_average_precision(
+    labels: ArrayLike, scores: ArrayLike, absent_classes: str = "left out"
+) -> float:
+    """mAP: macro mean of `average_precision`. NaN where no class has a positive item.
+
+    absent_classes: those without a positive item are `left out`, or count as `zero` (as they do in
+    scikit-learn's own macro mean).
+    """
     values = average_precision(labels, scores)
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+    if not np.isfinite(values).any():
+        return float("nan")
+    return float(
+        np.nansum(values) / len(values) if absent_classes == "zero" else np.nanmean(values)
+    )

@@ -63,11 +63,14 @@ def segment_counts(reference: NDArray[np.bool_], predicted: NDArray[np.bool_]) -
     return np.stack([hits, predicted.sum(axis=0) - hits, reference.sum(axis=0) - hits], axis=1)
 
 
-def f1_of_counts(counts: ArrayLike, average: str) -> NDArray[np.float64]:
+def f1_of_counts(
+    counts: ArrayLike, average: str, absent_classes: str = "left out"
+) -> NDArray[np.float64]:
     """F1 of counts (..., C, 3) as `segment_counts` gives them -> (...).
 
     average: `macro`, the mean over the classes that occur in the reference; `micro`, of the counts
-    of all classes together. NaN where nothing occurs in the reference.
+    of all classes together. NaN where nothing occurs in the reference. absent_classes: where it is
+    `zero`, classes that do not occur count as 0 in the macro mean.
     """
     counts = np.asarray(counts, np.float64)
     if average == "micro":
@@ -76,6 +79,9 @@ def f1_of_counts(counts: ArrayLike, average: str) -> NDArray[np.float64]:
         raise ValueError(f"average must be macro or micro, not {average!r}")
     each = _f1(counts)
     known = ~np.isnan(each)
+    if absent_classes == "zero":
+        zeroed: NDArray[np.float64] = np.nan_to_num(each).mean(axis=-1)
+        return np.where(known.any(axis=-1), zeroed, np.nan)
     with np.errstate(invalid="ignore"):
         mean: NDArray[np.float64] = np.where(known, each, 0).sum(axis=-1) / known.sum(axis=-1)
     return mean

@@ -28,10 +28,12 @@ class ProbeTraining(Training):
     """How heads for clips are trained.
 
     loss: `cross_entropy` (labels (N,) class indices) or `bce` (labels (N, C) bool).
+    absent_classes: see `mean_average_precision`, by which an epoch is chosen.
     """
 
     loss: str
     num_classes: int
+    absent_classes: str = "left out"
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ class _ProbeData:
         if self.training.loss == "bce":
             scores = self.logits(parameters, indices).cpu().numpy()
             wanted = self.host_labels[indices]
-            return np.array([mean_average_precision(wanted, one) for one in scores])
+            absent = self.training.absent_classes
+            return np.array([mean_average_precision(wanted, one, absent) for one in scores])
         step = max(1, _LOGITS // (len(parameters) * self.training.num_classes))
         right = np.zeros(len(parameters))
         for start in range(0, len(indices), step):

@@ -81,6 +81,9 @@ class CTCObjective:
         by_seed = (each.reshape(len(block), seeds) / sizes[:, None]).mean(axis=0)
         return torch.from_numpy(slope).to(logits.device), by_seed
 
+    def extent(self, clip: int) -> int:
+        return self.lengths[clip]
+
     def fits(self, clip: int) -> bool:
         """Whether a clip has the sub-frames that its transcript takes, and can teach anything."""
         return self.lengths[clip] * self.sub_frames >= steps_needed(self.targets[clip])

@@ -22,7 +22,10 @@ BLOCK = 1 << 14  # frames at once; bounds memory however long a recording is
 
 
 class Span(NamedTuple):
-    """Frames start..stop of a clip, given by its index among the items."""
+    """Frames start..stop of a clip, given by its index among the items.
+
+    Frames beyond the clip's own are zero: what a batch is padded with.
+    """
 
     clip: int
     start: int
@@ -46,6 +49,9 @@ class Objective(Protocol):
         self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
         """Gradient by the logits (n, S, O) of a block's share of its batch's loss; and it, (S,)."""
+
+    def extent(self, clip: int) -> int:
+        """How many frames of a validation or test clip are predicted."""
 
     def decide(self, logits: torch.Tensor) -> NDArray[Any]:
         """What is predicted for each frame: (n, S, O) -> (n, S, ...)."""
@@ -130,7 +136,7 @@ def _step(
     total = torch.zeros(count * outputs, device=parameters.device)
     loss = np.zeros(count)
     for block in objective.blocks(batch):
-        features = _features([frames[s.clip][s.start : s.stop] for s in block], parameters.device)
+        features = _features([_rows(frames[s.clip], s) for s in block], parameters.device)
         with threads_worth(len(features) * count * outputs * dimension):
             logits = _logits(features, weight, offset)
             slope, share = objective.slope(logits, block, batch)
@@ -148,11 +154,20 @@ def _predict(
 ) -> list[Any]:
     weight, offset = folded(parameters, frames.shape[1])
     decided = []
-    for start in range(0, len(frames), BLOCK):
-        features = _features([frames[start : start + BLOCK]], parameters.device)
+    total = objective.extent(int(clip))
+    for start in range(0, total, BLOCK):
+        span = Span(int(clip), start, min(total, start + BLOCK))
+        features = _features([_rows(frames, span)], parameters.device)
         with threads_worth(len(features) * weight.numel()):
             decided.append(objective.decide(_logits(features, weight, offset)))
     return objective.decode(np.concatenate(decided), int(clip))
+
+
+def _rows(frames: NDArray[np.float16], span: Span) -> NDArray[np.float16]:
+    """The frames of a span, (n, D)."""
+    own = frames[span.start : span.stop]
+    beyond = span.stop - span.start - len(own)
+    return np.pad(own, ((0, beyond), (0, 0))) if beyond else own
 
 
 def _features(parts: Sequence[NDArray[np.float16]], device: torch.device) -> torch.Tensor:

@@ -27,6 +27,7 @@ class TimedObjective:
 
     events: each item's; lengths: each item's number of frames; seconds: of each item's file.
     average: `macro` or `micro` F1. positive_weight: what a positive frame weighs in the loss.
+    absent_classes: see `f1_of_counts`.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class TimedObjective:
         classes: int,
         average: str,
         positive_weight: float = 1.0,
+        absent_classes: str = "left out",
     ) -> None:
         self.outputs = classes
         self.events, self.lengths, self.seconds = events, lengths, seconds
         self.frame_rate, self.segment_s, self.average = frame_rate, segment_s, average
-        self.positive_weight = positive_weight
+        self.positive_weight, self.absent_classes = positive_weight, absent_classes
 
     def batches(
         self, clips: NDArray[np.int64], size: int, rng: np.random.Generator
@@ -55,8 +57,8 @@ class TimedObjective:
     def blocks(self, batch: NDArray[np.int64]) -> Iterator[list[Span]]:
         block: list[Span] = []
         room = BLOCK
-        for clip in batch.tolist():
-            start, length = 0, self.lengths[clip]
+        for clip, length in zip(batch.tolist(), self.trained_lengths(batch), strict=True):
+            start = 0
             while start < length:
                 stop = min(length, start + room)
                 block.append(Span(clip, start, stop))
@@ -68,12 +70,19 @@ class TimedObjective:
         if block:
             yield block
 
+    def trained_lengths(self, batch: NDArray[np.int64]) -> list[int]:
+        """How many frames of each clip of a batch are in its loss."""
+        return [self.lengths[clip] for clip in batch.tolist()]
+
+    def extent(self, clip: int) -> int:
+        return self.lengths[clip]
+
     def slope(
         self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
         wanted = np.concatenate([self.targets(span) for span in block])
         target = torch.from_numpy(wanted).to(logits.device).float()[:, None, :]
-        share = 1 / (sum(self.lengths[i] for i in batch.tolist()) * self.outputs)
+        share = 1 / (sum(self.trained_lengths(batch)) * self.outputs)
         extra = self.positive_weight - 1
         probability = torch.sigmoid(logits)
         slope = (probability * (1 + extra * target) - self.positive_weight * target) * share
@@ -89,13 +98,18 @@ class TimedObjective:
         if len(self.events[span.clip]):
             times = np.array([event[:2] for event in self.events[span.clip]])
             labels = np.array([event.label for event in self.events[span.clip]])
-            # frame j is inside where onset <= (j + 1/2) / rate < offset
-            edges = np.ceil(np.round(times * self.frame_rate - 0.5, _DECIMALS)).astype(np.int64)
-            edges = np.clip(edges, span.start, span.stop) - span.start
+            edges = np.clip(self.edges(times), span.start, span.stop) - span.start
             np.add.at(change, (edges[:, 0], labels), 1)
             np.add.at(change, (edges[:, 1], labels), -1)
         active: NDArray[np.bool_] = np.cumsum(change, axis=0)[:-1] > 0
         return active
+
+    def edges(self, times: NDArray[np.float64]) -> NDArray[np.int64]:
+        """First frame and the frame after the last of events with these onsets and offsets in s.
+
+        Frame j is inside where onset <= (j + 1/2) / rate < offset.
+        """
+        return np.ceil(np.round(times * self.frame_rate - 0.5, _DECIMALS)).astype(np.int64)
 
     def decide(self, logits: torch.Tensor) -> NDArray[np.bool_]:
         active: NDArray[np.bool_] = (logits >= 0).cpu().numpy()
@@ -114,7 +128,11 @@ class TimedObjective:
             self.counts(frames, clip)
             for frames, clip in zip(predicted, clips.tolist(), strict=True)
         )
-        return [float(np.nan_to_num(f1)) for f1 in f1_of_counts(np.asarray(counts), self.average)]
+        return [float(np.nan_to_num(f1)) for f1 in self.f1(np.asarray(counts))]
+
+    def f1(self, counts: NDArray[Any]) -> NDArray[np.float64]:
+        """F1 of summed counts (..., C, 3) -> (...)."""
+        return f1_of_counts(counts, self.average, self.absent_classes)
 
     def segments(self, clip: int) -> NDArray[np.bool_]:
         """What is true of a clip's segments: (N, C)."""

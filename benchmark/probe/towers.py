@@ -5,10 +5,15 @@ embedding (1024) of each token -> Linear -> GELU -> Linear, its mean over the to
 cross-entropy over the similarities within a batch, with a learned temperature (Radford et al.
 2021, arXiv 2103.00020, figure 3); both sides have unit length in training and in testing, and
 captions of the same clip are not negatives of each other.
+
+X-ARES 0.1.3 trains otherwise, and with `unit_length=False` so does this: on plain dot products;
+all other captions of a batch are negatives, those of the same clip too, which often meet as pairs
+are shuffled within a window only; and mean|e| / sqrt(sum e^2) of both sides is added to the loss.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +30,7 @@ from benchmark.splits import Split
 
 WIDTH = 1024
 _FIRST_TEMPERATURE = 0.07
+_SHUFFLED, _FIRST_SHUFFLED = 512, 100  # X-ARES: pairs in the window that is drawn from
 _LARGEST_SCALE = math.log(100.0)  # as CLIP's: beyond it training is unstable
 
 
@@ -65,17 +71,20 @@ def train_towers(
     seeds: Sequence[int],
     training: Training,
     on_step: Callable[[int, int], None] | None = None,
+    *,
+    unit_length: bool = True,
 ) -> TowerResult:
     """Train two towers a seed on a split's (clip, caption) pairs; embeddings: (N, D).
 
     The epoch with the best recall@1 on the validation clips, mean of both directions, is tested.
-    on_step(done, total) is called after every epoch.
+    on_step(done, total) is called after every epoch. unit_length: see the module's words.
     """
     losses = np.zeros((training.epochs, len(seeds)))
     best_epochs = np.zeros(len(seeds), np.int64)
     similarities = []
     for column, seed in enumerate(seeds):
-        towers = _Towers(embeddings.shape[1], captions.vocabulary, seed).to(training.device)
+        kind = _Towers if unit_length else _DotProductTowers
+        towers = kind(embeddings.shape[1], captions.vocabulary, seed).to(training.device)
         optimiser = torch.optim.Adam(towers.parameters(), betas=(0.9, 0.999))
         data = _Pairs(embeddings, captions, training.device)
         rng = np.random.default_rng([seed, 1])
@@ -83,7 +92,7 @@ def train_towers(
         for epoch in range(training.epochs):
             for group in optimiser.param_groups:
                 group["lr"] = training.rate(epoch)
-            pairs = rng.permutation(captions.of(split.train))
+            pairs = towers.order(captions, split.train, rng)
             batches = [
                 pairs[i : i + training.batch_size]
                 for i in range(0, len(pairs), training.batch_size)
@@ -157,16 +166,32 @@ class _Towers(nn.Module):
             self.text_in, self.text_out = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
         self.scale = nn.Parameter(torch.tensor(math.log(1 / _FIRST_TEMPERATURE)))
 
+    @staticmethod
+    def order(
+        captions: Captions, clips: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """An epoch's captions of some clips, in the order in which they are learned."""
+        return rng.permutation(captions.of(clips))
+
     def embed_clips(self, embeddings: torch.Tensor) -> torch.Tensor:
         """(N, D) -> (N, 1024) of unit length."""
-        hidden = gelu(self.clip_in(self.clip_norm(embeddings)))
-        return normalize(self.clip_out(hidden), dim=1)
+        return normalize(self.project_clips(embeddings), dim=1)
 
     def embed_captions(self, tokens: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Tokens (U,) with their shares (M, U) -> (M, 1024) of unit length."""
+        return normalize(self.project_captions(tokens, shares), dim=1)
+
+    def project_clips(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """As `embed_clips`, of the length that comes out."""
+        projected: torch.Tensor = self.clip_out(gelu(self.clip_in(self.clip_norm(embeddings))))
+        return projected
+
+    def project_captions(self, tokens: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """As `embed_captions`, of the length that comes out."""
         hidden = gelu(self.text_in(self.token(tokens)))
         # the last layer is linear, so the mean may be taken before it
-        return normalize(self.text_out(shares @ hidden), dim=1)
+        projected: torch.Tensor = self.text_out(shares @ hidden)
+        return projected
 
     def loss(self, data: _Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
         """Symmetric cross-entropy of a batch of captions with their clips."""
@@ -187,3 +212,37 @@ class _Towers(nn.Module):
         texts = self.embed_captions(*data.bags(data.captions.of(items)))
         found: NDArray[np.float32] = (clips @ texts.T).cpu().numpy()
         return found
+
+
+class _DotProductTowers(_Towers):
+    """Towers as X-ARES 0.1.3 trains them."""
+
+    @staticmethod
+    def order(
+        captions: Captions, clips: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Clips at random, the captions of each together; of these a window is drawn from."""
+        own = captions.of(clips)
+        place = np.empty(int(captions.clips.max()) + 1, np.int64)
+        place[rng.permutation(clips)] = np.arange(len(clips))
+        pairs = iter(own[np.argsort(place[captions.clips[own]], kind="stable")].tolist())
+        window: list[int] = []
+        drawn: list[int] = []
+        for pair in pairs:
+            window.append(pair)
+            if len(window) < _SHUFFLED:
+                window += itertools.islice(pairs, 1)
+            if len(window) >= _FIRST_SHUFFLED:
+                drawn.append(window.pop(int(rng.integers(len(window)))))
+        drawn += rng.permutation(window).tolist()
+        return np.array(drawn, np.int64)
+
+    def loss(self, data: _Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
+        clips = self.project_clips(data.clips(data.captions.clips[batch]))
+        texts = self.project_captions(*data.bags(batch))
+        logits = self.scale.exp() * clips @ texts.T
+        own = torch.arange(len(batch), device=logits.device)
+        loss = (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
+        for side in (clips, texts):
+            loss = loss + side.abs().mean() / side.square().sum().sqrt()
+        return loss

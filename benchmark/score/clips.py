@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.interval import accuracy_interval, mean_average_precision_interval
+from benchmark.interval import (
+    accuracy_interval,
+    additive_interval,
+    mean_average_precision_interval,
+)
 from benchmark.items import Items
 from benchmark.knn import knn_predict
 from benchmark.metric import accuracy, average_precision, mean_average_precision
@@ -29,6 +35,7 @@ def score_clips(
         learning_rate_floor=protocol.learning_rate_floor,
         loss="bce" if spec.label.kind == "multilabel" else "cross_entropy",
         num_classes=spec.num_classes,
+        absent_classes=protocol.absent_classes,
         device=device,
     )
     seeds = range(protocol.seeds)
@@ -81,6 +88,7 @@ def _neighbours(
         num_classes=spec.num_classes,
         neighbours=protocol.knn_neighbours,
         temperature=protocol.knn_temperature,
+        normalisation=protocol.knn_normalisation,
         device=device,
     )
 
@@ -92,16 +100,30 @@ def _accuracy_score(
     tested = np.concatenate([split.test for split in splits])
     correct = predicted == items.labels[tested][:, None]
     bounds = np.cumsum([len(split.test) for split in splits])[:-1]
-    interval = accuracy_interval(
-        correct.mean(axis=1), items.sources[tested],
-        resamples=protocol.bootstrap_resamples, confidence=protocol.confidence,
-    )  # fmt: skip
+    by_split = np.split(correct, bounds)
+    bootstrap: dict[str, Any] = {
+        "resamples": protocol.bootstrap_resamples, "confidence": protocol.confidence,
+    }  # fmt: skip
+    if protocol.fold_score == "folds":
+        per_seed = np.mean([part.mean(axis=0) for part in by_split], axis=0).tolist()
+        counts = np.zeros((len(tested), len(splits), 2))
+        fold = np.repeat(np.arange(len(splits)), [len(part) for part in by_split])
+        counts[np.arange(len(tested)), fold, 0] = correct.mean(axis=1)
+        counts[np.arange(len(tested)), fold, 1] = 1
+        interval = additive_interval(counts, items.sources[tested], _mean_of_folds, **bootstrap)
+    else:
+        per_seed = [accuracy(items.labels[tested], column) for column in predicted.T]
+        interval = accuracy_interval(correct.mean(axis=1), items.sources[tested], **bootstrap)
     return score_of(
-        "accuracy",
-        [accuracy(items.labels[tested], column) for column in predicted.T],
-        interval, items, splits, protocol,
-        [part.mean() for part in np.split(correct, bounds)],
-    )  # fmt: skip
+        "accuracy", per_seed, interval, items, splits, protocol, [part.mean() for part in by_split]
+    )
+
+
+def _mean_of_folds(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Right answers and items of each fold (R, F, 2) -> mean accuracy of the folds drawn (R,)."""
+    with np.errstate(invalid="ignore"):
+        share: NDArray[np.float64] = np.nanmean(sums[..., 0] / sums[..., 1], axis=-1)
+    return share
 
 
 def _map_score(
@@ -116,7 +138,7 @@ def _map_score(
     labels = [np.asarray(items.labels[split.test], bool) for split in splits]
     values = np.array(
         [
-            [mean_average_precision(wanted, one) for one in part]
+            [mean_average_precision(wanted, one, protocol.absent_classes) for one in part]
             for wanted, part in zip(labels, scores, strict=True)
         ]
     )
@@ -126,14 +148,16 @@ def _map_score(
             items.sources[tested],
             resamples=protocol.bootstrap_resamples,
             confidence=protocol.confidence,
+            absent_classes=protocol.absent_classes,
             on_resamples=bar.to,
         )
     score = score_of(
         "mAP", values.mean(axis=0).tolist(), interval, items, splits, protocol,
         values.mean(axis=1).tolist(),
     )  # fmt: skip
-    score.not_computed = sum(
-        int(np.isnan(average_precision(wanted, part[0])).sum())
-        for wanted, part in zip(labels, scores, strict=True)
-    )
+    if protocol.absent_classes == "left out":
+        score.not_computed = sum(
+            int(np.isnan(average_precision(wanted, part[0])).sum())
+            for wanted, part in zip(labels, scores, strict=True)
+        )
     return score

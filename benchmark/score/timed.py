@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.interval import additive_interval
 from benchmark.items import Items
-from benchmark.metric import f1_of_counts, note_scores, notes_of_frames
+from benchmark.metric import note_scores, notes_of_frames
+from benchmark.probe.ceiled import CeiledObjective
 from benchmark.probe.frames import FrameResult, train_on_frames
 from benchmark.probe.timed import TimedObjective
 from benchmark.progress import Track
@@ -31,16 +32,21 @@ def score_timed(
     """Train and test a linear head on the frames of every split."""
     assert spec.segment_seconds is not None  # the task file's reader sees to it
     average = spec.metric.removeprefix("segment_f1_")
-    objective = TimedObjective(
-        items.annotations,
-        [len(frames) for frames in items.frames],
-        items.seconds,
-        frame_rate=frame_rate,
-        segment_s=spec.segment_seconds,
-        classes=spec.num_classes,
-        average=average,
-        positive_weight=spec.probe.positive_weight,
-    )
+    data = (items.annotations, [len(frames) for frames in items.frames], items.seconds)
+    facts: dict[str, Any] = {
+        "frame_rate": frame_rate,
+        "segment_s": spec.segment_seconds,
+        "classes": spec.num_classes,
+        "average": average,
+        "positive_weight": spec.probe.positive_weight,
+        "absent_classes": protocol.absent_classes,
+    }
+    if protocol.frame_targets == "ceil":
+        parts = [part for split in splits for part in (split.valid, split.test)]
+        size = spec.probe.batch_size
+        objective: TimedObjective = CeiledObjective(*data, parts=parts, batch_size=size, **facts)
+    else:
+        objective = TimedObjective(*data, **facts)
     training = training_of(spec, protocol, device)
     trained = []
     for split in splits:
@@ -53,15 +59,16 @@ def score_timed(
         for clip, frames in zip(split.test.tolist(), result.predicted, strict=True)
     ]
     counts = np.stack([objective.counts(frames, clip) for clip, frames in predicted])
-    per_seed = f1_of_counts(counts.sum(axis=0), average)
     bounds = np.cumsum([len(split.test) for split in splits])[:-1]
+    apart = _apart(counts, bounds) if protocol.fold_score == "folds" else counts[:, None]
     score = score_of(
-        spec.metric, per_seed.tolist(), _interval(counts, items, splits, average, protocol),
-        items, splits, protocol,
-        [f1_of_counts(part.sum(axis=0), average).mean() for part in np.split(counts, bounds)],
+        spec.metric, _mean_f1(objective, apart.sum(axis=0)).tolist(),
+        _interval(apart, items, splits, objective, protocol), items, splits, protocol,
+        [objective.f1(part.sum(axis=0)).mean() for part in np.split(counts, bounds)],
     )  # fmt: skip
     occurring = counts[:, 0, :, [0, 2]].sum(axis=(0, 1)) > 0
-    score.not_computed = int((~occurring).sum()) if average == "macro" else 0
+    if average == "macro" and protocol.absent_classes == "left out":
+        score.not_computed = int((~occurring).sum())
     score.best_epochs = best_epochs(splits, [result.best_epochs for result in trained])
     score.training_loss = mean_losses(trained)
     if spec.label.kind == "notes":
@@ -91,19 +98,32 @@ def _what(split: Split, splits: list[Split]) -> str:
     return "training probes" if len(splits) == 1 else f"training probes, fold {split.name}"
 
 
+def _apart(counts: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N, S, C, 3) with an axis for the folds, (N, folds, S, C, 3); 0 in all but a clip's own."""
+    fold = np.searchsorted(bounds, np.arange(len(counts)), side="right")
+    found = np.zeros((len(counts), len(bounds) + 1, *counts.shape[1:]), counts.dtype)
+    found[np.arange(len(counts)), fold] = counts
+    return found
+
+
+def _mean_f1(objective: TimedObjective, sums: NDArray[Any]) -> NDArray[np.float64]:
+    """F1 of summed counts (..., folds, S, C, 3), its mean over the folds: (..., S)."""
+    mean: NDArray[np.float64] = objective.f1(sums).mean(axis=-2)
+    return mean
+
+
 def _interval(
     counts: NDArray[np.int64],
     items: Items,
     splits: list[Split],
-    average: str,
+    objective: TimedObjective,
     protocol: Protocol,
 ) -> tuple[float, float] | None:
     tested = np.concatenate([split.test for split in splits])
-    f1 = partial(f1_of_counts, average=average)
     return additive_interval(
         counts.astype(np.float64),
         items.sources[tested],
-        lambda sums: f1(sums).mean(axis=1),
+        lambda sums: _mean_f1(objective, sums).mean(axis=-1),
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )

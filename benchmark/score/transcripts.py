@@ -1,19 +1,24 @@
-"""Scores of transcripts: word error rate of a CTC probe."""
+"""Scores of transcripts: word error rate of a CTC probe, or of a frozen language model."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.interval import additive_interval
 from benchmark.items import Items
-from benchmark.metric import character_edits, word_edits
+from benchmark.language_model import load_language_model
+from benchmark.metric import character_edits, share_right, word_edits
+from benchmark.probe import Training
+from benchmark.probe.adapter import train_adapters
 from benchmark.probe.ctc import CTCObjective
 from benchmark.probe.frames import train_on_frames
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
 from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, training_of
-from benchmark.score.timed import mean_losses
 from benchmark.splits import Split
 from tasks import TaskSpec
 
@@ -27,30 +32,29 @@ def score_transcripts(
     device: str,
     track: Track,
 ) -> Scored:
-    """Train and test a linear CTC head on the frames of a split."""
+    """Train and test what spells on the frames of a split."""
     (split,) = splits  # no folds: the task file's reader sees to it
-    texts = [text for (text,) in items.annotations]
-    objective = CTCObjective(texts, [len(frames) for frames in items.frames], frame_rate)
     training = training_of(spec, protocol, device)
+    texts = [text for (text,) in items.annotations]
     with track("training probes", training.epochs, "steps") as bar:
-        seeds = range(protocol.seeds)
-        trained = train_on_frames(items.frames, split, seeds, training, objective, bar.to)
+        spell = _by_ctc if protocol.transcripts == "ctc" else _by_language_model
+        trained = spell(items, texts, split, protocol, training, frame_rate, bar.to)
     references = [texts[i] for i in split.test]
     words, letters = (
         np.array(
             [
-                [count(reference, text) for text in hypotheses]
+                [count(reference.lower(), text.lower()) for text in hypotheses]
                 for reference, hypotheses in zip(references, trained.predicted, strict=True)
             ],
             np.float64,
         )
         for count in (word_edits, character_edits)
     )
-    per_seed = _share_right(words.sum(axis=0))
+    per_seed = share_right(words.sum(axis=0))
     interval = additive_interval(
         words,
         items.sources[split.test],
-        lambda sums: _share_right(sums).mean(axis=1),
+        lambda sums: share_right(sums).mean(axis=1),
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )
@@ -58,18 +62,55 @@ def score_transcripts(
         spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
     )
     score.best_epochs = best_epochs(splits, [trained.best_epochs])
-    score.training_loss = mean_losses([trained])
+    score.training_loss = [float(loss) for loss in trained.losses.mean(axis=1)]
     score.also = {"WER": _error_rate(words), "CER": _error_rate(letters)}
-    score.too_short = sum(not objective.fits(clip) for clip in split.train.tolist())
+    score.too_short, score.tokens = trained.too_short, trained.tokens
     predictions = predictions_of(
         items, splits, labels=np.array(references), linear=np.array(trained.predicted)
     )
     return Scored({"linear": score}, predictions)
 
 
-def _share_right(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """max(0, 1 - errors / words) of sums (..., 2) -> (...)."""
-    return np.maximum(0.0, 1 - sums[..., 0] / sums[..., 1])
+class _Spelt(NamedTuple):
+    """As `FrameResult` and `SpellingResult` have them; too_short and tokens as `Score` has them."""
+
+    losses: NDArray[np.float64]
+    best_epochs: NDArray[np.int64]
+    predicted: list[list[str]]
+    too_short: int
+    tokens: str | None
+
+
+def _by_ctc(
+    items: Items,
+    texts: list[str],
+    split: Split,
+    protocol: Protocol,
+    training: Training,
+    frame_rate: float,
+    on_step: Callable[[int, int], None],
+) -> _Spelt:
+    objective = CTCObjective(texts, [len(frames) for frames in items.frames], frame_rate)
+    seeds = range(protocol.seeds)
+    trained = train_on_frames(items.frames, split, seeds, training, objective, on_step)
+    too_short = sum(not objective.fits(clip) for clip in split.train.tolist())
+    return _Spelt(trained.losses, trained.best_epochs, trained.predicted, too_short, None)
+
+
+def _by_language_model(
+    items: Items,
+    texts: list[str],
+    split: Split,
+    protocol: Protocol,
+    training: Training,
+    frame_rate: float,
+    on_step: Callable[[int, int], None],
+) -> _Spelt:
+    model = load_language_model(protocol.language_model, training.device)
+    seeds = range(protocol.seeds)
+    trained = train_adapters(items.frames, texts, split, seeds, training, model, on_step)
+    tokens = f"those of the language model {protocol.language_model}"
+    return _Spelt(trained.losses, trained.best_epochs, trained.predicted, 0, tokens)
 
 
 def _error_rate(counts: NDArray[np.float64]) -> float:

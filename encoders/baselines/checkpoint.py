@@ -14,25 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import constants, get_token, try_to_load_from_cache
+from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
-from huggingface_hub.utils import get_session
 from safetensors import SafetensorError
 
 from encoders.encoder import EncoderError
-
-# A hub that does not answer by then is taken to be out of reach; its own client would go on trying
-# for most of a minute.
-REACH_SECONDS = 4.0
+from encoders.hub import out_of_reach, said, with_root
 
 # What the libraries raise for files that are cut short, damaged, or not what their name says.
 DAMAGE = (
     OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
     EOFError, pickle.UnpicklingError, SafetensorError, StrictDataclassError,
 )  # fmt: skip
-
-# Why a hub cannot be asked, by its address: it is asked once in a process.
-_silent_hubs: dict[str, str] = {}
 
 Made = TypeVar("Made")
 
@@ -83,7 +76,7 @@ def load_checkpoint(
         except DAMAGE as error:
             mend = "" if isinstance(error, UnfitError) else f"; fetch it again: {checkpoint.repo}"
             raise EncoderError(
-                f"encoder {name!r}: cannot be loaded from {weights}: {_line(error)}{mend}"
+                f"encoder {name!r}: cannot be loaded from {weights}: {said(error)}{mend}"
             ) from error
     options = {} if checkpoint.revision is None else {"revision": checkpoint.revision}
     cached = try_to_load_from_cache(checkpoint.repo, "config.json", **options)
@@ -97,15 +90,15 @@ def load_checkpoint(
             mend = "" if isinstance(error, UnfitError) else "; delete it and fetch it again"
             raise EncoderError(
                 f"encoder {name!r}: cannot be loaded from the cache, {Path(cached).parent} "
-                f"({_line(error)}){mend}"
+                f"({said(error)}){mend}"
             ) from error
-    reason = _out_of_reach(checkpoint)
+    reason = out_of_reach(checkpoint.repo, "config.json", checkpoint.revision)
     if reason is None:
         try:
             with _quiet():
                 return load(checkpoint.repo, local_files_only=False, **options)
         except DAMAGE as error:
-            reason = _with_root(error)
+            reason = with_root(error)
     at = "" if checkpoint.revision is None else f" at {checkpoint.revision[:8]}"
     raise EncoderError(
         f"encoder {name!r}: cannot fetch {checkpoint.repo}{at} from {constants.ENDPOINT} "
@@ -171,7 +164,7 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"encoder {checkpoint.name!r}: {weights} is not a copy of {checkpoint.repo}: its "
-            f"config.json cannot be read ({_line(error)}); fetch it again"
+            f"config.json cannot be read ({said(error)}); fetch it again"
         ) from error
     if not isinstance(facts, dict):
         raise EncoderError(
@@ -184,35 +177,6 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
             f"encoder {checkpoint.name!r}: {weights} holds a model of type {found!r}, not "
             f"{checkpoint.model_type!r}; give a copy of {checkpoint.repo}"
         )
-
-
-def _out_of_reach(checkpoint: Checkpoint) -> str | None:
-    """Why a checkpoint cannot be fetched from the hub, or None where the hub offers it.
-
-    Asked once, with the token that a download would send, as a mirror may want one; the hub's own
-    client would try again and again.
-    """
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    hub = constants.ENDPOINT
-    if hub in _silent_hubs:
-        return _silent_hubs[hub]
-    address = f"{hub}/{checkpoint.repo}/resolve/{checkpoint.revision or 'main'}/config.json"
-    try:
-        token = get_token()
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        answer = get_session().head(
-            address, headers=headers, timeout=REACH_SECONDS, follow_redirects=True
-        )
-    except Exception as error:  # noqa: BLE001 - whatever its client raises, it is out of reach
-        _silent_hubs[hub] = f"no answer: {_with_root(error)}"
-        return _silent_hubs[hub]
-    if answer.status_code < 400:
-        return None
-    reason = f"it answers {answer.status_code} {answer.reason_phrase}".rstrip()
-    if answer.status_code >= 500:  # else it is about this repository
-        _silent_hubs[hub] = reason
-    return reason
 
 
 @contextmanager
@@ -232,17 +196,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
-
-
-def _with_root(error: BaseException) -> str:
-    """An error in one line, with what it began with where the error itself does not say."""
-    root, seen = error, {id(error)}
-    while (before := root.__cause__ or root.__context__) and id(before) not in seen:
-        root = before
-        seen.add(id(root))
-    said, began = _line(error), _line(root)
-    return said if began in said else f"{said}: {began}"

@@ -34,7 +34,8 @@ import torch
 
 from benchmark.audio import AudioPipeline
 from benchmark.batches import pool
-from benchmark.embed import EmbedSettings, ShardJob, View, embed_shards, parameter_count
+from benchmark.collect import EmbedSettings, View
+from benchmark.embed import ShardJob, embed_shards, parameter_count
 from benchmark.shards import read_shard
 from encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
 from encoders.dasheng.config import CHUNK_TOKENS, HOP, SAMPLE_RATE

@@ -27,14 +27,9 @@ import torch
 from benchmark import evaluate
 from benchmark.audio import AudioPipeline
 from benchmark.batches import plan_batches, pool
+from benchmark.collect import EmbedSettings, View
 from benchmark.dataset import open_dataset
-from benchmark.embed import (
-    WINDOW_BATCHES,
-    EmbedSettings,
-    ShardJob,
-    View,
-    embed_shards,
-)
+from benchmark.embed import WINDOW_BATCHES, ShardJob, embed_shards
 from benchmark.items import Items, join_items
 from benchmark.labels import read_labels
 from benchmark.protocol import STRICT, Protocol

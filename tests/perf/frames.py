@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmark.embed import EmbedSettings, ShardJob, embed_shards
+from benchmark.collect import EmbedSettings
+from benchmark.embed import ShardJob, embed_shards
 from benchmark.shards import read_shard
 from benchmark.stock import view_of
 from benchmark.store import EmbeddingStore
