@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,10 +65,10 @@ class AudioPipeline:
     def load(self, data: bytes) -> tuple[Samples, float]:
         """One whole file at `sample_rate`, and its own length in seconds. Raises AudioError."""
         if self.resampler == "soxr":
-            read, rate = _read(data, self.sample_rate)
-            return read.samples(), read.read / rate
-        read, rate = _read(data, None)
-        return _windowed_sinc(read.samples(), rate, self.sample_rate), read.read / rate
+            gathered, read, rate = _gather(data, self.sample_rate)
+            return gathered.samples(), read / rate
+        gathered, read, rate = _gather(data, None)
+        return _windowed_sinc(gathered.samples(), rate, self.sample_rate), read / rate
 
     @property
     def crop_samples(self) -> int | None:
@@ -96,12 +96,37 @@ def decode(data: bytes, target: int | None = None) -> tuple[Samples, int]:
     Returns samples (n,) float32, n >= 1, full scale at 1, and their sample rate in Hz. Raises
     AudioError for what is empty, broken, cut short or holds NaN.
     """
-    read, rate = _read(data, target)
-    return read.samples(), target or rate
+    gathered, _, rate = _gather(data, target)
+    return gathered.samples(), target or rate
 
 
-def _read(data: bytes, target: int | None) -> tuple[_Mono, int]:
-    """What was read of a file, and its own sample rate in Hz."""
+def decode_blocks(data: bytes, take: Callable[[Samples], None]) -> tuple[int, int]:
+    """Decode a whole file to mono at its own rate, as `decode` does, and hold one block at a time.
+
+    take: called with block after block, (n,) float32; which blocks there are says nothing. Returns
+    how many samples there are and their rate in Hz. Raises AudioError as `decode` does, which may
+    be after blocks were taken: these are worth nothing then.
+    """
+    return _read(data, lambda rate: take)
+
+
+def _gather(data: bytes, target: int | None) -> tuple[_Gathered, int, int]:
+    """A file's samples, how many were read, and its own sample rate in Hz."""
+    gathered: list[_Gathered] = []
+
+    def begin(rate: int) -> Callable[[Samples], None]:
+        gathered.append(_Gathered(rate, target or rate))
+        return gathered[0].take
+
+    read, rate = _read(data, begin)
+    return gathered[0], read, rate
+
+
+def _read(data: bytes, begin: Callable[[int], Callable[[Samples], None]]) -> tuple[int, int]:
+    """How many samples were read of a file, and its own sample rate in Hz.
+
+    begin: called with the rate; it returns what takes the blocks.
+    """
     if not data:
         raise AudioError("empty file")
     fault = wav_fault(data) or ogg_fault(data)
@@ -115,31 +140,45 @@ def _read(data: bytes, target: int | None) -> tuple[_Mono, int]:
             if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
                 raise AudioError(f"a sample rate of {rate} Hz; mend its header")
             guessed = file.format == "MP3" and not mp3_states_its_length(data)
-            reader = _Mono(rate, target or rate)
+            mixer = _Mixer(begin(rate))
             for block in _read_to_the_end(file) if guessed else _read_stated(file):
-                reader.add(block)
+                mixer.add(block)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"cannot be decoded: {error.error_string.rstrip('.')}") from error
-    if guessed and reader.read < mp3_samples(data) - _MP3_EDGES:
+    if guessed and mixer.read < mp3_samples(data) - _MP3_EDGES:
         raise AudioError("an MP3 of varying rate that does not state its length; encode it again")
-    if reader.read < stated and not guessed:
-        raise AudioError(f"cut short: {reader.read} of {stated} samples")
-    if reader.read == 0:
+    if mixer.read < stated and not guessed:
+        raise AudioError(f"cut short: {mixer.read} of {stated} samples")
+    if mixer.read == 0:
         raise AudioError("no samples")
-    if reader.strange:
-        raise AudioError(f"{reader.strange} of {reader.read} samples are NaN or infinite")
-    return reader, rate
+    if mixer.strange:
+        raise AudioError(f"{mixer.strange} of {mixer.read} samples are NaN or infinite")
+    return mixer.read, rate
 
 
-class _Mono:
-    """Gathers blocks of a file, mixed down and resampled. Blocks give the bits that a whole does.
+class _Mixer:
+    """Mixes blocks of a file down and hands them on.
 
     read: samples read so far; strange: those of them that are NaN or infinite.
     """
 
-    def __init__(self, rate: int, target: int) -> None:
+    def __init__(self, take: Callable[[Samples], None]) -> None:
+        self.take = take
         self.read, self.strange = 0, 0
-        self.first: Samples = np.zeros(1, np.float32)
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """The next samples, (n, channels)."""
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        self.read += len(mono)
+        self.strange += len(mono) - int(np.count_nonzero(np.isfinite(mono)))
+        self.take(mono)
+
+
+class _Gathered:
+    """Gathers blocks, resampled. Blocks give the bits that a whole does."""
+
+    def __init__(self, rate: int, target: int) -> None:
+        self.first: Samples = np.zeros(0, np.float32)
         self.blocks: list[Samples] = []
         self.stream: soxr.ResampleStream | None = None
         if rate != target:
@@ -147,13 +186,10 @@ class _Mono:
                 rate, target, 1, dtype="float32", quality=RESAMPLER_QUALITY
             )
 
-    def add(self, block: NDArray[np.float32]) -> None:
-        """The next samples, (n, channels)."""
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-        if self.read == 0 and len(mono):
+    def take(self, mono: Samples) -> None:
+        """The next samples, (n,)."""
+        if not len(self.first):
             self.first = mono[:1].copy()
-        self.read += len(mono)
-        self.strange += len(mono) - int(np.count_nonzero(np.isfinite(mono)))
         if self.stream is not None:
             mono = self.stream.resample_chunk(np.ascontiguousarray(mono))
         self.blocks.append(mono)

@@ -22,6 +22,7 @@ from benchmark.collect import View
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.embed import parameter_count
 from benchmark.files import write_atomically
+from benchmark.finding import stored_audit
 from benchmark.gate import Gate
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
@@ -140,11 +141,13 @@ class CellMaker:
         shards = self._shards(spec)
         view = self._view(spec, self.encoder)
         inputs = self._inputs(spec, shards)
+        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
             current = self._blank(spec, DONE, None).task
-            if known.task != current:  # a weight or a title, which no number of it depends on
-                known.task = current
+            # a weight, a title or an audit, which no number of it depends on
+            if (known.task, known.data) != (current, known.data | audit):
+                known.task, known.data = current, known.data | audit
                 write_atomically(path, known.to_json().encode())
             return known, None
         self.gate.check(self.encoder)
@@ -195,6 +198,7 @@ class CellMaker:
             **_faulty(faults),
             "shards": shards,
             **_lost(failures),
+            **audit,
         }
         result.run = {
             "embed_seconds": round(embed_s, 3),
@@ -388,9 +392,11 @@ def blank_result(
             "domain": spec.domain,
             "weight": spec.weight,
             "metric": spec.metric,
+            "classes": spec.num_classes,
             "probes": list(spec.probes),
             "licence": spec.licence,
             "digest": spec.digest(),
+            "declared": spec.declaration,
         },
         encoder=encoder,
         protocol=run.protocol.facts(),

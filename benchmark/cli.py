@@ -20,9 +20,14 @@ examples:
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
+  python run_bench.py audit --tasks esc50 --data ../shared/data
+  python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
+  python run_bench.py leaderboard --with-published --format latex
+  python run_bench.py compare logmel mfcc --tasks speech
+  python run_bench.py check --against published --encoder whisper-base
 
-exit status: 0 all done, 1 a check failed (validate), 2 cannot start,
-  3 some tasks not done
+exit status: 0 all done, 1 a check failed (validate, audit, check), 2 cannot start,
+  3 some tasks not done, or not checked
 """
 
 
@@ -56,7 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import leaderboard, listing, run, validate
+    from benchmark.commands import (
+        audit,
+        check,
+        compare,
+        leaderboard,
+        listing,
+        reconstruct,
+        run,
+        validate,
+    )
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -66,8 +80,10 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="{run,list,validate,leaderboard}")
-    for command in (run, listing, validate, leaderboard):
+    commands = parser.add_subparsers(
+        title="commands", metavar="{run,list,validate,leaderboard,compare,check,audit,reconstruct}"
+    )
+    for command in (run, listing, validate, leaderboard, compare, check, audit, reconstruct):
         command.add_parser(commands)
     return parser
 

@@ -73,7 +73,7 @@ def evaluate(
         protocol=dataclasses.replace(run.protocol, **changes),
         device=choose_device(run.device),
     )
-    specs = _specs(tasks)
+    specs = specs_of(tasks)
     chosen = [encoder] if isinstance(encoder, str | AudioEncoder) else list(encoder)
     groups = _groups(chosen, weights, layer)
     results: list[RunResult] = []
@@ -150,7 +150,8 @@ def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> Ru
     return result
 
 
-def _specs(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
+def specs_of(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
+    """Tasks by name, domain, path or as they are, each once. Raises TaskError."""
     listed = [tasks] if isinstance(tasks, str | TaskSpec) else tasks
     chosen: dict[str, TaskSpec] = {}
     for task in listed:

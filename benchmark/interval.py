@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 _SEED = 20250523
 _CHUNK = 100  # resamples at once; bounds memory to _CHUNK x N
@@ -102,7 +103,9 @@ def mean_average_precision_interval(
     for start in range(0, len(weights), _CHUNK):
         items = np.ascontiguousarray(weights[start : start + _CHUNK].T)[numbers].T
         rounds = [
-            _weighted_map(labels, one, items[:, end - len(labels) : end], absent_classes)
+            weighted_mean_average_precision(
+                labels, one, items[:, end - len(labels) : end], absent_classes
+            )
             for (labels, scores), end in zip(folds, ends, strict=True)
             for one in scores
         ]
@@ -114,13 +117,17 @@ def mean_average_precision_interval(
     return max(0.0, twice - high), min(1.0, twice - low)
 
 
-def _weighted_map(
+def weighted_mean_average_precision(
     labels: NDArray[np.bool_],
     scores: NDArray[np.float32],
     weights: NDArray[np.float32],
-    absent_classes: str,
+    absent_classes: str = "left out",
 ) -> NDArray[np.float64]:
-    """mAP for each row of item weights: (N, C), (N, C), (R, N) -> (R,)."""
+    """mAP for each row of item weights: (N, C), (N, C), (R, N) -> (R,).
+
+    A class without a positive item that has weight is left out of that row's mean, or counts as
+    `zero` (absent_classes).
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter's lock
         values = np.stack(
             list(
@@ -155,7 +162,15 @@ def weighted_average_precision(
     last_positive = np.searchsorted(positives, end_of, side="right") - 1
     by_item = weights.T  # items in rows: whole rows are gathered and added
     own = by_item[order[positives]].astype(np.float64)
-    drawn = np.cumsum(by_item[order], axis=0)[end_of]
+    # what is drawn between one threshold and the next is added in one go: with few positives
+    # among many items that is most of the work
+    thresholds, of_positive = np.unique(end_of, return_inverse=True)
+    ranks = thresholds[-1] + 1
+    between = csr_array(
+        (np.ones(ranks, weights.dtype), order[:ranks], np.append(0, thresholds + 1)),
+        shape=(len(thresholds), len(scores)),
+    )
+    drawn = np.cumsum(between @ by_item, axis=0)[of_positive]
     hits = np.cumsum(own, axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(drawn > 0, hits[last_positive] / drawn, 0.0)

@@ -7,35 +7,50 @@ declaration differs between encoders has a row for each.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.protocol import MEANS, protocol_label, titled
-from benchmark.result import DONE, FAILED, ResultError, RunResult, Score, read_result, result_files
+from benchmark.finding import audit_notes
+from benchmark.groups import (
+    Group,
+    column_names,
+    group_results,
+    identity_of,
+    read_results,
+    variant_of,
+)
+from benchmark.paired import best_cells
+from benchmark.places import default_cache
+from benchmark.progress import Track, silent
+from benchmark.protocol import MEANS, titled
+from benchmark.result import DONE, FAILED, RunResult, Score
 from tasks import DOMAINS, TaskSpec
 
-_FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
+FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
 PROBES = {"linear": "linear probe", "knn": "kNN"}
-_WITHOUT_SEEDS = {"knn"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One task, encoder and probe. score is None where the task failed or did not run."""
+    """One task, encoder and probe. score is None where the task failed or did not run.
+
+    published: in a column of published values, the value; it has no score.
+    """
 
     status: str
     score: Score | None = None
+    published: float = math.nan
 
     @property
     def value(self) -> float:
-        return self.score.value if self.score is not None else math.nan
+        return self.score.value if self.score is not None else self.published
 
 
 NOT_RUN = Cell("not run")
+# cells of a column of published values: with one, and without
+PUBLISHED, NOT_PUBLISHED = "published", "not published"
 
 
 @dataclass(frozen=True)
@@ -47,9 +62,23 @@ class Mean:
     of: int
 
 
+@dataclass(frozen=True)
+class PublishedColumn:
+    """Where a column of published values is from. source: its key; primary: not second-hand."""
+
+    system: str
+    source: str
+    citation: str
+    primary: bool
+
+
 @dataclass
 class Row:
-    """A task's row: encoder column -> probe -> cell. probes: those that measure the task."""
+    """A task's row: encoder column -> probe -> cell. probes: those that measure the task.
+
+    best: probe -> the columns whose score is the best or cannot be told from it; without a probe
+    that has fewer than two scores to compare.
+    """
 
     name: str
     title: str
@@ -58,6 +87,7 @@ class Row:
     weight: float
     probes: tuple[str, ...]
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    best: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def cell(self, column: str, probe: str) -> Cell:
         return self.cells.get(column, {}).get(probe, NOT_RUN)
@@ -66,12 +96,17 @@ class Row:
         """Whether the task is measured by this probe at all."""
         return probe in self.probes
 
+    def is_best(self, column: str, probe: str) -> bool:
+        """Whether a cell is to be shown as (one of) the best of its row."""
+        return column in self.best.get(probe, ())
+
 
 @dataclass
 class Table:
     """Results that may be compared with each other.
 
     protocol: its label. means_over: which means it shows: `domains`, `all`, `weighted`.
+    published: which of the columns hold published values, and from where.
     """
 
     synthetic: bool
@@ -82,6 +117,7 @@ class Table:
     rows: list[Row]
     notes: list[str]
     means_over: tuple[str, ...] = MEANS
+    published: dict[str, PublishedColumn] = field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -90,17 +126,14 @@ class Table:
 
     def caption_of(self, probes: Iterable[str]) -> str:
         """The caption of the part of the table that holds these probes."""
-        words = [
-            "SYNTHETIC data (made by procedure; says nothing about real audio)"
-            if self.synthetic
-            else "real data",
-            f"protocol {self.protocol}",
-        ]
-        if not _WITHOUT_SEEDS.issuperset(probes):
-            words.append(f"{self.seeds} seed{'s' if self.seeds != 1 else ''}")
-        if self.limit is not None:
-            words.append(f"LIMITED to {self.limit} clips a split")
-        return ", ".join(words)
+        limit = -1 if self.limit is None else self.limit
+        return Group(self.synthetic, self.protocol, self.seeds, limit).caption(probes)
+
+    def fills(self, column: str, probe: str) -> bool:
+        """Whether a column has its place under a probe: a published one only with a value."""
+        return column not in self.published or any(
+            row.cell(column, probe).status == PUBLISHED for row in self.rows
+        )
 
     @property
     def probes(self) -> list[str]:
@@ -140,46 +173,65 @@ class Leaderboard:
     """Tables made from results alone.
 
     tasks: those that a table of one of them lists all, with `not run` where there is no result;
-    means then say over how many of them they are.
+    means then say over how many of them they are. cache: folder in which bootstrap values are
+    kept (default: that of the embeddings). track: what shows the progress.
     """
 
-    def __init__(self, results: Iterable[RunResult], tasks: Iterable[TaskSpec] = ()) -> None:
-        groups: dict[tuple[bool, str, int, int], list[RunResult]] = {}
-        for result in results:
-            limit = result.data.get("limit")
-            key = (
-                result.synthetic,
-                protocol_label(result.protocol),
-                result.protocol["seeds"],
-                -1 if limit is None else limit,
-            )
-            groups.setdefault(key, []).append(result)
+    def __init__(
+        self,
+        results: Iterable[RunResult],
+        tasks: Iterable[TaskSpec] = (),
+        *,
+        cache: Path | None = None,
+        track: Track = silent,
+    ) -> None:
         listed = list(tasks)
-        self.tables = [_table(key, found, listed) for key, found in sorted(groups.items())]
+        folder = cache or default_cache()
+        self.tables = [
+            _table(group, found, listed, folder, track)
+            for group, found in group_results(results).items()
+        ]
 
     @classmethod
     def from_folder(
-        cls, folder: Path, tasks: Iterable[TaskSpec] = (), *, synthetic: bool | None = None
+        cls,
+        folder: Path,
+        tasks: Iterable[TaskSpec] = (),
+        *,
+        synthetic: bool | None = None,
+        cache: Path | None = None,
+        track: Track = silent,
     ) -> tuple[Leaderboard, list[str]]:
         """All result files under a folder; and one line for each that cannot be read.
 
         synthetic: only synthetic results, or only real ones; None: both, in tables of their own.
         """
-        results, unreadable = [], []
-        for path in result_files(folder):
-            try:
-                results.append(read_result(path))
-            except ResultError as error:
-                unreadable.append(str(error))
+        results, unreadable = read_results(folder)
         shown = [result for result in results if synthetic in (None, result.synthetic)]
-        return cls(shown, tasks), unreadable
+        return cls(shown, tasks, cache=cache, track=track), unreadable
+
+    def with_published(self, names: Iterable[str] = (), folder: Path | None = None) -> Leaderboard:
+        """The same tables, with columns of published values where protocol and data allow it.
+
+        names: systems or sources of published values, or `all`; none: those of the source with
+            the most values.
+        folder: of the published values; None: those that come with Earmark.
+        Raises PublishedError where no table may have such columns, for an unknown name, and for
+        one without a value to show.
+        """
+        from benchmark.published_columns import tables_with_published
+
+        board = Leaderboard(())
+        board.tables = tables_with_published(self.tables, names, folder)
+        return board
 
 
 def _table(
-    key: tuple[bool, str, int, int], results: list[RunResult], listed: list[TaskSpec]
+    group: Group, results: list[RunResult], listed: list[TaskSpec], cache: Path, track: Track
 ) -> Table:
-    names = _column_names(results)
+    names = column_names(results)
     rows: dict[tuple[str, str], Row] = {}
+    measured: dict[tuple[str, str], dict[str, RunResult]] = {}
     notes: list[str] = []
     scores = [score for result in results for score in result.scores.values()]
     confidences = sorted({score.confidence for score in scores if score.interval is not None})
@@ -191,20 +243,21 @@ def _table(
     variants: dict[str, list[str]] = {}
     for result in done:
         known = variants.setdefault(result.task["name"], [])
-        if _variant(result) not in known:
-            known.append(_variant(result))
+        if variant_of(result) not in known:
+            known.append(variant_of(result))
     for result in done:
         task = result.task
         several = len(variants[task["name"]]) > 1
-        title = task["title"] + (f" [{_variant(result)}]" if several else "")
-        row = rows.setdefault((task["name"], _variant(result)), _new_row(result, title))
+        title = task["title"] + (f" [{variant_of(result)}]" if several else "")
+        row = rows.setdefault((task["name"], variant_of(result)), _new_row(result, title))
         row.probes = tuple(dict.fromkeys((*row.probes, *result.scores)))
-        column = names[_identity(result)]
+        column = names[identity_of(result)]
         row.cells[column] = {probe: Cell(DONE, score) for probe, score in result.scores.items()}
+        measured.setdefault((task["name"], variant_of(result)), {})[column] = result
         notes += _notes(result, column)
     for result in failed:
         task = result.task
-        column = names[_identity(result)]
+        column = names[identity_of(result)]
         mine = [row for (name, _), row in rows.items() if name == task["name"]]
         if not mine:
             mine = [rows.setdefault((task["name"], ""), _new_row(result, task["title"]))]
@@ -214,12 +267,16 @@ def _table(
             row.cells[column] = {probe: Cell(FAILED) for probe in task["probes"]}
         earlier = " (an earlier result is kept in its file)" if kept else ""
         notes.append(f"failed: {task['name']} · {column}: {result.error}{earlier}")
+    notes += audit_notes(
+        (result.task["name"], result.data["audit"]) for result in done if "audit" in result.data
+    )
     for name, known in variants.items():
         if len(known) > 1:
             notes.append(
                 f"{name}: results on {len(known)} different data sets or declarations, told apart "
                 f"by the digits in brackets: {', '.join(known)}"
             )
+    notes += _mark_best(rows, measured, cache, track)
     found = {name for name, _ in rows}
     if any(spec.name in found for spec in listed):
         for spec in (titled(spec, results[0].protocol) for spec in listed):
@@ -230,12 +287,49 @@ def _table(
     ordered = sorted(
         rows.values(), key=lambda row: (DOMAINS.index(row.domain), row.title.lower(), row.name)
     )
-    synthetic, protocol, seeds, limit = key
+    synthetic, protocol, seeds, limit = group
     return Table(
         synthetic, protocol, seeds, None if limit < 0 else limit,
         list(names.values()), ordered, list(dict.fromkeys(notes)),
         tuple(results[0].protocol.get("means", MEANS)),
     )  # fmt: skip
+
+
+def _mark_best(
+    rows: dict[tuple[str, str], Row],
+    measured: dict[tuple[str, str], dict[str, RunResult]],
+    cache: Path,
+    track: Track,
+) -> list[str]:
+    """Tell each row its best cells; notes on what that means and on what was not compared."""
+    faults = []
+    for key, results in measured.items():
+        row = rows[key]
+        done = {
+            column: result
+            for column, result in results.items()
+            if row.cell(column, row.probes[0]).status != FAILED
+        }
+        row.best, reasons = best_cells(done, cache, track)
+        faults += [f"{row.name} · {reason}" for reason in reasons]
+    confidences = {
+        score.confidence
+        for results in measured.values()
+        for result in results.values()
+        for score in result.scores.values()
+    }
+    notes = []
+    if any(row.best for row in rows.values()):
+        shown = " or ".join(f"{100 * confidence:g} %" for confidence in sorted(confidences))
+        notes.append(
+            f"bold: the best of a row, and what cannot be told from it at {shown} (paired "
+            "bootstrap over sources; each against the best alone, not corrected for the number of "
+            "encoders or tasks)"
+        )
+    if faults:
+        more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
+        notes.append(f"not compared with the best of the row: {faults[0]}{more}")
+    return notes
 
 
 def _new_row(result: RunResult, title: str) -> Row:
@@ -272,7 +366,7 @@ def _notes(result: RunResult, column: str) -> list[str]:
             f"independent of the {data['source_unit']}"
         )
     tested = min(score.sources for score in result.scores.values())
-    if tested < _FEW_SOURCES:
+    if tested < FEW_SOURCES:
         notes.append(
             f"{name}: intervals rest on {tested} sources ({data['source_unit']}) and are rough"
         )
@@ -292,25 +386,3 @@ def _notes(result: RunResult, column: str) -> list[str]:
         if score.tokens is not None:
             notes.append(f"{name}: tokens are {score.tokens}")
     return notes
-
-
-def _identity(result: RunResult) -> tuple[str, str]:
-    return result.encoder["name"], result.encoder["fingerprint"]
-
-
-def _column_names(results: list[RunResult]) -> dict[tuple[str, str], str]:
-    """Column of each encoder; two of one name are told apart by their fingerprints."""
-    identities = list(dict.fromkeys(_identity(result) for result in results))
-    names = [name for name, _ in identities]
-    return {
-        (name, fingerprint): name if names.count(name) == 1 else f"{name}@{fingerprint[:8]}"
-        for name, fingerprint in identities
-    }
-
-
-def _variant(result: RunResult) -> str:
-    """What the task's cell was measured on: its declaration and the shards' content."""
-    shards = sorted([shard["split"], shard["sha256"]] for shard in result.data["shards"])
-    tokens = sorted({score.tokens for score in result.scores.values() if score.tokens})
-    text = json.dumps([result.task["digest"], shards, *tokens])
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -159,8 +159,9 @@ class Protocol:
             label = replace(label, keep_case=True)
             title, abbreviation = title.removesuffix(" (CTC)"), abbreviation.removesuffix("-CTC")
         return replace(
-            spec, splits=splits, source=source, label=label, title=title, abbreviation=abbreviation
-        )
+            spec, splits=splits, source=source, label=label, title=title,
+            abbreviation=abbreviation, declared=spec.declaration,
+        )  # fmt: skip
 
 
 STRICT = Protocol("strict")

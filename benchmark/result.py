@@ -12,6 +12,8 @@ import io
 import json
 import math
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -26,6 +28,8 @@ from tasks import DOMAINS
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
 _LONGEST_FOLDER = 100  # characters; file systems allow 255 bytes
+RECONSTRUCTION = ".reconstruction.json"  # how results of another kind end, see `reconstruction/`
+AUDITS = "audits"  # the folder of findings about shards, which are no results
 
 # what the tables read; a file without them is no result
 _NUMBER = (int, float)
@@ -43,6 +47,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 _NEEDED_OF_SHARD = {"split": str, "sha256": str}
 _NEEDED_OF_FAILURE = {"shard": str, "key": str, "reason": str}
+_NEEDED_OF_AUDIT = {"audited": str, "parts": str, "clips": int, "in_two_splits": int}
 _NEEDED_OF_SCORE = {
     "metric": str, "value": _NUMBER, "confidence": _NUMBER, "items": int, "sources": int,
     "not_computed": int,
@@ -99,8 +104,9 @@ class RunResult:
     schema: version of this layout.
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
-    task: name, title, abbreviation, domain, weight, metric, probes, licence, digest (of what can
-        change a score).
+    task: name, title, abbreviation, domain, weight, metric, classes (how many), probes, licence,
+        digest (of what can change a score), declared (the same of the declaration, where the
+        protocol reads it otherwise).
     encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
@@ -110,14 +116,17 @@ class RunResult:
         guessed_sources (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
         reason; the first 100), labels (how many), label_faults (how many of them were left out),
-        faults (shard, key, reason; the first 100).
+        faults (shard, key, reason; the first 100). Where the shards were audited, `audit`: when
+        (`audited`), `parts` (`split` or `fold`), and the counts of `benchmark.audit.audit_tasks`,
+        which are over all clips of the shards, whatever the limit.
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
     command: what makes this cell again.
     error: one line; null when done.
     versions: of Earmark, Python and the libraries that compute.
     run: when, where, on what device, and how many seconds it took. Nothing outside `run`,
-        `versions` and `command` differs between two runs on the same inputs.
+        `versions`, `command` and `data["audit"]` differs between two runs on the same inputs.
+    path: the file that it was read from or written to; not part of what is written.
     """
 
     status: str
@@ -134,10 +143,13 @@ class RunResult:
     versions: dict[str, str] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    path: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     def to_json(self) -> str:
         """JSON text. NaN, which JSON lacks, becomes null."""
-        return json.dumps(_without_nan(asdict(self)), indent=1, ensure_ascii=False) + "\n"
+        facts = asdict(self)
+        del facts["path"]
+        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> RunResult:
@@ -192,7 +204,7 @@ class Predictions:
         return buffer.getvalue()
 
     @classmethod
-    def load(cls, path: Path) -> Predictions:
+    def load(cls, path: Path | io.BytesIO) -> Predictions:
         with np.load(path, allow_pickle=False) as arrays:
             return cls(**{name: arrays[name] for name in arrays.files})
 
@@ -246,6 +258,7 @@ def write_result(path: Path, result: RunResult, predictions: Predictions | None)
     result.predictions = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
     write_atomically(beside, data)
     write_atomically(path, result.to_json().encode())
+    result.path = path
     failed_path(path).unlink(missing_ok=True)
 
 
@@ -255,7 +268,32 @@ def read_result(path: Path) -> RunResult:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ResultError(f"{path}: cannot be read ({error})") from error
-    return RunResult.from_json(text, str(path))
+    result = RunResult.from_json(text, str(path))
+    result.path = path
+    return result
+
+
+def predictions_path(result: RunResult) -> Path:
+    """Where the predictions of a result lie. Raises ResultError where it names none."""
+    name = (result.predictions or {}).get("file")
+    if result.path is None or not isinstance(name, str) or Path(name).name != name:
+        raise ResultError(f"{result.path or 'a result in memory'}: names no file of predictions")
+    return result.path.with_name(name)
+
+
+def read_predictions(result: RunResult) -> Predictions:
+    """The per-item predictions that a result rests on. Raises ResultError."""
+    path = predictions_path(result)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != (result.predictions or {}).get("sha256"):
+        raise ResultError(f"{path}: not what its result file names; run the task again")
+    try:
+        return Predictions.load(io.BytesIO(data))
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ResultError(f"{path}: not a file of predictions ({error})") from error
 
 
 def still_valid(path: Path, inputs: str) -> RunResult | None:
@@ -276,8 +314,13 @@ def still_valid(path: Path, inputs: str) -> RunResult | None:
 
 
 def result_files(root: Path) -> Iterator[Path]:
-    """Every result file under a folder, sorted."""
-    yield from sorted(path for path in root.rglob("*.json") if not path.name.startswith("."))
+    """Every result file of a task under a folder, sorted; findings of audits are none."""
+    found = (
+        path
+        for path in root.rglob("*.json")
+        if not path.name.startswith(".") and not path.name.endswith(RECONSTRUCTION)
+    )
+    yield from sorted(path for path in found if AUDITS not in path.relative_to(root).parts[:-1])
 
 
 def _check(result: RunResult) -> None:
@@ -312,6 +355,13 @@ def _check(result: RunResult) -> None:
         _check_part(shard, _NEEDED_OF_SHARD, "a shard of its data")
     for failure in result.data["failures"]:
         _check_part(failure, _NEEDED_OF_FAILURE, "a failure of its data")
+    if "audit" in result.data:
+        check_audit(result.data["audit"])
+
+
+def check_audit(audit: dict[str, Any]) -> None:
+    """Raise ValueError where the tables could not show what `data["audit"]` says."""
+    _check_part(audit, _NEEDED_OF_AUDIT, "its audit")
 
 
 def _check_part(part: dict[str, Any], needed: dict[str, Any], where: str) -> None:

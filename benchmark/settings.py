@@ -10,21 +10,11 @@ from pathlib import Path
 from benchmark import synthetic
 from benchmark.bounds import check_positive, check_whole
 from benchmark.collect import EmbedSettings
+from benchmark.places import default_cache, default_data
 from benchmark.protocol import STRICT, Protocol
 
 SYNTHETIC = "synthetic"
 DEVICES = ("auto", "cpu", "cuda")
-
-
-def default_data() -> str:
-    """Where shards are looked for: $EARMARK_DATA, else `data`."""
-    return os.environ.get("EARMARK_DATA") or "data"
-
-
-def default_cache() -> Path:
-    """Where embeddings and synthetic audio are kept: $EARMARK_CACHE, else ~/.cache/earmark."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("EARMARK_CACHE") or Path(base) / "earmark")
 
 
 @dataclass(frozen=True)

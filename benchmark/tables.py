@@ -10,18 +10,27 @@ from rich.console import Console, Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from benchmark.leaderboard import PROBES, Cell, Leaderboard, Mean, Row, Table
+from benchmark.leaderboard import (
+    NOT_PUBLISHED,
+    PROBES,
+    PUBLISHED,
+    Cell,
+    Leaderboard,
+    Mean,
+    Row,
+    Table,
+)
 from benchmark.result import DONE, FAILED
 
 # How a metric is shown where it must be short; files hold its full name.
-_SHORT = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
+SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
 
 
 def to_terminal(board: Leaderboard, console: Console) -> None:
     """Print every table; colours only where the console has them."""
     for table in board.tables:
-        for title, columns in _views(table):
-            for some in _fitting(table, columns, console.width):
+        for title, columns in views(table):
+            for some in fitting(table, columns, console.width):
                 console.print(_rich(table, title, some))
                 console.print()
         for note in table.notes:
@@ -34,8 +43,10 @@ def to_markdown(board: Leaderboard) -> str:
     """All tables as GitHub-flavoured Markdown."""
     parts = []
     for table in board.tables:
-        for title, columns in _views(table):
-            grid = [[_escape(cell) for cell in line] for line in _grid(table, columns)]
+        for title, columns in views(table):
+            grid = [
+                [_escape(cell) for cell in line] for line in _grid(table, columns, _bold_markdown)
+            ]
             widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
             rule = [
                 "-" * width if i < 2 else "-" * (width - 1) + ":" for i, width in enumerate(widths)
@@ -56,7 +67,8 @@ def to_csv(board: Leaderboard) -> str:
     """All tables as one CSV: a line a task or mean, columns per encoder and probe.
 
     `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
-    task holds `failed`, one that did not run is empty.
+    task holds `failed`, one that did not run is empty. `best` is true for the best of a row and
+    what cannot be told from it, and empty where there is nothing to compare.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -72,19 +84,24 @@ def to_csv(board: Leaderboard) -> str:
             }  # fmt: skip
             for column, probe in _pairs(table):
                 line |= _csv_cell(row.cell(column, probe), f"{column} {probe}")
+                if row.cell(column, probe).score is not None and probe in row.best:
+                    line[f"{column} {probe} best"] = str(row.is_best(column, probe)).lower()
             lines.append(line)
         means: dict[str, dict[str, object]] = {}
         for probe in table.probes:
             for name, by_column in table.means(probe).items():
                 line = means.setdefault(name, facts | {"task": name, "title": name})
                 for column, mean in by_column.items():
-                    line[f"{column} {probe}"] = mean.value
-                    line[f"{column} {probe} items"] = mean.tasks
+                    if table.fills(column, probe):
+                        line[f"{column} {probe}"] = mean.value
+                        line[f"{column} {probe} items"] = mean.tasks
         lines += means.values()
     return str(pd.DataFrame(lines, dtype=object).to_csv(index=False))
 
 
 def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
+    if cell.status == PUBLISHED:
+        return {head: cell.value}
     if cell.score is None:
         return {head: FAILED} if cell.status == FAILED else {}
     low, high = cell.score.interval or (math.nan, math.nan)
@@ -97,10 +114,15 @@ def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
 
 
 def _pairs(table: Table) -> list[tuple[str, str]]:
-    return [(column, probe) for probe in table.probes for column in table.columns]
+    return [
+        (column, probe)
+        for probe in table.probes
+        for column in table.columns
+        if table.fills(column, probe)
+    ]
 
 
-def _views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
+def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Title and columns (head, encoder, probe): all probes side by side for a single encoder,
     else a view for each probe."""
     if len(table.columns) == 1:
@@ -110,29 +132,41 @@ def _views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     return [
         (
             f"{PROBES[probe]}: {table.caption_of([probe])}",
-            [(column, column, probe) for column in table.columns],
+            [(column, column, probe) for column in table.columns if table.fills(column, probe)],
         )
         for probe in table.probes
     ]
 
 
-def _grid(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
-    """Head, task and mean lines as plain text."""
+def _grid(
+    table: Table,
+    columns: list[tuple[str, str, str]],
+    mark: Callable[[str], str] = lambda text: text,
+) -> list[list[str]]:
+    """Head, task and mean lines as plain text. mark: what is done to the best cells of a row."""
     grid = [["task", "metric", *(head for head, _, _ in columns)]]
-    for row in _measured(table, columns):
+    for row in measured_rows(table, columns):
         shown = [
-            _cell_text(row.cell(encoder, probe), row.has(probe)) for _, encoder, probe in columns
+            mark(text) if row.is_best(encoder, probe) else text
+            for _, encoder, probe in columns
+            for text in [cell_text(row.cell(encoder, probe), row.has(probe))]
         ]
-        grid.append([row.title, _SHORT.get(row.metric, row.metric), *shown])
-    return grid + _mean_lines(table, columns)
+        grid.append([row.title, SHORT_METRICS.get(row.metric, row.metric), *shown])
+    return grid + mean_lines(table, columns)
 
 
-def _measured(table: Table, columns: list[tuple[str, str, str]]) -> list[Row]:
+def _bold_markdown(text: str) -> str:
+    """The score in bold, its interval not."""
+    score, space, interval = text.partition(" ")
+    return f"**{score}**{space}{interval}"
+
+
+def measured_rows(table: Table, columns: list[tuple[str, str, str]]) -> list[Row]:
     """Rows that have anything to show in these columns."""
     return [row for row in table.rows if any(row.has(probe) for _, _, probe in columns)]
 
 
-def _mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
+def mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[str]]:
     by_probe = {probe: table.means(probe) for _, _, probe in columns}
     names = list(dict.fromkeys(name for means in by_probe.values() for name in means))
     return [
@@ -148,7 +182,11 @@ def _mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[
     ]
 
 
-def _cell_text(cell: Cell, measured: bool) -> str:
+def cell_text(cell: Cell, measured: bool) -> str:
+    if cell.status == PUBLISHED:
+        return f"{cell.value:.3f}"
+    if cell.status == NOT_PUBLISHED:
+        return "-" if measured else ""
     if cell.score is None:
         return "" if not measured else cell.status
     if not math.isfinite(cell.score.value):
@@ -167,12 +205,14 @@ def _mean_text(mean: Mean) -> str:
     return f"{mean.value:.3f} ({mean.tasks} of {mean.of})"
 
 
-def _fitting(
+def fitting(
     table: Table, columns: list[tuple[str, str, str]], width: int
 ) -> list[list[tuple[str, str, str]]]:
     """The columns in runs that fit side by side into `width`; one at least in each."""
+    heads, *lines = _grid(table, columns)
     task, metric, *widths = (
-        max(len(cell) for cell in cells) + 2 for cells in zip(*_grid(table, columns), strict=True)
+        max(len(part) for cell in (*cells, head_in_lines(head)) for part in cell.split("\n")) + 2
+        for head, *cells in zip(heads, *lines, strict=True)
     )
     fixed = task + 2 + metric  # tasks are indented under their domain
     runs: list[list[tuple[str, str, str]]] = []
@@ -191,34 +231,46 @@ def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Grou
     drawn.add_column("task", no_wrap=True)
     drawn.add_column("metric", style="dim")
     for head, _, _ in columns:
-        drawn.add_column(Text(head), justify="left")  # a plain str would be read as markup
+        # a plain str would be read as markup
+        drawn.add_column(Text(head_in_lines(head)), justify="left")
     domain = ""
-    for row in _measured(table, columns):
+    for row in measured_rows(table, columns):
         if row.domain != domain:
             domain = row.domain
             drawn.add_row(Text(domain, style="cyan"))
         cells = [
-            _styled(_cell_text(row.cell(encoder, probe), row.has(probe)), row.cell(encoder, probe))
+            _styled(
+                cell_text(row.cell(encoder, probe), row.has(probe)),
+                row.cell(encoder, probe),
+                best=row.is_best(encoder, probe),
+            )
             for _, encoder, probe in columns
         ]
-        drawn.add_row(Text(f"  {row.title}"), Text(_SHORT.get(row.metric, row.metric)), *cells)
+        drawn.add_row(
+            Text(f"  {row.title}"), Text(SHORT_METRICS.get(row.metric, row.metric)), *cells
+        )
     drawn.add_row("")
-    for name, *shown in _mean_lines(table, columns):
+    for name, *shown in mean_lines(table, columns):
         drawn.add_row(Text(name, style="bold"), *(Text(cell, style="bold") for cell in shown))
     return Group(Text(title, style="bold"), Text(), drawn)
 
 
-def _styled(text: str, cell: Cell) -> Text:
-    styles: dict[str, str] = {FAILED: "bold red", DONE: "", "not run": "dim"}
+def head_in_lines(head: str) -> str:
+    """A column's head; the mark of published values, which can be long, on a line of its own."""
+    return head.replace(" [pub", "\n[pub")
+
+
+def _styled(text: str, cell: Cell, *, best: bool) -> Text:
+    styles = {
+        FAILED: "bold red", DONE: "bold" if best else "", "not run": "dim", PUBLISHED: "italic",
+        NOT_PUBLISHED: "dim",
+    }  # fmt: skip
     styled = Text(text, style=styles[cell.status])
     start = text.find(" [")
     if start > 0:
-        styled.stylize("dim", start)
+        styled.stylize("not bold dim", start)
     return styled
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-
-
-FORMATS: dict[str, Callable[[Leaderboard], str]] = {"markdown": to_markdown, "csv": to_csv}

@@ -115,6 +115,7 @@ class TaskSpec:
     segment_seconds: events and notes only: length of the segments that are scored.
     also_in: another folder that holds the same shards, used where `folder` does not exist.
     weight: the task's weight in the weighted mean.
+    path: of its file. declared: digest of the declaration, where a protocol has changed it.
     """
 
     name: str
@@ -140,6 +141,7 @@ class TaskSpec:
     also_in: str | None = None
     knn: bool = True
     path: str = field(default="", compare=False)
+    declared: str = field(default="", compare=False)
 
     @property
     def num_classes(self) -> int:
@@ -160,12 +162,17 @@ class TaskSpec:
         """Split or fold name -> shard glob."""
         return self.folds or self.splits
 
+    @property
+    def declaration(self) -> str:
+        """Digest of the task as its file declares it, whatever a protocol made of it."""
+        return self.declared or self.digest()
+
     def digest(self) -> str:
         """SHA-256 (hex) of all that can change a score; titles and citations do not count."""
         facts = asdict(self)
         for cosmetic in (
-            "path", "title", "abbreviation", "domain", "description", "licence", "citation",
-            "url", "weight", "zenodo_record", "folder", "also_in",
+            "path", "declared", "title", "abbreviation", "domain", "description", "licence",
+            "citation", "url", "weight", "zenodo_record", "folder", "also_in",
         ):  # fmt: skip
             facts.pop(cosmetic)
         if not self.label.keep_case:  # what files do not state changes no file's digest

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, TASK_YAML
+from conftest import REPOSITORY, TASK_YAML, audio_bytes, clip_members
 from result_files import make_result
 
 from benchmark.progress import Progress
@@ -82,3 +82,16 @@ def test_progress_that_nobody_reads_does_not_end_the_work() -> None:
             bar.advance(1)
         assert bar.done == 2
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # for what is still in it
+
+
+def test_an_audit_that_is_cut_off_still_tells_of_the_leak(
+    toy: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    audio = audio_bytes([0.5, -0.25, 0.125] * 900, 16_000)
+    leak = {split: clip_members("r9-a", audio, {"label": "low"}) for split in ("train", "test")}
+    for extra, status in ((leak, 1), ({}, 0)):
+        task, data = toy({"train": 6, "valid": 4, "test": 4}, extra=extra)
+        words = ["audit", "--tasks", task, "--data", data, "--results", tmp_path / "results"]
+        found, err = cut_off(*words)
+        assert found == status
+        assert "rror" not in err

@@ -23,12 +23,12 @@ from test_score_frames import make_items, make_spec
 from benchmark import Leaderboard, evaluate
 from benchmark.cli import main
 from benchmark.dataset import DataError
+from benchmark.formats import FORMATS
 from benchmark.language_model import load_language_model, model_digest, model_folder
 from benchmark.probe.adapter import SpellingResult
 from benchmark.protocol import STRICT, XARES
 from benchmark.result import Predictions, read_result
 from benchmark.score import score_items
-from benchmark.tables import FORMATS
 from tasks import LabelRule, ProbeSettings, builtin_tasks
 
 

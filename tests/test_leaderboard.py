@@ -194,7 +194,7 @@ def test_differing_data_have_a_row_each() -> None:
     assert any("2 different data sets" in note for note in table.notes)
     same = only_table(make_result("a", 0.4), make_result("a", 0.6, encoder="mfcc"))
     assert len(same.rows) == 1
-    assert same.notes == []
+    assert not any("data sets" in note for note in same.notes)
 
 
 def test_notes_say_what_a_reader_must_know() -> None:
@@ -223,7 +223,7 @@ def test_markdown_is_a_table_whatever_the_names() -> None:
     rows = markdown_rows(to_markdown(board))
     assert {len(row) for row in rows} == {4}
     assert rows[0] == ["task", "metric", r"a\|b\\\|c", "mfcc"]
-    assert rows[2] == [r"x \| y z", "accuracy", "0.400 [.310 .500]", "0.400"]
+    assert rows[2] == [r"x \| y z", "accuracy", "**0.400** [.310 .500]", "**0.400**"]
 
 
 def test_csv_read_back_by_pandas() -> None:

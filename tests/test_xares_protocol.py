@@ -19,6 +19,7 @@ from result_files import make_result
 from benchmark import Leaderboard, RunResult, evaluate
 from benchmark.cli import main
 from benchmark.dataset import DataError
+from benchmark.formats import FORMATS
 from benchmark.protocol import (
     CHOICES,
     PROTOCOLS,
@@ -32,7 +33,6 @@ from benchmark.protocol import (
 )
 from benchmark.provenance import command
 from benchmark.result import Predictions, read_result, result_files, result_path
-from benchmark.tables import FORMATS
 from tasks import TaskSpec, builtin_tasks
 
 Toy = Callable[..., tuple[Path, Path]]

@@ -22,37 +22,96 @@ def add_parser(commands: Any) -> None:
         help="folder with result files (default: results/runs)",
     )  # fmt: skip
     parser.add_argument(
-        "--format", choices=("terminal", "markdown", "csv"), default="terminal",
+        "--format", choices=("terminal", "markdown", "csv", "latex", "json"), default="terminal",
         help="default: terminal",
     )  # fmt: skip
+    parser.add_argument(
+        "--reconstruction", action="store_true", help="that of `reconstruct`, of what codecs lose"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
+    parser.add_argument(
+        "--with-published", nargs="*", metavar="NAME",
+        help="set published values beside the measured ones of their protocol: systems or sources "
+        "(see `list published`) or `all`; without a name: the source with the most values",
+    )  # fmt: skip
+    parser.add_argument(
+        "--published", type=Path, metavar="DIR",
+        help="folder of the published values (default: results/published of the repository)",
+    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
+    from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
-    from benchmark.tables import FORMATS, to_terminal
+    from benchmark.progress import Progress
+    from benchmark.published import PublishedError
+    from benchmark.tables import to_terminal
     from tasks import builtin_tasks
 
     if not arguments.results.is_dir():
         raise CannotStartError(
             f"no folder {arguments.results}; run a benchmark first, or --results DIR"
         )
-    board, unreadable = Leaderboard.from_folder(arguments.results, builtin_tasks().values())
+    if arguments.reconstruction:
+        return _of_codecs(arguments)
+    board, unreadable = Leaderboard.from_folder(
+        arguments.results, builtin_tasks().values(), track=Progress
+    )
     for line in unreadable:
         print(f"left out: {line}", file=sys.stderr)
     if not board.tables:
         raise CannotStartError(f"no result file under {arguments.results}; run a benchmark first")
+    if arguments.with_published is not None:
+        try:
+            board = board.with_published(arguments.with_published, arguments.published)
+        except PublishedError as error:
+            raise CannotStartError(str(error)) from error
+    elif arguments.published is not None:
+        raise CannotStartError("--published says where from; add --with-published")
     if arguments.format == "terminal" and arguments.out is None:
         to_terminal(board, Terminal())
     else:
         if arguments.format == "terminal":
-            raise CannotStartError("--out needs --format markdown or csv")
+            raise CannotStartError("--out needs --format markdown, csv, latex or json")
         text = FORMATS[arguments.format](board)
         if arguments.out is None:
             print(text, end="")
         else:
             write_atomically(arguments.out, text.encode())
+    return NOT_ALL_DONE if unreadable else ALL_DONE
+
+
+def _of_codecs(arguments: argparse.Namespace) -> int:
+    """The reconstruction leaderboard."""
+    from benchmark.commands.reconstruct import tables_of
+    from benchmark.commands.terminal import Terminal
+    from benchmark.files import write_atomically
+    from benchmark.reconstruction.result import read_results
+    from benchmark.reconstruction.shown import FORMATS, to_terminal
+
+    if arguments.with_published is not None or arguments.published is not None:
+        raise CannotStartError("published values are in the reconstruction leaderboard in any case")
+    if arguments.format not in ("terminal", *FORMATS):
+        raise CannotStartError("--reconstruction goes with --format terminal, markdown or csv")
+    results, unreadable = read_results(arguments.results)
+    for line in unreadable:
+        print(f"left out: {line}", file=sys.stderr)
+    if not results:
+        raise CannotStartError(
+            f"no reconstruction result under {arguments.results}; run `reconstruct` first"
+        )
+    tables = tables_of(results)
+    if arguments.format != "terminal":
+        text = FORMATS[arguments.format](tables)
+        if arguments.out is None:
+            print(text, end="")
+        else:
+            write_atomically(arguments.out, text.encode())
+    elif arguments.out is None:
+        to_terminal(tables, Terminal())
+    else:
+        raise CannotStartError("--out needs --format markdown or csv")
     return NOT_ALL_DONE if unreadable else ALL_DONE

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.commands.terminal import Terminal
 from benchmark.exits import ALL_DONE, CannotStartError
@@ -14,10 +17,14 @@ from benchmark.exits import ALL_DONE, CannotStartError
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "list",
-        help="list encoders, tasks or protocols",
+        help="list encoders, tasks, protocols or published values",
         description="List what can be asked for by name.",
     )
-    parser.add_argument("what", choices=("encoders", "tasks", "protocols"))
+    parser.add_argument("what", choices=("encoders", "tasks", "protocols", "published"))
+    parser.add_argument(
+        "--published", type=Path, metavar="DIR",
+        help="folder of the published values (default: results/published of the repository)",
+    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
@@ -37,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.what == "protocols":
         _show_protocols(console, table)
         return ALL_DONE
+    if arguments.what == "published":
+        _list_published(console, table, arguments.published)
+        return ALL_DONE
     from tasks import TaskError, builtin_tasks
 
     try:
@@ -55,6 +65,37 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(table)
     console.print(f"\n{len(specs)} tasks. Your own: --tasks path/to/task.yaml (tasks/README.md)")
     return ALL_DONE
+
+
+def _list_published(console: Terminal, table: Table, folder: Path | None) -> None:
+    """Systems with the number of values that each source gives of them, by protocol."""
+    from benchmark.published import (
+        PUBLISHED,
+        PUBLISHED_PROTOCOLS,
+        PublishedError,
+        load_published,
+        sources,
+    )
+
+    try:
+        values = load_published(folder or PUBLISHED)
+        citations = sources(folder or PUBLISHED)
+    except PublishedError as error:
+        raise CannotStartError(str(error)) from error
+    for head in ("system", "source", "protocol", "values"):
+        numeric = head == "values"
+        table.add_column(head, justify="right" if numeric else "left", overflow="fold")
+    counts = Counter((value.system, value.source, value.protocol) for value in values)
+    by_protocol = sorted(counts.items(), key=lambda item: PUBLISHED_PROTOCOLS.index(item[0][2]))
+    for (system, source, protocol), count in by_protocol:
+        table.add_row(Text(system), source, protocol, str(count))
+    console.print(table)
+    console.print()
+    second_hand = {value.source for value in values if not value.primary}
+    for source, citation in citations.items():
+        mark = " (second-hand)" if source in second_hand else ""
+        console.print(Text(f"{source}: {citation}{mark}"))
+    console.print(f"\n{len(values)} values. How to read them: results/published/README.md")
 
 
 def _show_protocols(console: Terminal, table: Table) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -96,6 +95,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     # torch takes a second or two to import; `--help` need not wait for it
+    from benchmark.commands.folders import check_folders
     from benchmark.evaluation import evaluate
     from benchmark.plan import print_plan
     from benchmark.result import FAILED
@@ -111,17 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
             loaded = load_encoders(names, weights=arguments.weights)
             complete = print_plan(loaded, specs, settings, sys.stdout)
             return ALL_DONE if complete else NOT_ALL_DONE
-        if not settings.is_synthetic and not settings.data_folder.is_dir():
-            raise CannotStartError(
-                f"no folder {settings.data_folder}; give the folder of shards with --data DIR or "
-                "$EARMARK_DATA, or try --data synthetic"
-            )
-        there = next(p for p in (settings.results, *settings.results.parents) if p.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK):
-            raise CannotStartError(
-                f"{settings.results}: results cannot be written there; choose another folder with "
-                "--results DIR"
-            )
+        check_folders(settings)
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         results = evaluate(
             arguments.encoder,
@@ -187,12 +177,18 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     """The tables of all results, of its kind, as files; the run's table on the terminal."""
     from benchmark.commands.terminal import Terminal
     from benchmark.files import write_atomically
+    from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
-    from benchmark.tables import FORMATS, to_terminal
+    from benchmark.progress import Progress
+    from benchmark.tables import to_terminal
     from tasks import builtin_tasks
 
     board, _ = Leaderboard.from_folder(
-        settings.results, builtin_tasks().values(), synthetic=settings.is_synthetic
+        settings.results,
+        builtin_tasks().values(),
+        synthetic=settings.is_synthetic,
+        cache=settings.cache,
+        track=Progress,
     )
     mark = ".synthetic" if settings.is_synthetic else ""
     names = []
@@ -201,7 +197,7 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
         write_atomically(path, FORMATS[name](board).encode())
         names.append(str(path))
     print(file=sys.stderr)
-    to_terminal(Leaderboard(results), Terminal())
+    to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
 
 

@@ -6,7 +6,13 @@ NaN, never 0.
 
 from benchmark.metric.classes import accuracy, average_precision, mean_average_precision
 from benchmark.metric.notes import NoteScores, note_scores, notes_of_frames
-from benchmark.metric.retrieval import average_precision_at, first_rank, recall_at
+from benchmark.metric.retrieval import (
+    average_precision_at,
+    first_rank,
+    mean_recall,
+    recall_at,
+    recall_counts,
+)
 from benchmark.metric.segments import (
     f1_of_counts,
     segment_counts,
@@ -15,11 +21,11 @@ from benchmark.metric.segments import (
     segments_of_events,
     segments_of_frames,
 )
-from benchmark.metric.words import character_edits, word_edits
+from benchmark.metric.words import character_edits, share_right, word_edits
 
 __all__ = [
     "NoteScores", "accuracy", "average_precision", "average_precision_at", "character_edits",
-    "f1_of_counts", "first_rank", "mean_average_precision", "note_scores", "notes_of_frames",
-    "recall_at", "segment_counts", "segment_f1", "segment_total", "segments_of_events",
-    "segments_of_frames", "word_edits",
+    "f1_of_counts", "first_rank", "mean_average_precision", "mean_recall", "note_scores",
+    "notes_of_frames", "recall_at", "recall_counts", "segment_counts", "segment_f1",
+    "segment_total", "segments_of_events", "segments_of_frames", "share_right", "word_edits",
 ]  # fmt: skip

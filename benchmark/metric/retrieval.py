@@ -40,6 +40,27 @@ def average_precision_at(
     return result
 
 
+def recall_counts(
+    clip_hits: NDArray[np.bool_], text_hits: NDArray[np.bool_], owners: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What each clip adds to recall: (N, S, 2 ways, hits and queries).
+
+    clip_hits: (N, S) of S seeds; text_hits: (M, S) of the captions; owners: (M,) their clips.
+    """
+    counts = np.zeros((*clip_hits.shape, 2, 2))
+    counts[:, :, 0, 0] = clip_hits
+    counts[:, :, 0, 1] = 1
+    np.add.at(counts[:, :, 1, 0], owners, text_hits)
+    np.add.at(counts[:, :, 1, 1], owners, 1)
+    return counts
+
+
+def mean_recall(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over both ways of hits / queries: (..., 2, 2) -> (...)."""
+    shares: NDArray[np.float64] = (sums[..., 0] / sums[..., 1]).mean(axis=-1)
+    return shares
+
+
 def _first(
     similarity: NDArray[np.float32], relevant: NDArray[np.bool_], k: int
 ) -> NDArray[np.bool_]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import jiwer
+import numpy as np
+from numpy.typing import NDArray
 
 
 def word_edits(reference: str, hypothesis: str) -> tuple[int, int]:
@@ -17,3 +19,8 @@ def character_edits(reference: str, hypothesis: str) -> tuple[int, int]:
     found = jiwer.process_characters(reference, hypothesis)
     errors = found.substitutions + found.deletions + found.insertions
     return errors, found.hits + found.substitutions + found.deletions
+
+
+def share_right(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """max(0, 1 - errors / words) of sums (..., 2) -> (...)."""
+    return np.maximum(0.0, 1 - sums[..., 0] / sums[..., 1])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.interval import additive_interval
 from benchmark.items import Items
-from benchmark.metric import average_precision_at, first_rank
+from benchmark.metric import average_precision_at, first_rank, mean_recall, recall_counts
 from benchmark.probe.towers import Captions, relevance, train_towers
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
@@ -37,12 +36,12 @@ def score_captions(
     clip_ranks = np.stack([first_rank(one, relevant) for one in trained.similarities], axis=1)
     text_ranks = np.stack([first_rank(one.T, relevant.T) for one in trained.similarities], axis=1)
     owners = np.argmax(relevant, axis=0)
-    counts = _counts(clip_ranks == 0, text_ranks == 0, owners)
-    per_seed = _mean_share(counts.sum(axis=0))
+    counts = recall_counts(clip_ranks == 0, text_ranks == 0, owners)
+    per_seed = mean_recall(counts.sum(axis=0))
     interval = additive_interval(
         counts,
         items.sources[split.test],
-        lambda sums: _mean_share(sums).mean(axis=1),
+        lambda sums: mean_recall(sums).mean(axis=1),
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )
@@ -76,21 +75,3 @@ def _captions(items: Items, split: Split, protocol: Protocol) -> tuple[Captions,
     clips = np.repeat(np.arange(len(items)), [len(own) for own in items.annotations])
     made = tokenise(texts, np.isin(clips, split.train).tolist(), protocol.caption_tokens)
     return Captions(clips, made.lists, made.vocabulary), made.kind
-
-
-def _counts(
-    clip_hits: NDArray[np.bool_], text_hits: NDArray[np.bool_], owners: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """What each clip adds: (N, S, 2 ways, hits and queries)."""
-    counts = np.zeros((*clip_hits.shape, 2, 2))
-    counts[:, :, 0, 0] = clip_hits
-    counts[:, :, 0, 1] = 1
-    np.add.at(counts[:, :, 1, 0], owners, text_hits)
-    np.add.at(counts[:, :, 1, 1], owners, 1)
-    return counts
-
-
-def _mean_share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over both ways of hits / queries: (..., 2, 2) -> (...)."""
-    shares: NDArray[np.float64] = (sums[..., 0] / sums[..., 1]).mean(axis=-1)
-    return shares

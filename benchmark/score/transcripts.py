@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmark.interval import additive_interval
 from benchmark.items import Items
 from benchmark.language_model import load_language_model
-from benchmark.metric import character_edits, word_edits
+from benchmark.metric import character_edits, share_right, word_edits
 from benchmark.probe import Training
 from benchmark.probe.adapter import train_adapters
 from benchmark.probe.ctc import CTCObjective
@@ -50,11 +50,11 @@ def score_transcripts(
         )
         for count in (word_edits, character_edits)
     )
-    per_seed = _share_right(words.sum(axis=0))
+    per_seed = share_right(words.sum(axis=0))
     interval = additive_interval(
         words,
         items.sources[split.test],
-        lambda sums: _share_right(sums).mean(axis=1),
+        lambda sums: share_right(sums).mean(axis=1),
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )
@@ -111,11 +111,6 @@ def _by_language_model(
     trained = train_adapters(items.frames, texts, split, seeds, training, model, on_step)
     tokens = f"those of the language model {protocol.language_model}"
     return _Spelt(trained.losses, trained.best_epochs, trained.predicted, 0, tokens)
-
-
-def _share_right(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """max(0, 1 - errors / words) of sums (..., 2) -> (...)."""
-    return np.maximum(0.0, 1 - sums[..., 0] / sums[..., 1])
 
 
 def _error_rate(counts: NDArray[np.float64]) -> float:

@@ -7,7 +7,7 @@ slow. What it measures goes to `tests/peer/measured.json`, which CI holds Earmar
 against (`tests/test_peer.py`). Each round runs theirs, then ours, every cache empty:
 
 - real data: ESC-50 and the Free Spoken Digit Dataset, with times;
-- with --twins: Earmark's synthetic twins of tasks whose faults these two do not show: frames
+- with --part twins: Earmark's synthetic twins of tasks whose faults these two do not show: frames
   (DESED, MAESTRO), several labels (FSD50k), lost crops (FMA, LibriSpeech-MF), captions and
   transcripts. BERT's tokenizer and Qwen2.5 are stood in for by small ones, made here, of random
   weights, which both read.
@@ -56,25 +56,28 @@ _THREADS = {"OMP_NUM_THREADS": "2"}
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with esc50/ and fsdd/")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder with esc50/ and fsdd/"
+    )
     parser.add_argument("--environment", type=Path, default=Path.home() / ".cache/earmark-peer")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--twins", action="store_true", help="the synthetic twins too (an hour)")
+    parser.add_argument("--part", choices=("real", "twins", "show"), default="real")
     parser.add_argument("--out", type=Path, default=MEASURED)
     arguments = parser.parse_args(argv)
-    python = _environment(arguments.environment)
-    kept = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
-    found: dict[str, Any] = {
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, 2 threads, no GPU",
-        "theirs": _versions(python),
-        "ours": _versions(Path(sys.executable)),
-        "real": _rounds(python, REAL, arguments.data, arguments.rounds),
-        "twins": kept.get("twins", {}),
-    }
-    if arguments.twins:
-        found["twins"] = _rounds(python, TWINS, None, arguments.rounds)
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+    found = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
+    if arguments.part != "show":
+        python = _environment(arguments.environment)
+        real = arguments.part == "real"
+        found[arguments.part] = {
+            "date": time.strftime("%Y-%m-%d"),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, 2 threads, no GPU",
+            "theirs": _versions(python),
+            "ours": _versions(Path(sys.executable)),
+            "tasks": _rounds(
+                python, REAL if real else TWINS, arguments.data if real else None, arguments.rounds
+            ),
+        }
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     show(found)
 
 
@@ -197,8 +200,8 @@ def show(found: dict[str, Any]) -> None:
 
     head = ("task", "probe", "theirs", "ours", "difference", "theirs s", "ours s", "ratio")
     print(("{:<18}{:<8}" + "{:>16}" * 2 + "{:>12}{:>10}{:>8}{:>7}").format(*head))
-    for kind in ("real", "twins"):
-        for task, cell in found[kind].items():
+    for part in found.values():
+        for task, cell in part["tasks"].items():
             theirs, ours = cell["theirs"], cell["ours"]
             for probe in ("linear", "knn"):
                 if probe not in theirs:

@@ -1,0 +1,101 @@
+"""Leaderboard tables as JSON: all that they hold, in full precision.
+
+```
+{"schema": 1, "tables": [{
+  "data": "real" or "synthetic", "protocol": str, "seeds": int, "limit": int or null,
+  "caption": str,
+  "columns": [{"name": str, "published": null or
+               {"system": str, "source": str, "citation": str, "primary": bool}}],
+  "rows": [{"task": str, "title": str, "domain": str, "metric": str, "weight": number,
+            "cells": {probe: {column: CELL}}}],
+  "means": {probe: {name: {column: {"value": number or null, "tasks": int, "of": int}}}},
+  "notes": [str]}]}
+```
+CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not run`,
+`published` or (in a column of published values) `not published`. One that is done has also
+`interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
+null), `items` and `sources` (how many were tested), and `best`: whether it is the best of its row
+or cannot be told from it, null where there is nothing to compare. `probe` is `linear` or `knn`;
+`name` is that of the mean; `tasks` is how many tasks a mean is over, `of` how many it could be
+over. What cannot be computed is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from benchmark.leaderboard import Leaderboard, Row, Table
+
+SCHEMA = 1
+
+
+def to_json(board: Leaderboard) -> str:
+    """All tables as one JSON value; its layout is above."""
+    value = {"schema": SCHEMA, "tables": [_table(table) for table in board.tables]}
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "data": "synthetic" if table.synthetic else "real",
+        "protocol": table.protocol,
+        "seeds": table.seeds,
+        "limit": table.limit,
+        "caption": table.caption,
+        "columns": [
+            {
+                "name": column,
+                "published": asdict(table.published[column]) if column in table.published else None,
+            }
+            for column in table.columns
+        ],
+        "rows": [
+            {
+                "task": row.name,
+                "title": row.title,
+                "domain": row.domain,
+                "metric": row.metric,
+                "weight": row.weight,
+                "cells": {
+                    probe: {column: _cell(row, column, probe) for column in table.columns}
+                    for probe in table.probes
+                    if row.has(probe)
+                },
+            }
+            for row in table.rows
+        ],
+        "means": {
+            probe: {
+                name: {
+                    column: {"value": _number(mean.value), "tasks": mean.tasks, "of": mean.of}
+                    for column, mean in by_column.items()
+                }
+                for name, by_column in table.means(probe).items()
+            }
+            for probe in table.probes
+        },
+        "notes": table.notes,
+    }
+
+
+def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
+    cell = row.cell(column, probe)
+    facts: dict[str, Any] = {"status": cell.status, "value": _number(cell.value)}
+    if cell.score is None:
+        return facts
+    interval = cell.score.interval
+    return facts | {
+        "interval": None if interval is None else [_number(bound) for bound in interval],
+        "confidence": cell.score.confidence,
+        "spread": None if cell.score.spread is None else _number(cell.score.spread),
+        "items": cell.score.items,
+        "sources": cell.score.sources,
+        "best": row.is_best(column, probe) if probe in row.best else None,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
