@@ -147,6 +147,13 @@ class Protocol:
         """Crops in one batch of a task's encoding, where these follow the order of the file."""
         return dict(self.encode_batch_of).get(task, self.encode_batch)
 
+    def for_task(self, spec: TaskSpec) -> Protocol:
+        """This protocol where a task is concerned: another language model alters no task but that
+        which it spells."""
+        if spec.label.kind == "transcript":
+            return self
+        return replace(self, language_model=standard_of(self).language_model)
+
     def read(self, spec: TaskSpec) -> TaskSpec:
         """A task as this protocol takes it: which split is which, what a source is, its title."""
         splits = dict(spec.splits)
