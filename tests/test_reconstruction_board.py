@@ -20,6 +20,7 @@ from benchmark.reconstruction.metrics import all_metrics
 from benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
+    failed_path,
     read_results,
     result_path,
     summarise,
@@ -144,6 +145,25 @@ def test_failures_and_gaps_are_said() -> None:
     assert "failed" in text.splitlines()[5]
     (alone,) = make_tables([make_result("two", error="no data")])
     assert "failed" in to_markdown([alone])
+
+
+def test_a_failure_says_nothing_of_a_data_set_of_the_same_name_elsewhere() -> None:
+    results = [make_result("one", place="a"), make_result("one", place="b", error="no data")]
+    tables = make_tables(results)
+    assert [[row.status for row in table.rows] for table in tables] == [["done"], ["failed"]]
+    paths = {failed_path(Path(), make_result(place=place, error="no")) for place in ("a", "b")}
+    assert len(paths) == 2
+
+
+def test_notes_count_the_sources_of_intervals_only() -> None:
+    none = make_score("stoi", math.nan, interval=None, items=0, sources=0, not_computed=20)
+    lone = make_score("stoi", 0.9, interval=None, items=1, sources=1)
+    for score in (none, lone):
+        (table,) = make_tables([make_result("one", scores={"stoi": score})])
+        assert not any("rough" in note for note in table.notes)
+    few = make_score("stoi", 0.9, sources=4)
+    (table,) = make_tables([make_result("one", scores={"stoi": few})])
+    assert "intervals rest on 4 sources and are rough" in table.notes
 
 
 PUBLISHED = [

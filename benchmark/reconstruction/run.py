@@ -36,6 +36,7 @@ from benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
     clip_table,
+    place_digest,
     summarise,
     write_result,
 )
@@ -298,6 +299,7 @@ def _blank(
             "crop_seconds": material.crop_seconds,
             "limit": material.limit,
             "digest": "",
+            "place": "" if material.synthetic else place_digest(material.place),
             "clips": len(material.clips) + len(material.failures),
             "failed_clips": 0,
             "failures": [],
