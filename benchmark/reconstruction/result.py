@@ -66,7 +66,8 @@ class ReconstructionResult:
         frame_rate, values_per_second, parameters, compute (what it computes in).
     data: name, kind, known_as (the name that published values use, or null), digest (of the
         clips' bytes, keys and crops), place (`place_digest` of where they lay;
-        of synthetic audio empty), source_unit, clips, items, sources, seconds, crop_seconds,
+        of synthetic audio empty), source_unit, source_digest (of the clips' sources, which
+        intervals are drawn by), clips, items, sources, seconds, crop_seconds,
         limit, failed_clips (count) and failures (shard, key, reason; the first 100).
     settings: every choice that decides values; results of different ones share no table.
     scores: metric -> MetricScore. not_measured: metrics whose package was not installed.
@@ -95,7 +96,8 @@ class ReconstructionResult:
     @property
     def comparable(self) -> str:
         """Eight hex digits, equal where two results may stand in one table."""
-        facts = [self.synthetic, self.data["digest"], self.data["limit"], self.settings]
+        clips = [self.data.get(name) for name in ("digest", "source_digest", "limit")]
+        facts = [self.synthetic, *clips, self.settings]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     def to_json(self) -> str:
