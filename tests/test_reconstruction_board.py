@@ -192,6 +192,16 @@ def test_published_values_are_marked_and_only_beside_their_data_set() -> None:
         assert [row.name for row in table.rows] == ["mulaw"]
 
 
+def test_a_preset_without_published_values_says_why() -> None:
+    part = make_result("mulaw", {"pesq_wb": 2.0})
+    (table,) = make_tables([part], PUBLISHED, {"p": "A paper"})
+    assert not any("published" in note for note in table.notes)
+    part.data["kind"] = "preset"
+    (table,) = make_tables([part], PUBLISHED, {"p": "A paper"})
+    assert len(table.rows) == 1
+    assert "no published values: less than half of the data set, or other crops" in table.notes
+
+
 def test_the_values_that_come_with_earmark_join() -> None:
     values, said = load_published(), sources()
     metrics = dict.fromkeys(PUBLISHED_AS.values(), 0.5)

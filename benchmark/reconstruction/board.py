@@ -107,6 +107,8 @@ def _table(
         found, said = _published_rows(first.data["known_as"], metrics, published, citations)
         rows += found
         notes += said
+        if first.data.get("kind") == "preset" and first.data["known_as"] is None:
+            notes.append("no published values: less than half of the data set, or other crops")
     return BoardTable(
         _caption(first), {name: metrics[name] for name in order}, rows, list(dict.fromkeys(notes))
     )
