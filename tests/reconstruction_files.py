@@ -64,7 +64,7 @@ def make_score(name: str, value: float, **changes: Any) -> MetricScore:
 def make_result(
     codec: str = "mulaw", values: dict[str, float] | None = None, *, fingerprint: str = "aaaaaaaa",
     data: str = "clips", digest: str = "dd" * 32, limit: int | None = None,
-    known_as: str | None = None, synthetic: bool = False, error: str | None = None,
+    known_as: str | None = None, place: str = "", synthetic: bool = False, error: str | None = None,
     scores: dict[str, MetricScore] | None = None, **changes: Any,
 ) -> ReconstructionResult:  # fmt: skip
     """A result; failed where there is an `error`."""
@@ -79,8 +79,9 @@ def make_result(
         },
         "data": {
             "name": data, "kind": "folder", "known_as": known_as, "source_unit": "file",
-            "crop_seconds": None, "limit": limit, "digest": "" if error else digest, "clips": 20,
-            "items": 20, "sources": 12, "failed_clips": 0, "failures": [],
+            "crop_seconds": None, "place": place, "limit": limit,
+            "digest": "" if error else digest, "clips": 20, "items": 20, "sources": 12,
+            "failed_clips": 0, "failures": [],
         },
         "settings": dict(settings()),
         "scores": {} if error else made,

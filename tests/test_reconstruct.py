@@ -19,6 +19,7 @@ from reconstruction_files import InThisProcess, voice, write_clips
 from benchmark import reconstruct
 from benchmark.reconstruction import run as running
 from benchmark.reconstruction import through
+from benchmark.reconstruction.board import make_tables
 from benchmark.reconstruction.journal import Journal
 from benchmark.reconstruction.metrics import all_metrics
 from benchmark.reconstruction.pair import Pair, measure_pair
@@ -301,6 +302,13 @@ def test_only_codecs_and_only_settings_that_can_be(tmp_path: Path) -> None:
     for wrong in ({"preset": "x"}, {"rates": (100,)}, {"workers": 0}, {"crop_seconds": -1.0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             run(tmp_path, "mulaw", data, **wrong)
+
+    class Mute(Codec):
+        name, sample_rate, embedding_dim, frame_rate = "mute", 16_000, 160, 100.0
+        encode = Identity.encode
+
+    with pytest.raises(EncoderError, match="'mute' cannot decode"):
+        run(tmp_path, Mute(), data)
     # of several codecs the others go on
     results = run(tmp_path, ["logmel", "identity"], data)
     assert [result.status for result in results] == ["failed", "done"]
@@ -320,6 +328,26 @@ def test_other_rates_and_without_the_packages(
     (full,) = run(tmp_path, MuLaw(), data, rates=(16_000, 44_100))
     assert full.not_measured == []
     assert not math.isnan(full.scores["pesq_wb"].value)
+    # neither overwrites the other
+    (lone,) = run(tmp_path, MuLaw(), data, rates=(44_100,))
+    results, _ = read_results(tmp_path / "results")
+    assert [len(result.scores) for result in results if result.comparable == full.comparable] == [
+        len(full.scores)
+    ]
+    assert "mel_distance_16k" not in lone.scores
+    (turned,) = run(tmp_path, MuLaw(), data, rates=(44_100, 16_000))
+    assert turned.comparable == full.comparable
+
+
+def test_what_has_other_sources_stands_in_a_table_of_its_own(tmp_path: Path) -> None:
+    data = write_clips(tmp_path / "data", 4, 0.3)
+    (by_file,) = run(tmp_path, "identity", data)
+    (by_source,) = run(tmp_path, "identity", data, source_key="(?P<source>s[0-9]+)-")
+    assert (by_file.data["sources"], by_source.data["sources"]) == (4, 2)
+    assert by_file.data["digest"] == by_source.data["digest"]
+    results, _ = read_results(tmp_path / "results")
+    assert sorted(result.data["sources"] for result in results) == [2, 4]
+    assert len(make_tables(results)) == 2
 
 
 def test_learned_codecs_of_any_rate(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from conftest import audio_bytes
 from reconstruction_files import InThisProcess, make_result, voice, write_clips
 
+from benchmark.agreement.reconstruction import read_codecs
 from benchmark.cli import main
 from benchmark.reconstruction import run as running
 from benchmark.reconstruction.result import write_result
@@ -92,6 +93,26 @@ def test_a_data_set_that_fails_is_shown_and_the_others_go_on(
     assert "failed  identity · bad: 1 of 1 clips failed" in err
     assert "done    identity · good" in err
     assert "failed: identity: 1 of 1 clips failed" in " ".join(out.split())
+
+
+def test_a_data_set_that_fails_leaves_another_of_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = write_clips(tmp_path / "good" / "wavs", 1, 0.2)
+    bad = tmp_path / "bad" / "wavs"
+    bad.mkdir(parents=True)
+    (bad / "a.wav").write_bytes(b"nothing")
+    words = ["--data", str(good), str(bad), "--results", str(tmp_path / "results")]
+    assert main(["reconstruct", "--encoder", "identity", *words]) == 3
+    out, err = capsys.readouterr()
+    assert "PESQ-wb not computable" in err  # of 0.2 s
+    assert "100.00" in out and "failed: identity: 1 of 1 clips failed" in " ".join(out.split())
+    kept, _ = read_codecs(tmp_path / "results")
+    assert sorted(result.status for result in kept) == ["done", "failed"]
+    # the same place mended: nothing of the failure is left
+    (bad / "a.wav").write_bytes((good / "s0-0.wav").read_bytes())
+    assert main(["reconstruct", "--encoder", "identity", *words]) == 0
+    assert not list((tmp_path / "results").rglob("*.failed.*"))
 
 
 def test_without_the_packages_one_line_says_what_they_are_for(

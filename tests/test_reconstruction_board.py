@@ -20,6 +20,7 @@ from benchmark.reconstruction.metrics import all_metrics
 from benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
+    failed_path,
     read_results,
     result_path,
     summarise,
@@ -146,6 +147,26 @@ def test_failures_and_gaps_are_said() -> None:
     assert "failed" in to_markdown([alone])
 
 
+def test_a_failure_says_nothing_of_a_data_set_of_the_same_name_elsewhere() -> None:
+    results = [make_result("one", place="a"), make_result("one", place="b", error="no data")]
+    tables = make_tables(results)
+    shown = sorted([row.status for row in table.rows] for table in tables)
+    assert shown == [["done"], ["failed"]]
+    paths = {failed_path(Path(), make_result(place=place, error="no")) for place in ("a", "b")}
+    assert len(paths) == 2
+
+
+def test_notes_count_the_sources_of_intervals_only() -> None:
+    none = make_score("stoi", math.nan, interval=None, items=0, sources=0, not_computed=20)
+    lone = make_score("stoi", 0.9, interval=None, items=1, sources=1)
+    for score in (none, lone):
+        (table,) = make_tables([make_result("one", scores={"stoi": score})])
+        assert not any("rough" in note for note in table.notes)
+    few = make_score("stoi", 0.9, sources=4)
+    (table,) = make_tables([make_result("one", scores={"stoi": few})])
+    assert "intervals rest on 4 sources and are rough" in table.notes
+
+
 PUBLISHED = [
     PublishedValue("Good", "seed_tts_zh", "PESQ", 4.2, None, "reconstruction", "p", False, "", ""),
     PublishedValue("Poor", "seed_tts_zh", "PESQ", 1.1, None, "reconstruction", "p", False, "", ""),
@@ -169,6 +190,16 @@ def test_published_values_are_marked_and_only_beside_their_data_set() -> None:
         lone = make_result("mulaw", {"pesq_wb": 2.0}, **{"known_as": "seed_tts_zh", **changes})
         (table,) = make_tables([lone], PUBLISHED, {})
         assert [row.name for row in table.rows] == ["mulaw"]
+
+
+def test_a_preset_without_published_values_says_why() -> None:
+    part = make_result("mulaw", {"pesq_wb": 2.0})
+    (table,) = make_tables([part], PUBLISHED, {"p": "A paper"})
+    assert not any("published" in note for note in table.notes)
+    part.data["kind"] = "preset"
+    (table,) = make_tables([part], PUBLISHED, {"p": "A paper"})
+    assert len(table.rows) == 1
+    assert "no published values: less than half of the data set, or other crops" in table.notes
 
 
 def test_the_values_that_come_with_earmark_join() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,20 @@ def test_seed_tts_by_its_list(tmp_path: Path, below: str) -> None:
     material = open_preset("seed_tts_zh", tmp_path)
     assert keys(material) == ["u2.wav", "u1.wav"]
     assert [failed.key for failed in material.failures] == ["gone.wav"]
-    assert (material.known_as, material.crop_seconds) == ("seed_tts_zh", None)
+    assert material.crop_seconds is None
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_published_values_are_not_of_a_few_clips(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(3):
+        below = f"t{i}/mixture.wav" if name == "musdb18" else f"wavs/{i}.wav"
+        touch(tmp_path / below)
+    assert open_preset(name, tmp_path).known_as is None
+    for whole, known_as in ((6, name), (7, None)):
+        monkeypatch.setitem(PRESETS, name, replace(PRESETS[name], whole=whole))
+        assert open_preset(name, tmp_path).known_as == known_as
 
 
 def test_audioset_and_musdb_by_their_folders(tmp_path: Path) -> None:
@@ -190,8 +204,9 @@ def test_synthetic_clips_are_the_same_every_time_and_of_all_domains() -> None:
     assert len(set(sources(again["synthetic-speech"]))) == 10
 
 
-def test_settings_choose_what_is_opened(tmp_path: Path) -> None:
+def test_settings_choose_what_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_clips(tmp_path / "data", 3, 0.1)
+    monkeypatch.setitem(PRESETS, "audioset_eval", replace(PRESETS["audioset_eval"], whole=3))
 
     def opened(places: Any, **changes: Any) -> list[Material]:
         return open_materials(places, ReconstructionSettings(**changes))

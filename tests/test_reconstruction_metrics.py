@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import librosa
@@ -13,12 +14,15 @@ import torch
 from auraloss.freq import STFTLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.image import imread
 from numpy.typing import NDArray
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
 from benchmark.reconstruction import perceptual, spectral
 from benchmark.reconstruction.metrics import all_metrics, missing_packages
+from benchmark.reconstruction.pair import Pair
 from benchmark.reconstruction.perceptual import NotComputableError
+from benchmark.reconstruction.plots import draw_pair
 from benchmark.reconstruction.waveform import LIMIT, si_sdr
 
 Signal = NDArray[np.float32]
@@ -272,3 +276,13 @@ def test_missing_packages_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     for word in ("PESQ-wb", "STOI", "pesq", "pystoi", "pip install -e '.[reconstruction]'"):
         assert word in line
     assert "mel" not in line
+
+
+def test_silence_is_drawn_dark(tmp_path: Path) -> None:
+    colours = {}
+    for name, loud in (("silence", 0.0), ("noise", 0.1)):
+        samples = (loud * np.random.default_rng(0).standard_normal(16_000)).astype("f4")
+        path = tmp_path / f"{name}.png"
+        draw_pair(Pair(samples, 16_000, samples, 16_000, 16_000), path, name)
+        colours[name] = imread(path)[150, 400, :3]  # within the upper spectrogram
+    assert colours["silence"].sum() < 0.8 < colours["noise"].sum()  # viridis: dark violet

@@ -14,7 +14,7 @@ from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
 from benchmark.agreement.rule import Rule, exceeds, faults_of
 from benchmark.published import PublishedValue
 from benchmark.reconstruction.board import PUBLISHED_AS
-from benchmark.reconstruction.result import ReconstructionResult, read_results
+from benchmark.reconstruction.result import ReconstructionResult, asked_of, read_results
 from benchmark.result import DONE, FAILED
 
 PROTOCOL = "reconstruction"
@@ -27,9 +27,13 @@ def read_codecs(folder: Path) -> tuple[list[ReconstructionResult], list[str]]:
     Of one that succeeded once and failed since, the failure alone: the latest attempt counts.
     """
     found, unreadable = read_results(folder)
-    failed = {_key(result) for result in found if result.status == FAILED}
-    kept = [result for result in found if result.status == FAILED or _key(result) not in failed]
+    failed = {_attempt(result) for result in found if result.status == FAILED}
+    kept = [result for result in found if result.status == FAILED or _attempt(result) not in failed]
     return kept, unreadable
+
+
+def _attempt(result: ReconstructionResult) -> tuple[object, ...]:
+    return (*_codec(result), *asked_of(result))
 
 
 def _key(result: ReconstructionResult) -> tuple[object, ...]:

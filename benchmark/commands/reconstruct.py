@@ -166,6 +166,8 @@ def _announce(result: ReconstructionResult) -> None:
         return
     shown = ", ".join(
         f"{score.label} {score.value:.{score.digits}f}"
+        if score.value == score.value
+        else f"{score.label} not computable"
         for score in list(result.scores.values())[:3]
     )
     spent = clock(result.run["seconds"])

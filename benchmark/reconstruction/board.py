@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmark.published import PublishedValue
-from benchmark.reconstruction.result import MetricScore, ReconstructionResult
+from benchmark.reconstruction.result import MetricScore, ReconstructionResult, asked_of
 from benchmark.result import DONE
 
 MARK = "*"  # of what was not measured here
@@ -69,19 +69,14 @@ def make_tables(
         if result.status == DONE:
             done.setdefault(result.comparable, []).append(result)
         else:
-            failed.setdefault(_place(result), []).append(result)
+            failed.setdefault(asked_of(result), []).append(result)
     tables = []
     for group in done.values():
-        theirs = failed.pop(_place(group[0]), [])
+        theirs = failed.pop(asked_of(group[0]), [])
         tables.append((group[0], _table(group, theirs, published, citations or {})))
     tables += [(group[0], _table([], group, (), {})) for group in failed.values()]
     tables.sort(key=lambda pair: (pair[0].synthetic, pair[0].data["name"], pair[0].comparable))
     return [table for _, table in tables]
-
-
-def _place(result: ReconstructionResult) -> tuple[Any, ...]:
-    """What a failed result is told by: it may not have got as far as reading its clips."""
-    return (result.synthetic, result.data["name"], result.data["limit"])
 
 
 def _table(
@@ -112,6 +107,8 @@ def _table(
         found, said = _published_rows(first.data["known_as"], metrics, published, citations)
         rows += found
         notes += said
+        if first.data.get("kind") == "preset" and first.data["known_as"] is None:
+            notes.append("no published values: less than half of the data set, or other crops")
     return BoardTable(
         _caption(first), {name: metrics[name] for name in order}, rows, list(dict.fromkeys(notes))
     )
@@ -191,7 +188,7 @@ def _common_notes(done: list[ReconstructionResult]) -> list[str]:
     for labels, which in ((higher, "higher"), (lower, "lower")):
         if labels:
             notes.append(f"{which} is better: {', '.join(labels)}")
-    fewest = min(score.sources for score in scores)
+    fewest = min((s.sources for s in scores if s.interval is not None), default=_FEW_SOURCES)
     if fewest < _FEW_SOURCES:
         notes.append(f"intervals rest on {fewest} sources and are rough")
     for package in ("pesq", "pystoi", "soxr"):

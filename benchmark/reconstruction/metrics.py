@@ -79,9 +79,13 @@ def _at(measure: Callable[..., float], rate: int) -> Measure:
     return lambda reference, decoded: measure(reference, decoded, rate)
 
 
-def settings() -> dict[str, object]:
-    """All choices that decide values, for results and to tell what may be compared."""
+def settings(rates: Sequence[int] = (RATE,)) -> dict[str, object]:
+    """All choices that decide values, for results and to tell what may be compared.
+
+    rates: as `all_metrics` takes them.
+    """
     return {
+        "rates": sorted(set(rates)),
         "version": VERSION,
         "channels": "mean",
         "resampler": f"soxr {RESAMPLER_QUALITY}",

@@ -14,13 +14,14 @@ from benchmark.reconstruction.spectral import magnitudes, mel_filters
 _WINDOW, _HOP, _BANDS = 1024, 256, 80
 _RANGE_DB = 80.0  # below the loudest of the reference
 _LONGEST_S = 30.0
+_FLOOR = 1e-6
 
 
 def draw_pair(pair: Pair, path: Path, title: str) -> None:
     """Write a PNG: log-mel spectrograms of reference and decoded sound, one colour scale.
 
-    80 bands up to half the lower of both rates, in dB below the reference's loudest; the first
-    30 s.
+    80 bands up to half the lower of both rates, in dB below the reference's loudest (below 1 where
+    it is silent); the first 30 s.
     """
     import matplotlib as mpl
 
@@ -35,7 +36,7 @@ def draw_pair(pair: Pair, path: Path, title: str) -> None:
         _levels(resample(reference, pair.reference_rate, rate), rate),
         _levels(resample(decoded, pair.decoded_rate, rate), rate),
     ]
-    top = float(images[0].max())
+    top = float(images[0].max()) if images[0].max() > 20 * np.log10(_FLOOR) else 0.0
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.subplots(2, 1, sharex=True)
     for axis, image, name in zip(axes, images, ("reference", "decoded"), strict=True):
@@ -56,5 +57,5 @@ def _levels(samples: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
     """(frames, bands) in dB."""
     filters = mel_filters(rate, _WINDOW, _BANDS)
     blocks = [block @ filters for block in magnitudes(samples, _WINDOW, _HOP)]
-    found: NDArray[np.float64] = 20 * np.log10(np.maximum(np.concatenate(blocks), 1e-6))
+    found: NDArray[np.float64] = 20 * np.log10(np.maximum(np.concatenate(blocks), _FLOOR))
     return found

@@ -20,7 +20,8 @@ class Preset:
     """Where a data set lies and how it is cut.
 
     title: in words. folders: where it may lie below the folder given; the first found is taken.
-    find: folder -> clips and what is missing. crop_seconds, source_unit: see `Material`.
+    find: folder -> clips and what is missing. crop_seconds, source_unit: see `Material`. whole:
+    how many clips all of it are; published values are not of less than half of them.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Preset:
     find: Callable[[Path], tuple[list[ClipFile], list[Failure]]]
     crop_seconds: float | None
     source_unit: str
+    whole: int
 
 
 def _seed_tts(folder: Path) -> tuple[list[ClipFile], list[Failure]]:
@@ -70,19 +72,21 @@ def _clip(key: str, path: Path) -> ClipFile:
 
 PRESETS = {
     "seed_tts_zh": Preset(
-        "SEED-TTS, Chinese", ("seedtts_testset/zh", "zh", "."), _seed_tts, None, "utterance"
+        "SEED-TTS, Chinese", ("seedtts_testset/zh", "zh", "."), _seed_tts, None, "utterance",
+        2020,
     ),
     "seed_tts_en": Preset(
-        "SEED-TTS, English", ("seedtts_testset/en", "en", "."), _seed_tts, None, "utterance"
+        "SEED-TTS, English", ("seedtts_testset/en", "en", "."), _seed_tts, None, "utterance",
+        1088,
     ),
     "audioset_eval": Preset(
         "AudioSet, evaluation part",
         ("audioset/eval_segments", "eval_segments", "audioset/eval", "eval", "."),
-        _any_audio, 10.0, "video",
+        _any_audio, 10.0, "video", 20_371,
     ),
     "musdb18": Preset(
         "MUSDB18-HQ, mixtures of the test part",
-        ("musdb18hq/test", "musdb18/test", "test", "."), _mixtures, 10.0, "track",
+        ("musdb18hq/test", "musdb18/test", "test", "."), _mixtures, 10.0, "track", 50,
     ),
 }  # fmt: skip
 
@@ -98,7 +102,7 @@ def open_preset(name: str, data: Path) -> Material:
         if clips:
             return Material(
                 name, "preset", tuple(clips), preset.source_unit, preset.crop_seconds, tuple(lost),
-                known_as=name, place=str(data),
+                known_as=name if 2 * len(clips) >= preset.whole else None, place=str(data),
             )  # fmt: skip
     places = ", ".join(str(data / place) for place in preset.folders)
     raise DataError(f"{preset.title}: nothing of it in {places}; {_LAYOUTS[name]}")

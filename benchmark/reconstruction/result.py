@@ -65,7 +65,9 @@ class ReconstructionResult:
     codec: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, values_per_second, parameters, compute (what it computes in).
     data: name, kind, known_as (the name that published values use, or null), digest (of the
-        clips' bytes, keys and crops), source_unit, clips, items, sources, seconds, crop_seconds,
+        clips' bytes, keys and crops), place (`place_digest` of where they lay;
+        of synthetic audio empty), source_unit, source_digest (of the clips' sources, which
+        intervals are drawn by), clips, items, sources, seconds, crop_seconds,
         limit, failed_clips (count) and failures (shard, key, reason; the first 100).
     settings: every choice that decides values; results of different ones share no table.
     scores: metric -> MetricScore. not_measured: metrics whose package was not installed.
@@ -94,7 +96,8 @@ class ReconstructionResult:
     @property
     def comparable(self) -> str:
         """Eight hex digits, equal where two results may stand in one table."""
-        facts = [self.synthetic, self.data["digest"], self.data["limit"], self.settings]
+        clips = [self.data.get(name) for name in ("digest", "source_digest", "limit")]
+        facts = [self.synthetic, *clips, self.settings]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     def to_json(self) -> str:
@@ -204,7 +207,24 @@ def result_path(root: Path, result: ReconstructionResult) -> Path:
 def failed_path(root: Path, result: ReconstructionResult) -> Path:
     """Where a failed attempt is noted: beside an earlier success, which stays."""
     name, suffix = _name_of(result)
-    return _folder(root, result) / f"{name}{suffix}.failed{RECONSTRUCTION}"
+    # the clips may not have been read, so that only their place tells them from others
+    place = result.data.get("place", "")[:8]
+    mark = f"-{place}" if place else ""
+    return _folder(root, result) / f"{name}{mark}{suffix}.failed{RECONSTRUCTION}"
+
+
+def place_digest(place: str) -> str:
+    """SHA-256 of where a folder or file lies, as a full path."""
+    return hashlib.sha256(str(Path(place).resolve()).encode()).hexdigest()
+
+
+def asked_of(result: ReconstructionResult) -> tuple[Any, ...]:
+    """What a failed result is told by: it may not have got as far as reading its clips.
+
+    Two data sets of one name, in two places, are two.
+    """
+    data = result.data
+    return (result.synthetic, data["name"], data.get("place", ""), data["limit"])
 
 
 def _folder(root: Path, result: ReconstructionResult) -> Path:

@@ -36,6 +36,7 @@ from benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
     clip_table,
+    place_digest,
     summarise,
     write_result,
 )
@@ -150,7 +151,7 @@ def _codecs(group: list[str] | list[Codec], weights: str | Path | None) -> dict[
 
 
 def _codec(encoder: AudioEncoder) -> Codec:
-    if not isinstance(encoder, Codec):
+    if not isinstance(encoder, Codec) or type(encoder).decode is Codec.decode:
         raise EncoderError(
             f"encoder {encoder.name!r} cannot decode; reconstruction needs a codec: identity, "
             "mulaw, griffinlim, dasheng, encodec, dac, mimi, xcodec, snac, or a subclass of "
@@ -267,9 +268,11 @@ def _measure(
 
 def _data_of(found: Measurements, material: Material) -> dict[str, Any]:
     digest = json.dumps([sorted(found.digests), material.crop_seconds])
+    by_key = sorted((clip.key, clip.source) for clip in material.clips)
     seconds = sum(record.seconds for record in found.records)
     return {
         "digest": hashlib.sha256(digest.encode()).hexdigest(),
+        "source_digest": hashlib.sha256(json.dumps(by_key).encode()).hexdigest(),
         "clips": len(found.digests),
         "items": len(found.records),
         "sources": len({record.source for record in found.records}),
@@ -298,11 +301,12 @@ def _blank(
             "crop_seconds": material.crop_seconds,
             "limit": material.limit,
             "digest": "",
+            "place": "" if material.synthetic else place_digest(material.place),
             "clips": len(material.clips) + len(material.failures),
             "failed_clips": 0,
             "failures": [],
         },
-        settings=measured.settings() | {"longest_delay_s": MOST_DELAY},
+        settings=measured.settings(run.rates) | {"longest_delay_s": MOST_DELAY},
         command=_command(asked, material, run, weights),
         versions=provenance.versions() | measured.package_versions(measured.all_metrics(run.rates)),
     )
