@@ -384,3 +384,45 @@ def test_real_speech_ranks_the_anchors(tmp_path: Path, real_data: Path) -> None:
     for name in ("mel_distance_16k", "stft_distance_16k", "log_spectral_distance_16k"):
         losses = [result.scores[name].value for result in results]
         assert 0 == losses[0] < losses[1] < losses[2]
+
+
+def test_a_run_that_measures_less_does_not_replace_one_that_measured_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_clips(tmp_path / "data", 1, 1.0)
+    (full,) = run(tmp_path, "mulaw", data)
+    before = {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.*")}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (less,) = run(tmp_path, MuLaw(), data)
+    assert less.status == "failed"
+    assert less.error is not None and "pesq_wb, pesq_nb, stoi, estoi cannot be" in less.error
+    assert {path: path.read_bytes() for path in (tmp_path / "results").rglob("*.*")} == before
+    assert full.scores.keys() > less.scores.keys()
+
+
+class Silencer(MuLaw):
+    """Decodes every clip whose first sample is positive to silence."""
+
+    name = "silencer"
+
+    def decode(self, frames: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        sounds, lengths = super().decode(frames)
+        return sounds * (sounds[:, :1] <= 0), lengths
+
+
+def test_sound_that_is_decoded_to_silence_is_the_codecs_failure(tmp_path: Path) -> None:
+    """Else a codec would be better for what it silences, as PESQ leaves such clips out."""
+    data = tmp_path / "data"
+    data.mkdir()
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    for name, first in (("a", 0.1), ("b", -0.1)):
+        soundfile.write(data / f"{name}.wav", np.append(first, noise), 16_000)
+    soundfile.write(data / "quiet.wav", np.zeros(16_000), 16_000)
+    (result,) = run(tmp_path, Silencer(), data, failed_share=0.5)
+    assert [failure["key"] for failure in result.data["failures"]] == ["a.wav"]
+    assert result.data["failures"][0]["reason"] == (
+        "encoder silencer: silence in what it decoded of sound"
+    )
+    assert [row["key"] for row in table_of(tmp_path)] == ["b.wav", "quiet.wav"]
+    (strictly,) = run(tmp_path / "strictly", Silencer(), data)
+    assert strictly.status == "failed"

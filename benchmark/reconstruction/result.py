@@ -259,6 +259,19 @@ def write_result(root: Path, result: ReconstructionResult, table: str) -> Path:
     return path
 
 
+def has_more(root: Path, result: ReconstructionResult) -> list[str]:
+    """Metrics that this result lacks, as their packages are not installed, and the one that it
+    would replace has."""
+    if result.status == FAILED or not result.not_measured:
+        return []
+    try:
+        text = result_path(root, result).read_text(encoding="utf-8")
+        there = ReconstructionResult.from_json(text)
+    except (OSError, UnicodeDecodeError, ResultError):
+        return []
+    return [name for name in result.not_measured if name in there.scores]
+
+
 def read_results(root: Path) -> tuple[list[ReconstructionResult], list[str]]:
     """All reconstruction results under a folder; and one line for each that cannot be read."""
     results, unreadable = [], []

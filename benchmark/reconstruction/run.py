@@ -36,6 +36,7 @@ from benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
     clip_table,
+    has_more,
     place_digest,
     summarise,
     write_result,
@@ -210,7 +211,16 @@ def _over(
             result.status, result.error = FAILED, f"unexpected {type(error).__name__}: {said}"
         result.run = provenance.circumstances(started, run.device) | extra
         try:
-            write_result(run.results, result, table)
+            missing = has_more(run.results, result)
+            if missing:
+                result.status = FAILED
+                result.error = (
+                    f"{', '.join(missing)} cannot be measured here, and the result that is there "
+                    "has them; it stays. Install what they need (pip install -e "
+                    "'.[reconstruction]'), or choose another folder with --results"
+                )
+            else:
+                write_result(run.results, result, table)
         except OSError as error:  # a full disk, perhaps; it is shown all the same
             result.status, result.error = FAILED, f"cannot read or write: {error}"
         yield result
