@@ -27,7 +27,7 @@ examples:
   python run_bench.py check --against published --encoder whisper-base
 
 exit status: 0 all done, 1 a check failed (validate, audit, check), 2 cannot start,
-  3 some tasks not done, or not checked
+  3 some tasks not done, not checked or not compared, or a result file not readable
 """
 
 

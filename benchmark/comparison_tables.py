@@ -20,6 +20,7 @@ from benchmark.comparison import (
     TaskComparison,
 )
 from benchmark.paired import Difference
+from benchmark.whole import print_whole
 
 _STYLES = {BETTER: "green", WORSE: "red"}
 _SHORT = {NOT_DISTINGUISHABLE: "unclear"}  # a terminal may be 80 columns wide
@@ -33,7 +34,7 @@ def to_terminal(tables: Sequence[Comparison], console: Console) -> None:
         console.print(Text(table.caption, style="bold"))
         console.print()
         if table.tasks:
-            console.print(_rich(table))
+            print_whole(_rich(table), console)
             console.print()
         for lost in table.left_out:
             console.print(Text(f"  not compared: {lost.task}: {lost.reason}", style="yellow"))
@@ -132,7 +133,7 @@ def _explained(tables: Sequence[Comparison], unclear: str = "") -> list[str]:
 
 def _rich(table: Comparison) -> Table:
     drawn = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    drawn.add_column("task")  # the only one that may break
+    drawn.add_column("task", overflow="fold", min_width=12)  # the only one that may break
     for head in ("A", "B", "difference", "p", "Holm p", ""):
         drawn.add_column(head, no_wrap=True)
     for row in table.tasks:

@@ -162,11 +162,17 @@ class Table:
 
 
 def _mean(rows: list[Row], column: str, probe: str, *, weighted: bool) -> Mean:
-    scored = [(row.cell(column, probe).value, row.weight if weighted else 1.0) for row in rows]
-    scored = [(value, weight) for value, weight in scored if math.isfinite(value)]
-    total = sum(weight for _, weight in scored)
-    value = sum(value * weight for value, weight in scored) / total if scored else math.nan
-    return Mean(value, len(scored), len(rows))
+    """Over tasks: rows of one task, on other data each, count as one, with their mean."""
+    tasks: dict[str, list[float]] = {row.name: [] for row in rows}
+    weights = {row.name: row.weight if weighted else 1.0 for row in rows}
+    for row in rows:
+        value = row.cell(column, probe).value
+        if math.isfinite(value):
+            tasks[row.name].append(value)
+    means = {name: sum(values) / len(values) for name, values in tasks.items() if values}
+    total = sum(weights[name] for name in means)
+    value = sum(mean * weights[name] for name, mean in means.items()) / total if means else math.nan
+    return Mean(value, len(means), len(tasks))
 
 
 class Leaderboard:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pandas as pd
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -21,6 +21,7 @@ from benchmark.leaderboard import (
     Table,
 )
 from benchmark.result import DONE, FAILED
+from benchmark.whole import print_whole
 
 # How a metric is shown where it must be short; files hold its full name.
 SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
@@ -31,7 +32,9 @@ def to_terminal(board: Leaderboard, console: Console) -> None:
     for table in board.tables:
         for title, columns in views(table):
             for some in fitting(table, columns, console.width):
-                console.print(_rich(table, title, some))
+                console.print(Text(title, style="bold"))
+                console.print()
+                print_whole(_rich(table, some), console)
                 console.print()
         for note in table.notes:
             console.print(Text(f"  {note}", style="yellow" if note.startswith("failed") else "dim"))
@@ -226,13 +229,13 @@ def fitting(
     return runs
 
 
-def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Group:
+def _rich(table: Table, columns: list[tuple[str, str, str]]) -> RichTable:
     drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     drawn.add_column("task", no_wrap=True)
-    drawn.add_column("metric", style="dim")
+    drawn.add_column("metric", style="dim", no_wrap=True)
     for head, _, _ in columns:
         # a plain str would be read as markup
-        drawn.add_column(Text(head_in_lines(head)), justify="left")
+        drawn.add_column(Text(head_in_lines(head)), justify="left", no_wrap=True)
     domain = ""
     for row in measured_rows(table, columns):
         if row.domain != domain:
@@ -252,7 +255,7 @@ def _rich(table: Table, title: str, columns: list[tuple[str, str, str]]) -> Grou
     drawn.add_row("")
     for name, *shown in mean_lines(table, columns):
         drawn.add_row(Text(name, style="bold"), *(Text(cell, style="bold") for cell in shown))
-    return Group(Text(title, style="bold"), Text(), drawn)
+    return drawn
 
 
 def head_in_lines(head: str) -> str:

@@ -36,6 +36,7 @@ from benchmark.agreement.rule import FLOOR, Rule
 from benchmark.agreement.stored import Stored, listed, read_folder
 from benchmark.published import PUBLISHED, load_published, sources
 from benchmark.reconstruction.result import ReconstructionResult
+from tasks import builtin_tasks
 
 __all__ = [
     "BREACH", "FLOOR", "NOT_CHECKED", "OK", "Agreement", "Change", "Changes", "CheckError",
@@ -64,7 +65,8 @@ def check(
     `published` for the values in the folder `published`; a Path is always a folder. rule: the
     tolerance; by default within 0.02 or the cell's own interval, whichever is wider.
     encoders: those to check, by name, by default all; a mapping's value is what the reference calls
-    one, None where it is called the same. tasks: those to check, by default all.
+    one, None where it is called the same. tasks: those to check, by default all: names, domains,
+    task files.
 
     Every cell of the reference gets a verdict, also where it was not measured; of published values
     those of the encoders that were measured. What was measured beyond them is only named.
@@ -120,7 +122,7 @@ def _against_folder(
     for name, other in wanted.items():
         _check_known(name, _names(measured, codecs) | there, "encoder")
         _check_known(other or name, there, "encoder of the reference")
-    _check_tasks(tasks, [*measured, *references], _data_sets([*codecs, *their_codecs]))
+    tasks = _meant(tasks, [*measured, *references], _data_sets([*codecs, *their_codecs]))
     chosen = {other or name for name, other in wanted.items()}
     mine = [s for s in _of_tasks(measured, tasks) if not wanted or s.encoder in wanted]
     theirs = [s for s in _of_tasks(references, tasks) if not wanted or s.encoder in chosen]
@@ -160,7 +162,7 @@ def _against_published(
                 f"no published system is known for encoder {name!r}; name one: {name}=SYSTEM"
             )
     published_tasks = {str(value.task) for value in values if value.task}
-    _check_tasks(tasks, measured, published_tasks | _data_sets(codecs))
+    tasks = _meant(tasks, measured, published_tasks | _data_sets(codecs))
     comparable = [stored for stored in measured if is_comparable(stored)]
     decoded = check_codecs_published(chosen_codecs(codecs, wanted, tasks), values, systems, rule)
     if measured and not comparable and not decoded:
@@ -175,11 +177,22 @@ def _of_tasks(results: Sequence[Stored], tasks: Collection[str]) -> list[Stored]
     return [stored for stored in results if not tasks or stored.task in tasks]
 
 
-def _check_tasks(
-    tasks: Collection[str], results: Iterable[Stored], more: Collection[str] = ()
-) -> None:
-    for task in tasks:
-        _check_known(task, {stored.task for stored in results} | set(more), "task")
+def _meant(words: Collection[str], results: Iterable[Stored], more: Collection[str]) -> set[str]:
+    """The tasks and data sets that words mean: names, domains, `all` or task files; none for none.
+
+    more: names that no result has.
+    """
+    known = {name: spec.domain for name, spec in builtin_tasks().items() if name in more}
+    known |= {stored.task: str(stored.result.task["domain"]) for stored in results}
+    names = {*known, *more}
+    meant: set[str] = set()
+    for word in words:
+        task = Path(word).stem if word.endswith((".yaml", ".yml")) else word
+        found = {name for name in names if task in (name, known.get(name), "all")}
+        if not found:
+            _check_known(task, names | set(known.values()), "task")
+        meant |= found
+    return meant
 
 
 def _check_known(name: str, known: Collection[str], what: str) -> None:

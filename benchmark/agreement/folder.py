@@ -108,7 +108,7 @@ def _missing(
     reference: Stored, key: _Key, measured: Sequence[Stored], names: Mapping[str, str]
 ) -> list[Checked]:
     others = [
-        str(stored.conditions)
+        f"({stored.conditions})"
         for stored in measured
         if names.get(stored.encoder, stored.encoder) == key.encoder and stored.task == key.task
     ]

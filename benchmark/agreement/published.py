@@ -111,7 +111,7 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
 
 def why_none(measured: Sequence[Stored], folder: Path) -> str:
     """Why no result of a folder can be held against published values, in one line."""
-    conditions = listed((str(stored.conditions) for stored in measured), 3)
+    conditions = listed((f"({stored.conditions})" for stored in measured), 3)
     return (
         f"{folder}: no result under protocol {PROTOCOL} on whole real data, which published values "
         f"are of (run --protocol {PROTOCOL}); there is: {conditions}"

@@ -16,11 +16,13 @@ from rich.text import Text
 from benchmark.agreement.changes import Change
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, VERDICTS, Agreement, Checked
 from benchmark.agreement.stored import Conditions, listed
+from benchmark.whole import print_whole
 
 ITEMS_SHOWN = 5  # changed items of a cell, where not all are asked for
 _CELLS_SHOWN = 10  # cells whose changed items are shown
 _STYLES = {BREACH: "bold red", NOT_CHECKED: "yellow", OK: "green"}
 _HEADS = ("encoder", "task", "probe", "measured", "reference", "difference", "tolerance")
+_BROKEN = {"encoder": 11, "task": 10}  # heads of columns that may break, and how narrow
 _WIDE = 100  # columns from which the terminal has room for what changed
 
 
@@ -29,12 +31,16 @@ def to_terminal(found: Agreement, console: Console) -> None:
     published = any(cell.source for cell in found.cells)
     numbers = _source_numbers(found)
     extra = ["source"] if published else []
+    narrowest = _BROKEN | ({} if all(cell.primary for cell in found.cells) else {"source": 11})
     if not published and console.width >= _WIDE:
         extra = ["changed"]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for head in (*_HEADS, *extra):
         numeric = head in _HEADS[3:] or head == "changed"
-        table.add_column(head, no_wrap=head != "task", justify="right" if numeric else "left")
+        table.add_column(
+            head, justify="right" if numeric else "left",
+            no_wrap=head not in narrowest, min_width=narrowest.get(head), overflow="fold",
+        )  # fmt: skip
     name = _Names(found)
     for verdict in VERDICTS:
         cells = found.of(verdict)
@@ -47,7 +53,7 @@ def to_terminal(found: Agreement, console: Console) -> None:
             elif extra:
                 row.append("" if cell.changes is None else str(cell.changes))
             table.add_row(*(Text(text) for text in row))
-    console.print(table)
+    print_whole(table, console)
     for line in _sources(found):
         console.print(Text(f"  {line}", "dim"))
     reasons = _reasons(found)
@@ -162,7 +168,9 @@ def _reasons(found: Agreement) -> list[str]:
 
 def _around(found: Agreement) -> list[str]:
     """What a reader must know beside the cells."""
-    lines = [f"tolerance: {found.rule}"]
+    known = {cell.conditions for cell in found.cells if cell.conditions is not None}
+    lines = [f"reference: {conditions}" for conditions in sorted(map(str, known))]
+    lines.append(f"tolerance: {found.rule}")
     exact = sum(cell.exact for cell in found.cells)
     if exact:
         lines.append(

@@ -102,13 +102,14 @@ def _show(findings: Sequence[Finding], stored: dict[str, tuple[Path, int]]) -> N
     from rich.text import Text
 
     from benchmark.commands.terminal import Terminal
+    from benchmark.whole import print_whole
 
     console = Terminal()
     audited = [finding for finding in findings if finding.error is None]
     if any(finding.synthetic for finding in findings):
         console.print(Text("SYNTHETIC data (made by procedure; says nothing about real audio)\n"))
     if audited:
-        console.print(_table(audited))
+        print_whole(_table(audited), console)
     for finding in audited:
         path, _ = stored[finding.task["name"]]
         details = _details(finding)

@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--tasks", nargs="+", action="extend", metavar="TASK", default=[],
-        help="check these alone (default: all of the reference)",
+        help="check these alone: names, `all`, speech, sound, music, or task files (default: all)",
     )  # fmt: skip
     parser.add_argument(
         "--floor", type=float, default=0.02, metavar="SHARE",

@@ -51,6 +51,10 @@ def add_parser(commands: Any) -> None:
         help="default: terminal",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR",
+        help="folder for bootstrap values (default: $EARMARK_CACHE, else ~/.cache/earmark)",
+    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
@@ -78,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             results,
             tasks=arguments.tasks or ["all"],
             probe=arguments.probe,
+            cache=arguments.cache,
             track=Progress,
         )
     except ComparisonError as error:

@@ -38,6 +38,10 @@ def add_parser(commands: Any) -> None:
         "--published", type=Path, metavar="DIR",
         help="folder of the published values (default: results/published of the repository)",
     )  # fmt: skip
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR",
+        help="folder for bootstrap values (default: $EARMARK_CACHE, else ~/.cache/earmark)",
+    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
@@ -58,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reconstruction:
         return _of_codecs(arguments)
     board, unreadable = Leaderboard.from_folder(
-        arguments.results, builtin_tasks().values(), track=Progress
+        arguments.results, builtin_tasks().values(), cache=arguments.cache, track=Progress
     )
     for line in unreadable:
         print(f"left out: {line}", file=sys.stderr)
