@@ -122,9 +122,11 @@ def _explained(tables: Sequence[Comparison], unclear: str = "") -> list[str]:
         return []
     first, second = drawn[0].first, drawn[0].second
     shown = " or ".join(f"{100 * level:g} %" for level in sorted({t.confidence for t in drawn}))
+    lone = any(table.seeds == 1 and table.probe == "linear" for table in drawn)
+    seeds = "with one seed, how training varies is not in them" if lone else "seeds are averaged"
     return [
         f"difference: {first} - {second}, with its {shown} interval and p-value by paired "
-        "bootstrap over the test sources; seeds are averaged",
+        f"bootstrap over the test sources; {seeds}",
         f"better, worse: {first}, at {shown} by the Holm p-value, corrected over the tasks of a "
         f"table{unclear}",
         "mean: over the tasks listed; says nothing of other tasks",

@@ -327,10 +327,16 @@ def _mark_best(
     notes = []
     if any(row.best for row in rows.values()):
         shown = " or ".join(f"{100 * confidence:g} %" for confidence in sorted(confidences))
+        lone = any(
+            result.protocol["seeds"] == 1
+            for results in measured.values()
+            for result in results.values()
+        )
+        training = "; with one seed, how training varies is not in it" if lone else ""
         notes.append(
             f"bold: the best of a row, and what cannot be told from it at {shown} (paired "
             "bootstrap over sources; each against the best alone, not corrected for the number of "
-            "encoders or tasks)"
+            f"encoders or tasks{training})"
         )
     if faults:
         more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""

@@ -93,3 +93,18 @@ def test_a_task_on_two_data_sets_weighs_no_more_than_another() -> None:
     assert [row.name for row in table.rows].count("one") == 2
     mean = table.means("linear")["mean of all"]["logmel"]
     assert (mean.value, mean.tasks, mean.of) == (pytest.approx((0.3 + 0.9) / 2), 2, 2)
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, True), (2, False)])
+def test_with_one_seed_it_is_said_that_training_varies(
+    seeds: int, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = ["--results", str(tmp_path / "r"), "--cache", str(tmp_path / "c")]
+    words = ["--encoder", "logmel", "mfcc", "--tasks", "esc50", "--data", "synthetic",
+             "--limit", "8", "--seeds", str(seeds), *places]  # fmt: skip
+    assert main(words) == 0
+    assert main(["compare", "logmel", "mfcc", *places]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert ("encoders or tasks; with one seed, how training varies is not in it" in out) == said
+    assert ("sources; with one seed, how training varies is not in them" in out) == said
+    assert ("seeds are averaged" in out) != said
