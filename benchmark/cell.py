@@ -123,7 +123,7 @@ class CellMaker:
             reason, lost = str(error), error.facts
         except NotThereError as error:
             why = self.run.not_fetched.get(spec.name)
-            reason = str(error) if why is None else f"{error}; not fetched: {why}"
+            reason = str(error) if why is None else f"{error.what}; not fetched: {why}"
         except (DataError, ShardError, EncoderError) as error:
             reason = str(error)
         except OSError as error:

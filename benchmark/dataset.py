@@ -17,7 +17,12 @@ class DataError(ValueError):
 
 
 class NotThereError(DataError):
-    """Shards that are not there, or not all of them."""
+    """Shards that are not there, or not all of them. what: the message without the mend."""
+
+    def __init__(self, what: str, spec: TaskSpec) -> None:
+        self.what = what
+        mend = "; `run_bench.py download TASK` fetches them" if spec.zenodo_record else ""
+        super().__init__(what + mend)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
             what = "fold" if spec.folds else "split"
             reason = "" if folder.is_dir() else " (there is no such folder)"
             raise NotThereError(
-                f"no shards for {what} {split}: nothing matches {folder / pattern}{reason}"
+                f"no shards for {what} {split}: nothing matches {folder / pattern}{reason}", spec
             )
         for path in found[split]:
             other = owner.setdefault(path, split)
@@ -71,7 +76,7 @@ def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
                 )
     lack = lack_in_words(spec, folder)
     if lack is not None:
-        raise NotThereError(lack)
+        raise NotThereError(lack, spec)
     return found
 
 

@@ -171,6 +171,7 @@ def test_what_people_see(
         (["download", "esc5"], "did you mean 'esc50'?"),
         (["datasets", "esc5"], "did you mean 'esc50'?"),
         (["download", "no.yaml"], "no.yaml"),
+        (["download", "esc50", "--data", "synthetic"], "--data synthetic"),
     ],
 )
 def test_what_cannot_start(shell: Shell, words: list[str], said: str) -> None:

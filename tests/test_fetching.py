@@ -166,6 +166,9 @@ def test_retry_after_is_heeded(zenodo, spec, tmp_path, waits):
     ]  # fmt: skip
     assert fetched(spec, tmp_path)[0] is None
     assert waits[0] == 7 and 95 < waits[1] <= 100 and waits[2] == 15
+    # and at once is too soon
+    zenodo.faults[FIRST] = [ways.says(429, Retry_After="0")]
+    assert fetched(spec, tmp_path / "third")[0] is None and waits[3:] == [2]
     # an hour is not waited for, but named
     waits.clear()
     zenodo.always[record(NUMBER)] = ways.says(429, Retry_After="3600")
@@ -369,7 +372,8 @@ def test_half_a_data_set_is_not_taken_for_the_whole(zenodo, spec, tmp_path, wait
     assert (have.state, have.files) == ("incomplete", 3)
     from benchmark.dataset import DataError, locate_shards
 
-    with pytest.raises(DataError, match="holds 3 of the 4 files of Zenodo record 123 whole"):
+    said = "holds 3 of the 4 files of Zenodo record 123 whole; .*download TASK. fetches them"
+    with pytest.raises(DataError, match=said):
         locate_shards(spec, tmp_path)
     zenodo.always.clear()
     assert fetched(spec, tmp_path)[0] is None
@@ -380,6 +384,17 @@ def test_half_a_data_set_is_not_taken_for_the_whole(zenodo, spec, tmp_path, wait
     assert holding(spec, tmp_path).state == "incomplete"
     error, _ = fetched(spec, tmp_path)
     assert error is not None and "remove it" in error
+
+
+def test_a_record_that_changed_is_noted_anew(zenodo, spec, tmp_path):
+    assert fetched(spec, tmp_path)[0] is None
+    (tmp_path / "mine" / "train-1.tar").unlink()
+    assert holding(spec, tmp_path).state == "incomplete"
+    del zenodo.records[NUMBER]["train-1.tar"]  # withdrawn
+    zenodo.requests.clear()
+    assert fetched(spec, tmp_path)[0] is None
+    assert holding(spec, tmp_path).state == "present"
+    assert [path for path, _ in zenodo.requests] == [record(NUMBER)]
 
 
 @settings(

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.exits import CannotStartError
+
 if TYPE_CHECKING:
     from benchmark.data.fetching import Need, Plan
+
+
+def folder_of_shards(given: Path | None) -> Path:
+    """The folder that --data names, or that is meant without. Raises CannotStartError."""
+    from benchmark.places import default_data
+
+    if given is not None and str(given) == "synthetic":
+        raise CannotStartError(
+            "--data synthetic: synthetic audio is made by a run and is not fetched; name a folder"
+        )
+    return given if given is not None else Path(default_data())
 
 
 def show_plan(plan: Plan, console: Console, *, folders: bool = False) -> None:

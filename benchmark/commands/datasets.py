@@ -32,12 +32,11 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from benchmark.commands.data_plan import show_plan
+    from benchmark.commands.data_plan import folder_of_shards, show_plan
     from benchmark.commands.terminal import Terminal, say
     from benchmark.data.fetching import make_plan
     from benchmark.data.record import FetchError
     from benchmark.data.server import Server
-    from benchmark.places import default_data
     from benchmark.progress import Progress
     from tasks import TaskError, select_tasks
 
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         server = None if arguments.offline else Server(say=say)
     except (TaskError, FetchError) as error:
         raise CannotStartError(str(error)) from error
-    data = arguments.data or Path(default_data())
+    data = folder_of_shards(arguments.data)
     plan = make_plan(specs, data, server, Progress)
     show_plan(plan, Terminal(), folders=True)
     unknown = any(need.error is not None for need in plan.needs)

@@ -45,16 +45,15 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from benchmark.commands.data_plan import show_plan
+    from benchmark.commands.data_plan import folder_of_shards, show_plan
     from benchmark.commands.terminal import Terminal, say
     from benchmark.data.fetching import fetch, make_plan
     from benchmark.data.record import FetchError
     from benchmark.data.server import Server
-    from benchmark.places import default_data
     from benchmark.progress import Progress
     from tasks import TaskError, select_tasks
 
-    data = arguments.data or Path(default_data())
+    data = folder_of_shards(arguments.data)
     try:
         specs = select_tasks(arguments.tasks)
         server = Server(say=say)

@@ -64,7 +64,5 @@ def _show(plan: Plan, console: Terminal) -> None:
 
 
 def _is_of_note(plan: Plan) -> bool:
-    return any(
-        need.files or (need.error is not None and need.spec.zenodo_record is not None)
-        for need in plan.needs
-    )
+    refused = (need for need in plan.needs if need.error is not None)
+    return bool(plan.to_fetch) or any(need.spec.zenodo_record is not None for need in refused)

@@ -28,7 +28,8 @@ NOT_ASKED = "nobody was asked for its record"
 
 @dataclass(frozen=True)
 class Need:
-    """What one task lacks. record, files: None and nothing where the task is present.
+    """What one task lacks. record: of the shards; None where the task is present, or no record is
+    known. files: those of it that are not there, which may be none where the task's note is old.
 
     error: why what is lacking cannot be fetched; None where it can be. shared: the task, earlier in
     the plan, that the same files are fetched for.
@@ -67,7 +68,7 @@ class Plan:
 
     @property
     def to_fetch(self) -> list[Need]:
-        return [need for need in self.needs if need.files]
+        return [need for need in self.needs if need.record is not None and need.error is None]
 
     @property
     def free(self) -> int:

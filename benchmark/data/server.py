@@ -170,7 +170,8 @@ class Server:
                 grown, best = reached() - best, max(best, reached())
                 failures = 1 if grown >= _PROGRESS else failures + 1
                 wait = WAITS_S[min(failures, len(WAITS_S)) - 1]
-                wait = wait if error.after_s is None else error.after_s
+                if error.after_s is not None:
+                    wait = max(error.after_s, WAITS_S[0])
                 if failures >= self.tries or wait > _LONGEST_WAIT_S:
                     self.tries = 1
                     raise self._given_up(error, failures, wait) from error
