@@ -22,6 +22,7 @@ from zenodo import Zenodo, content, record, serving
 from benchmark import download
 from benchmark.data import server as server_module
 from benchmark.data.api import Fetched
+from benchmark.data.download import download_file
 from benchmark.data.record import FetchError
 from benchmark.data.state import holding
 from tasks import TaskSpec
@@ -194,7 +195,9 @@ def test_a_server_that_stalls_is_left(zenodo, spec, tmp_path, waits, monkeypatch
 )
 def test_a_server_that_does_not_resume(zenodo, spec, tmp_path, waits, answer, count):
     zenodo.faults[FIRST] = [ways.cut(5000), answer]
-    assert fetched(spec, tmp_path)[0] is None
+    error, lines = fetched(spec, tmp_path)
+    assert error is None
+    assert count == 1 or any("does not resume where it was asked" in line for line in lines)
     assert shards(tmp_path / "mine") == FILES
     assert zenodo.asked(FIRST) == [None, "bytes=5000-", None][: count + 1]
 
@@ -329,6 +332,14 @@ def test_nothing_is_written_over(zenodo, spec, tmp_path):
     own.write_bytes(FILES["train-0.tar"])
     assert fetched(spec, tmp_path)[0] is None
     assert zenodo.asked(FIRST) == [] and shards(tmp_path / "mine") == FILES
+
+
+def test_what_came_meanwhile_is_not_written_over(zenodo, spec, tmp_path):
+    (own := tmp_path / "train-0.tar").write_bytes(b"my own")
+    file = server_module.Server().record(NUMBER).files[0]
+    with pytest.raises(FetchError, match="in the way"):
+        download_file(server_module.Server(), file, tmp_path, lambda _: None)
+    assert own.read_bytes() == b"my own"
 
 
 def test_no_link_is_followed(zenodo, spec, tmp_path):
