@@ -7,6 +7,7 @@ import email.utils
 import hashlib
 import os
 import random
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -451,7 +452,7 @@ def test_shared_shards_are_fetched_once(zenodo, spec, tmp_path):
 
 
 def test_too_little_disk_is_refused_before_the_first_byte(zenodo, spec, tmp_path, monkeypatch):
-    real = __import__("shutil").disk_usage(tmp_path)
+    real = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(
         "benchmark.data.fetching.shutil.disk_usage",
         lambda _: real._replace(free=(256 << 20) + 372_999),  # one byte too little
