@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from benchmark.audit import audit_tasks
     from benchmark.comparison import compare
     from benchmark.conformance import validate
+    from benchmark.data.api import download
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
     from benchmark.reconstruction.run import reconstruct
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from benchmark.settings import RunSettings
 
 __all__ = [
-    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "evaluate",
-    "reconstruct", "validate",
+    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "download",
+    "evaluate", "reconstruct", "validate",
 ]  # fmt: skip
 
 _HOME = {
@@ -24,6 +25,7 @@ _HOME = {
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
     "compare": "benchmark.comparison",
+    "download": "benchmark.data.api",
     "reconstruct": "benchmark.reconstruction.run",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",

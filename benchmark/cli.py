@@ -17,6 +17,8 @@ examples:
   python run_bench.py --encoder my_encoder.py:MyEncoder --tasks speech --limit 200
   python run_bench.py --encoder logmel --tasks my_task.yaml --data my_data --dry-run
   python run_bench.py list tasks
+  python run_bench.py datasets
+  python run_bench.py download esc50
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
@@ -65,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         audit,
         check,
         compare,
+        datasets,
+        download,
         leaderboard,
         listing,
         reconstruct,
@@ -81,9 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,compare,check,audit,reconstruct}"
+        title="commands",
+        metavar="{run,list,datasets,download,validate,leaderboard,compare,check,audit,reconstruct}",
     )
-    for command in (run, listing, validate, leaderboard, compare, check, audit, reconstruct):
+    for command in (
+        run, listing, datasets, download, validate, leaderboard, compare, check, audit, reconstruct,
+    ):  # fmt: skip
         command.add_parser(commands)
     return parser
 

@@ -1,0 +1,1 @@
+"""The tasks' shards: fetched from their Zenodo records, kept, checked."""
