@@ -23,6 +23,7 @@ examples:
   python run_bench.py audit --tasks esc50 --data ../shared/data
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
+  python run_bench.py prepare esc50 --from ESC-50-master --data data
 
 exit status: 0 all done, 1 a check failed (validate, audit), 2 cannot start,
   3 some tasks not done
@@ -59,7 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from benchmark.commands import audit, compare, leaderboard, listing, run, validate
+    from benchmark.commands import (
+        audit,
+        compare,
+        leaderboard,
+        listing,
+        prepare,
+        run,
+        validate,
+    )
 
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -70,9 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,compare,audit}"
+        title="commands", metavar="{run,list,validate,leaderboard,compare,audit,prepare}"
     )
-    for command in (run, listing, validate, leaderboard, compare, audit):
+    for command in (run, listing, validate, leaderboard, compare, audit, prepare):
         command.add_parser(commands)
     return parser
 
