@@ -24,9 +24,10 @@ examples:
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
   python run_bench.py prepare esc50 --from ESC-50-master --data data
+  python run_bench.py datasets --verify esc50 --data data
 
-exit status: 0 all done, 1 a check failed (validate, audit), 2 cannot start,
-  3 some tasks not done
+exit status: 0 all done, 1 a check failed (validate, audit, datasets --verify),
+  2 cannot start, 3 some tasks not done
 """
 
 
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     from benchmark.commands import (
         audit,
         compare,
+        datasets,
         leaderboard,
         listing,
         prepare,
@@ -79,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,compare,audit,prepare}"
+        title="commands", metavar="{run,list,validate,leaderboard,compare,audit,prepare,datasets}"
     )
-    for command in (run, listing, validate, leaderboard, compare, audit, prepare):
+    for command in (run, listing, validate, leaderboard, compare, audit, prepare, datasets):
         command.add_parser(commands)
     return parser
 
