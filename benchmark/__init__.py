@@ -6,13 +6,15 @@ if TYPE_CHECKING:
     from benchmark.audit import audit_tasks
     from benchmark.comparison import compare
     from benchmark.conformance import validate
+    from benchmark.data.api import download
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
 __all__ = [
-    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "compare", "evaluate", "validate",
+    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "compare", "download",
+    "evaluate", "validate",
 ]  # fmt: skip
 
 _HOME = {
@@ -20,6 +22,7 @@ _HOME = {
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
     "compare": "benchmark.comparison",
+    "download": "benchmark.data.api",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

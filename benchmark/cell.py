@@ -19,7 +19,7 @@ import torch
 
 from benchmark import provenance, synthetic
 from benchmark.collect import View
-from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
+from benchmark.dataset import DataError, Dataset, NotThereError, locate_shards, open_dataset
 from benchmark.embed import parameter_count
 from benchmark.files import write_atomically
 from benchmark.finding import stored_audit
@@ -121,6 +121,9 @@ class CellMaker:
             return result
         except TooManyFailuresError as error:
             reason, lost = str(error), error.facts
+        except NotThereError as error:
+            why = self.run.not_fetched.get(spec.name)
+            reason = str(error) if why is None else f"{error.what}; not fetched: {why}"
         except (DataError, ShardError, EncoderError) as error:
             reason = str(error)
         except OSError as error:

@@ -17,14 +17,16 @@ examples:
   python run_bench.py --encoder my_encoder.py:MyEncoder --tasks speech --limit 200
   python run_bench.py --encoder logmel --tasks my_task.yaml --data my_data --dry-run
   python run_bench.py list tasks
+  python run_bench.py datasets
+  python run_bench.py datasets --verify esc50 --data data
+  python run_bench.py download esc50
+  python run_bench.py prepare esc50 --from ESC-50-master --data data
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
   python run_bench.py audit --tasks esc50 --data ../shared/data
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
-  python run_bench.py prepare esc50 --from ESC-50-master --data data
-  python run_bench.py datasets --verify esc50 --data data
 
 exit status: 0 all done, 1 a check failed (validate, audit, datasets --verify),
   2 cannot start, 3 some tasks not done
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         audit,
         compare,
         datasets,
+        download,
         leaderboard,
         listing,
         prepare,
@@ -81,9 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
-        title="commands", metavar="{run,list,validate,leaderboard,compare,audit,prepare,datasets}"
+        title="commands",
+        metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,audit}",
     )
-    for command in (run, listing, validate, leaderboard, compare, audit, prepare, datasets):
+    for command in (
+        run, listing, datasets, download, prepare, validate, leaderboard, compare, audit,
+    ):  # fmt: skip
         command.add_parser(commands)
     return parser
 

@@ -7,12 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.data.state import lack_in_words, shards_folder
 from benchmark.shards import Shard, read_shard
 from tasks import TaskSpec
 
 
 class DataError(ValueError):
     """Data that cannot be scored. One line: what, where, how to mend it."""
+
+
+class NotThereError(DataError):
+    """Shards that are not there, or not all of them. what: the message without the mend."""
+
+    def __init__(self, what: str, spec: TaskSpec) -> None:
+        self.what = what
+        mend = "; `run_bench.py download TASK` fetches them" if spec.zenodo_record else ""
+        super().__init__(what + mend)
 
 
 @dataclass(frozen=True)
@@ -43,12 +53,11 @@ class Dataset:
 def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
     """Shard paths of every split or fold, sorted by name, without reading them.
 
-    Raises DataError, naming folder and pattern, where a split or fold has none, and where one
-    file would belong to two.
+    Raises NotThereError, naming folder and pattern, where a split or fold has none, and where the
+    folder was fetched from a record of which files are lacking; DataError where one file would
+    belong to two.
     """
-    folder = data / spec.folder
-    if spec.also_in is not None and not folder.is_dir() and (data / spec.also_in).is_dir():
-        folder = data / spec.also_in
+    folder = shards_folder(spec, data)
     found: dict[str, list[Path]] = {}
     owner: dict[Path, str] = {}
     for split, pattern in spec.shard_patterns.items():
@@ -56,8 +65,8 @@ def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
         if not found[split]:
             what = "fold" if spec.folds else "split"
             reason = "" if folder.is_dir() else " (there is no such folder)"
-            raise DataError(
-                f"no shards for {what} {split}: nothing matches {folder / pattern}{reason}"
+            raise NotThereError(
+                f"no shards for {what} {split}: nothing matches {folder / pattern}{reason}", spec
             )
         for path in found[split]:
             other = owner.setdefault(path, split)
@@ -65,6 +74,9 @@ def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
                 raise DataError(
                     f"shard {path} belongs to both {other} and {split}; mend the patterns"
                 )
+    lack = lack_in_words(spec, folder)
+    if lack is not None:
+        raise NotThereError(lack, spec)
     return found
 
 

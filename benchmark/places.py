@@ -15,3 +15,8 @@ def default_cache() -> Path:
     """Where embeddings and synthetic audio are kept: $EARMARK_CACHE, else ~/.cache/earmark."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("EARMARK_CACHE") or Path(base) / "earmark")
+
+
+def zenodo_address() -> str:
+    """Where the tasks' records are: $EARMARK_ZENODO (a mirror), else https://zenodo.org."""
+    return os.environ.get("EARMARK_ZENODO") or "https://zenodo.org"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -65,13 +65,20 @@ def print_plan(
     specs: Sequence[TaskSpec],
     settings: RunSettings,
     stream: TextIO,
+    to_fetch: Collection[str] = (),
 ) -> bool:
-    """Print what each task would take; False where a task could not be planned."""
+    """Print what each task would take; False where a task could not be planned.
+
+    to_fetch: names of tasks whose data a run would fetch first.
+    """
     complete = True
     clips, seconds, stored = 0, 0.0, 0
     heads = ("task", "clips", "items", "hours", "store")
     stream.write(f"{heads[0]:<22}{heads[1]:>9}{heads[2]:>9}{heads[3]:>9}{heads[4]:>12}\n")
     for spec in specs:
+        if spec.name in to_fetch:
+            stream.write(f"{spec.name:<22}  not there yet; a run would fetch it first\n")
+            continue
         try:
             plan = plan_task(spec, settings)
         except (DataError, ShardError) as error:

@@ -113,3 +113,13 @@ def clock(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def amount(size: int) -> str:
+    """Bytes as people say them: `812 B`, `5.3 MB`, `1.24 GB`."""
+    if size < 1000:
+        return f"{size} B"
+    units = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    unit = next((unit for unit in units if size < 999.5 * units[unit]), "TB")
+    value = size / units[unit]
+    return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f} {unit}"

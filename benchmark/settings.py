@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ class RunSettings:
     results, cache: folders for result files, and for embeddings and synthetic audio.
     limit: at most so many clips of each split or fold.
     device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch. workers: decoding threads.
-    force: compute again what is there already.
+    force: compute again what is there already. not_fetched: by a task's name, why its shards, where
+    they are not there, were not fetched; it is said in the task's failure.
     """
 
     data: str | Path = dataclasses.field(default_factory=default_data)
@@ -39,6 +41,7 @@ class RunSettings:
     batch_seconds: float = EmbedSettings.batch_seconds
     workers: int = max(1, min(8, os.cpu_count() or 1))
     force: bool = False
+    not_fetched: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("results", "cache"):

@@ -23,9 +23,11 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test out of the user's cache and data."""
+    """Keep every test out of the user's cache and data, and off the internet."""
     monkeypatch.setenv("EARMARK_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("EARMARK_DATA", raising=False)
+    # nobody listens there: a test that fetches names a server of its own
+    monkeypatch.setenv("EARMARK_ZENODO", "http://127.0.0.1:9")
 
 
 @pytest.fixture

@@ -174,6 +174,20 @@ def test_faults_are_named(
     assert "train-1.tar/r9-4: empty file" in out and "and 2 more" in out
 
 
+def test_without_names_what_is_there_is_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = TREES[0]
+    tree.make(tmp_path / "original")
+    prepare(tree.task, tmp_path / "original", tmp_path / "d")
+    assert main(["datasets", "--verify", "--data", str(tmp_path / "d")]) == 1
+    out = capsys.readouterr().out
+    assert "fold 1: 1 clips, known are 400" in out and "1 tasks: 1 with faults" in out
+    (tmp_path / "empty").mkdir()
+    assert main(["datasets", "--verify", "--data", str(tmp_path / "empty")]) == 2
+    assert "holds no shards of any task" in capsys.readouterr().err
+
+
 def test_an_unknown_task(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["datasets", "--verify", "esc5"]) == 2
     assert "did you mean 'esc50'?" in capsys.readouterr().err

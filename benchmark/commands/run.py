@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -88,14 +89,21 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--force", action="store_true", help="compute again what is there already")
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be done: clips, hours, bytes"
-    )
+        "--no-download", action="store_true",
+        help="fetch no data: tasks whose shards are not there fail (default: they are fetched "
+        "from Zenodo first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="say what would be done: bytes to fetch, clips, hours; do nothing",
+    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
     # torch takes a second or two to import; `--help` need not wait for it
-    from benchmark.commands.folders import check_folders
+    from benchmark.commands.fetch_first import fetch_lacking, plan_lacking
+    from benchmark.commands.folders import check_data, check_results, may_be_made
     from benchmark.evaluation import evaluate
     from benchmark.plan import print_plan
     from benchmark.result import FAILED
@@ -103,15 +111,22 @@ def run(arguments: argparse.Namespace) -> int:
     from tasks import TaskError, select_tasks
 
     settings = _settings(arguments)
+    ask = not arguments.no_download
     try:
         specs = select_tasks(arguments.tasks or ["all"])
         names = [with_layer(name, arguments.layer) for name in arguments.encoder]
         group_names(names, arguments.weights)
         if arguments.dry_run:
+            to_fetch = plan_lacking(specs, settings, ask=ask)
             loaded = load_encoders(names, weights=arguments.weights)
-            complete = print_plan(loaded, specs, settings, sys.stdout)
+            complete = print_plan(loaded, specs, settings, sys.stdout, to_fetch)
             return ALL_DONE if complete else NOT_ALL_DONE
-        check_folders(settings)
+        check_results(settings)
+        if not (ask and may_be_made(arguments.data, specs)):
+            check_data(settings)
+        not_fetched = fetch_lacking(specs, settings, ask=ask)
+        check_data(settings, not_fetched)
+        settings = dataclasses.replace(settings, not_fetched=not_fetched)
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         results = evaluate(
             arguments.encoder,
@@ -130,8 +145,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> RunSettings:
-    import dataclasses
-
     from benchmark.protocol import ProtocolError, protocol_named
     from benchmark.settings import RunSettings
 

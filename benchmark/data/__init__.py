@@ -1,1 +1,1 @@
-"""Where shards come from, and whether they are what they should be."""
+"""The tasks' shards: fetched from their Zenodo records or prepared, kept, verified."""
