@@ -138,6 +138,7 @@ def vocalsound(root: Path) -> None:
         text(root / f"meta/{part}_meta.csv", f"{speaker},female,33,USA,English,no\n")
         sound(root / f"audio_16k/{speaker}_0_throatclearing.wav", number)
         sound(root / f"audio_44k/{speaker}_0_throatclearing.wav", number)
+    sound(root / "audio_16k/._f0003_0_throatclearing.wav", 9)  # left by some systems
 
 
 def voxceleb1(root: Path) -> None:

@@ -130,6 +130,24 @@ def test_a_shard_that_was_renamed_but_not_recorded_is_ours(tmp_path: Path) -> No
     assert packed(tmp_path, found).written == ["train-000000.tar"]
 
 
+def test_a_run_killed_before_the_first_shard_was_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = clips(tmp_path / "o")
+    write = packing._write_shard
+
+    def killed(*arguments: Any) -> Any:
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packing, "_write_shard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            packed(tmp_path, found)
+    assert names(tmp_path / "d") == ["prepared.json", "train-000000.tar"]
+    assert packed(tmp_path, found).written == ["train-000000.tar", "test-000000.tar"]
+
+
 @pytest.mark.parametrize("change", ["audio", "metadata", "damage", "gone", "record"])
 def test_what_changed_is_written_again(tmp_path: Path, change: str) -> None:
     found = clips(tmp_path / "o")

@@ -2,7 +2,7 @@
 
 `validation_list.txt` and `testing_list.txt` name the clips of two splits; all others are for
 training (README of the archive; P. Warden, arXiv:1804.03209, section 7). `_background_noise_` holds
-no words. The same file name stands under several words, so keys begin with the word.
+no words, and its files are not named like this. The same file name stands under several words, so keys begin with the word.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 
 def clips(folder: OriginalFolder) -> Iterator[Clip]:
     listed = {file: split for split, name in _LISTS.items() for file in folder.lines(name)}
-    there = [f for f in folder.files("*/*_nohash_*.wav") if not f.startswith("_")]
-    for file in sorted({*listed, *there}):
+    for file in sorted({*listed, *folder.files("*/*_nohash_*.wav")}):
         word = file.partition("/")[0]
         key = f"{word}_{stem(file)}"
         yield Clip(listed.get(file, "train"), key, file, {"labels": word})
