@@ -2,7 +2,8 @@
 
 `validation_list.txt` and `testing_list.txt` name the clips of two splits; all others are for
 training (README of the archive; P. Warden, arXiv:1804.03209, section 7). `_background_noise_` holds
-no words, and its files are not named like this. The same file name stands under several words, so keys begin with the word.
+no words, and its files are not named like this. The same file name stands under several words, so
+keys begin with the word.
 """
 
 from __future__ import annotations
