@@ -3,26 +3,30 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark.agreement import check
     from benchmark.audit import audit_tasks
     from benchmark.comparison import compare
     from benchmark.conformance import validate
     from benchmark.data.api import download
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
+    from benchmark.reconstruction.run import reconstruct
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
 
 __all__ = [
-    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "compare", "download",
-    "evaluate", "validate",
+    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "download",
+    "evaluate", "reconstruct", "validate",
 ]  # fmt: skip
 
 _HOME = {
     "audit_tasks": "benchmark.audit",
+    "check": "benchmark.agreement",
     "evaluate": "benchmark.evaluation",
     "validate": "benchmark.conformance",
     "compare": "benchmark.comparison",
     "download": "benchmark.data.api",
+    "reconstruct": "benchmark.reconstruction.run",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

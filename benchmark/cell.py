@@ -178,7 +178,7 @@ class CellMaker:
         scored = score_items(
             items,
             spec,
-            self.run.protocol,
+            self.run.protocol.for_task(spec),
             frame_rate=self.encoder.frame_rate,
             device=self.run.device,
             track=lambda what, total, unit: Progress(f"{label}: {what}", total, unit),
@@ -221,7 +221,7 @@ class CellMaker:
 
     def _path(self, spec: TaskSpec) -> Path:
         """Where the cell's result lies."""
-        protocol = self.run.protocol
+        protocol = self.run.protocol.for_task(spec)
         return result_path(
             self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
             protocol=protocol.label, task=spec.name, synthetic=self.run.is_synthetic,
@@ -282,7 +282,7 @@ class CellMaker:
         view = self._view(spec, self.encoder)
         facts = {
             "task": spec.digest(),
-            "protocol": dataclasses.asdict(self.run.protocol),
+            "protocol": dataclasses.asdict(self.run.protocol.for_task(spec)),
             "limit": self.run.limit,
             "synthetic": self.run.is_synthetic,
             "shards": [
@@ -384,6 +384,7 @@ def blank_result(
     encoder: dict[str, Any], spec: TaskSpec, run: RunSettings, status: str, error: str | None
 ) -> RunResult:
     """A result without scores. encoder: what `RunResult.encoder` holds."""
+    protocol = run.protocol.for_task(spec)
     return RunResult(
         status=status,
         synthetic=run.is_synthetic,
@@ -402,8 +403,8 @@ def blank_result(
             "declared": spec.declaration,
         },
         encoder=encoder,
-        protocol=run.protocol.facts(),
+        protocol=protocol.facts(),
         data={"limit": run.limit},
-        command=provenance.command(encoder["spec"], spec, run.data, run.limit, run.protocol),
+        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
         versions=provenance.versions(),
     )

@@ -25,11 +25,13 @@ examples:
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
   python run_bench.py audit --tasks esc50 --data ../shared/data
+  python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
+  python run_bench.py check --against published --encoder whisper-base
 
-exit status: 0 all done, 1 a check failed (validate, audit, datasets --verify),
-  2 cannot start, 3 some tasks not done
+exit status: 0 all done, 1 a check failed (validate, audit, check, datasets --verify),
+  2 cannot start, 3 some tasks not done, or not checked
 """
 
 
@@ -65,12 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from benchmark.commands import (
         audit,
+        check,
         compare,
         datasets,
         download,
         leaderboard,
         listing,
         prepare,
+        reconstruct,
         run,
         validate,
     )
@@ -85,10 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
         title="commands",
-        metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,audit}",
+        metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,check,audit,"
+        "reconstruct}",
     )
     for command in (
-        run, listing, datasets, download, prepare, validate, leaderboard, compare, audit,
+        run, listing, datasets, download, prepare, validate, leaderboard, compare, check, audit,
+        reconstruct,
     ):  # fmt: skip
         command.add_parser(commands)
     return parser

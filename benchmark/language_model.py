@@ -18,7 +18,7 @@ import torch
 
 from benchmark.dataset import DataError
 from benchmark.shards import shard_digest
-from encoders.hub import out_of_reach, said, with_root
+from encoders.hub import out_of_reach, quiet, said, with_root
 
 _FILES = ["*.json", "*.safetensors", "*.txt"]
 # what stands between the audio and the text in X-ARES: a token that Qwen2.5 has for images
@@ -98,13 +98,14 @@ def load_language_model(name: str, device: str) -> LanguageModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
-        network = AutoModelForCausalLM.from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa",
-            local_files_only=True, trust_remote_code=False,
-        )  # fmt: skip
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        with quiet():
+            network = AutoModelForCausalLM.from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, attn_implementation="sdpa",
+                local_files_only=True, trust_remote_code=False,
+            )  # fmt: skip
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
     except Exception as error:  # a damaged copy raises of every kind
         raise DataError(
             f"the language model cannot be loaded from {folder} ({said(error)}); fetch it again"

@@ -24,7 +24,7 @@ from benchmark.groups import (
 from benchmark.paired import best_cells
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
-from benchmark.protocol import MEANS, PROTOCOLS, STRICT
+from benchmark.protocol import MEANS, titled
 from benchmark.result import DONE, FAILED, RunResult, Score
 from tasks import DOMAINS, TaskSpec
 
@@ -279,8 +279,7 @@ def _table(
     notes += _mark_best(rows, measured, cache, track)
     found = {name for name, _ in rows}
     if any(spec.name in found for spec in listed):
-        read = PROTOCOLS.get(results[0].protocol["name"], STRICT).read
-        for spec in map(read, listed):  # a protocol may give a task another title
+        for spec in (titled(spec, results[0].protocol) for spec in listed):
             if spec.name not in found:
                 rows[spec.name, ""] = Row(
                     spec.name, spec.title, spec.domain, spec.metric, spec.weight, spec.probes

@@ -147,6 +147,13 @@ class Protocol:
         """Crops in one batch of a task's encoding, where these follow the order of the file."""
         return dict(self.encode_batch_of).get(task, self.encode_batch)
 
+    def for_task(self, spec: TaskSpec) -> Protocol:
+        """This protocol where a task is concerned: another language model alters no task but that
+        which it spells."""
+        if spec.label.kind == "transcript":
+            return self
+        return replace(self, language_model=standard_of(self).language_model)
+
     def read(self, spec: TaskSpec) -> TaskSpec:
         """A task as this protocol takes it: which split is which, what a source is, its title."""
         splits = dict(spec.splits)
@@ -199,6 +206,15 @@ def protocol_named(name: str) -> Protocol:
 def standard_of(protocol: Protocol) -> Protocol:
     """The protocol that a protocol's name stands for; of an unknown name, `strict`."""
     return PROTOCOLS.get(protocol.name, STRICT)
+
+
+def titled(spec: TaskSpec, facts: Mapping[str, Any]) -> TaskSpec:
+    """A task with the title it has under a protocol, of which facts are the fields in a result."""
+    known = PROTOCOLS.get(str(facts["name"]), STRICT)
+    transcripts = facts.get("transcripts", known.transcripts)
+    if transcripts not in CHOICES["transcripts"]:  # another version's
+        return spec
+    return replace(known, transcripts=transcripts).read(spec)
 
 
 def protocol_label(facts: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import soundfile
 import torch
 
@@ -23,7 +24,10 @@ _SCORING_MODULES = (
     "annotations", "dataset", "interval", "items", "knn", "labels", "language_model", "metric",
     "probe", "score", "shards", "splits", "tokens",
 )  # fmt: skip
-_LIBRARIES = ("earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn")
+_LIBRARIES = (
+    "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",
+    "tokenizers",
+)  # fmt: skip
 
 
 @cache
@@ -58,7 +62,33 @@ def circumstances(started: float, device: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu {platform.machine()}",
         "threads": torch.get_num_threads(),
         "system": platform.system(),
+        "processor": processor(),
+        "instructions": instructions(),
     }
+
+
+@cache
+def processor() -> str:
+    """The processor's model, as the system names it."""
+    wanted = ("model name", "cpu family", "model")
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    facts: dict[str, str] = {}
+    for line in lines:
+        name, _, value = (part.strip() for part in line.partition(":"))
+        facts.setdefault(name, value)
+    found = [facts[name] for name in wanted if name in facts]
+    return ", ".join(found) or platform.machine()
+
+
+@cache
+def instructions() -> str:
+    """The instruction sets that torch and numpy use: they decide the last bits of sums."""
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    found = " ".join([*simd.get("baseline", ()), *simd.get("found", ())])
+    return f"torch {torch.backends.cpu.get_cpu_capability()}; numpy {found}"
 
 
 _WEIGHTS = " --weights "

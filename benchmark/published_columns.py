@@ -18,6 +18,7 @@ from benchmark.published import (
     load_published,
     sources,
 )
+from benchmark.result import Score
 
 _WITHOUT = Cell(NOT_PUBLISHED)
 # X-ARES weighs a task by the size of its test set or fold, many larger ones by 2000; but this one
@@ -133,9 +134,16 @@ def _row_for(value: PublishedValue, rows: list[Row]) -> Row | None:
 
 
 def _sampled(row: Row) -> tuple[int, int] | None:
-    """Items tested, in a fold or split, and how many there should be; where these are too few."""
-    whole = _TEST_SIZES.get(row.name, round(row.weight))
     scores = [cell.score for cells in row.cells.values() for cell in cells.values() if cell.score]
+    return sampled(row.name, row.weight, scores)
+
+
+def sampled(task: str, weight: float, scores: Iterable[Score]) -> tuple[int, int] | None:
+    """Items tested, in a fold or split, and how many there should be; where these are too few.
+
+    task, weight: of the task, by which the size of its test set is known.
+    """
+    whole = _TEST_SIZES.get(task, round(weight))
     tested = max((score.items // max(len(score.per_split), 1) for score in scores), default=whole)
     return (tested, whole) if tested < _LEAST_SHARE * whole else None
 

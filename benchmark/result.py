@@ -27,6 +27,8 @@ from tasks import DOMAINS
 
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
+_LONGEST_FOLDER = 100  # characters; file systems allow 255 bytes
+RECONSTRUCTION = ".reconstruction.json"  # how results of another kind end, see `reconstruction/`
 AUDITS = "audits"  # the folder of findings about shards, which are no results
 
 # what the tables read; a file without them is no result
@@ -222,7 +224,15 @@ def result_path(
     if seeds is not None:
         suffix += f".seeds-{seeds}"
     column = f"{_safe(encoder) or 'encoder'}-{fingerprint[:8]}"
-    return root / column / (_safe(protocol) or "protocol") / f"{task}{suffix}.json"
+    return root / column / _protocol_folder(protocol) / f"{task}{suffix}.json"
+
+
+def _protocol_folder(label: str) -> str:
+    """A protocol's label as a folder; with digits of its own where it holds a path or is long."""
+    name = _safe(label) or "protocol"
+    if "/" not in label and len(name) <= _LONGEST_FOLDER:
+        return name
+    return f"{name[:_LONGEST_FOLDER]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
 
 
 def _safe(name: str) -> str:
@@ -304,8 +314,12 @@ def still_valid(path: Path, inputs: str) -> RunResult | None:
 
 
 def result_files(root: Path) -> Iterator[Path]:
-    """Every result file under a folder, sorted; findings of audits are none."""
-    found = (path for path in root.rglob("*.json") if not path.name.startswith("."))
+    """Every result file of a task under a folder, sorted; findings of audits are none."""
+    found = (
+        path
+        for path in root.rglob("*.json")
+        if not path.name.startswith(".") and not path.name.endswith(RECONSTRUCTION)
+    )
     yield from sorted(path for path in found if AUDITS not in path.relative_to(root).parts[:-1])
 
 

@@ -1,6 +1,13 @@
-"""Whether the Hugging Face hub can be asked for a file: its own client would try for a minute."""
+"""The Hugging Face hub: whether it can be asked for a file (its own client would try for a minute).
+
+And what the libraries around it say, brought into one line or kept off the terminal.
+"""
 
 from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from huggingface_hub import constants, get_token
 from huggingface_hub.utils import get_session
@@ -54,3 +61,22 @@ def with_root(error: BaseException) -> str:
         seen.add(id(root))
     own, began = said(error), said(root)
     return own if began in own else f"{own}: {began}"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' reports of a load, and its progress bars, off the terminal."""
+    if importlib.util.find_spec("transformers") is None:
+        yield
+        return
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

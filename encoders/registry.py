@@ -30,6 +30,9 @@ ENTRY_POINT_GROUP = "earmark.encoders"
 _BUILTIN = {
     "logmel": "encoders.logmel:LogMel",
     "mfcc": "encoders.mfcc:MFCC",
+    "identity": "encoders.anchors.identity:Identity",
+    "mulaw": "encoders.anchors.mulaw:MuLaw",
+    "griffinlim": "encoders.anchors.griffinlim:GriffinLim",
 }
 _registered: dict[str, Callable[[], AudioEncoder]] = {}
 

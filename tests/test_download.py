@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,7 +190,7 @@ def test_an_address_that_is_none(shell: Shell, monkeypatch: pytest.MonkeyPatch) 
 def test_too_little_disk_cannot_start(
     zenodo: Zenodo, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = __import__("shutil").disk_usage(tmp_path)._replace(free=1000)
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr("benchmark.data.fetching.shutil.disk_usage", lambda _: usage)
     path = write_task(tmp_path, "mine")
     status, out, err = shell("download", path, "--data", tmp_path / "data")
@@ -260,6 +261,20 @@ def test_offline_what_is_there_still_runs(
         assert "no shards for split train" in line
         assert "not fetched: 127.0.0.1:9 cannot be reached (Connection refused)" in line
     assert "(1 of 3)" in out
+
+
+def test_a_run_that_finds_too_little_disk_scores_what_is_there(
+    remote: tuple[list[object], Path], zenodo: Zenodo, shell: Shell, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    words, data = remote
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr("benchmark.data.fetching.shutil.disk_usage", lambda _: usage)
+    status, _, err = shell(*words, "--tasks", tmp_path / "toy.yaml")
+    assert status == 3 and "done    logmel · toy" in err and not (data / "far").exists()
+    assert "not fetched: too little disk: " in failure(tmp_path, "far")
+    assert [path for path, _ in zenodo.requests] == [record("77")]
+    assert "too little disk" in shell(*words, "--dry-run")[1]
 
 
 def test_half_fetched_data_is_not_scored(

@@ -25,6 +25,9 @@ def add_parser(commands: Any) -> None:
         "--format", choices=("terminal", "markdown", "csv", "latex", "json"), default="terminal",
         help="default: terminal",
     )  # fmt: skip
+    parser.add_argument(
+        "--reconstruction", action="store_true", help="that of `reconstruct`, of what codecs lose"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
     parser.add_argument(
         "--with-published", nargs="*", metavar="NAME",
@@ -52,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise CannotStartError(
             f"no folder {arguments.results}; run a benchmark first, or --results DIR"
         )
+    if arguments.reconstruction:
+        return _of_codecs(arguments)
     board, unreadable = Leaderboard.from_folder(
         arguments.results, builtin_tasks().values(), track=Progress
     )
@@ -76,4 +81,37 @@ def run(arguments: argparse.Namespace) -> int:
             print(text, end="")
         else:
             write_atomically(arguments.out, text.encode())
+    return NOT_ALL_DONE if unreadable else ALL_DONE
+
+
+def _of_codecs(arguments: argparse.Namespace) -> int:
+    """The reconstruction leaderboard."""
+    from benchmark.commands.reconstruct import tables_of
+    from benchmark.commands.terminal import Terminal
+    from benchmark.files import write_atomically
+    from benchmark.reconstruction.result import read_results
+    from benchmark.reconstruction.shown import FORMATS, to_terminal
+
+    if arguments.with_published is not None or arguments.published is not None:
+        raise CannotStartError("published values are in the reconstruction leaderboard in any case")
+    if arguments.format not in ("terminal", *FORMATS):
+        raise CannotStartError("--reconstruction goes with --format terminal, markdown or csv")
+    results, unreadable = read_results(arguments.results)
+    for line in unreadable:
+        print(f"left out: {line}", file=sys.stderr)
+    if not results:
+        raise CannotStartError(
+            f"no reconstruction result under {arguments.results}; run `reconstruct` first"
+        )
+    tables = tables_of(results)
+    if arguments.format != "terminal":
+        text = FORMATS[arguments.format](tables)
+        if arguments.out is None:
+            print(text, end="")
+        else:
+            write_atomically(arguments.out, text.encode())
+    elif arguments.out is None:
+        to_terminal(tables, Terminal())
+    else:
+        raise CannotStartError("--out needs --format markdown or csv")
     return NOT_ALL_DONE if unreadable else ALL_DONE

@@ -10,6 +10,7 @@ the test is decoded greedily from the frames alone.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -176,7 +177,9 @@ class _Speller:
         heard = self._hear(batch)
         (separator,) = self.model.token_lists([SEPARATOR])
         tokens = torch.tensor([separator] * len(batch), device=self.device)
-        with self._precision():
+        with self._precision(), warnings.catch_warnings():
+            # that the penalty counts what was generated only; it is what is wanted
+            warnings.filterwarnings("ignore", "Passing `repetition_penalty`")
             said = self.model.network.generate(
                 inputs_embeds=torch.cat([heard.inputs, self.model.embed(tokens)], dim=1),
                 attention_mask=torch.cat([heard.mask, torch.ones_like(tokens)], dim=1),
@@ -192,8 +195,8 @@ class _Speller:
         padded = nn.utils.rnn.pad_sequence(own, batch_first=True).to(self.device)
         lengths = torch.tensor([len(one) for one in own])
         mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long().to(self.device)
-        with self._precision():
-            return _Heard(self.adapter(padded), mask)
+        # in full precision, as X-ARES has it: in half, without loss scaling, gradients would vanish
+        return _Heard(self.adapter(padded), mask)
 
     def _read(self, batch: NDArray[np.int64]) -> tuple[torch.Tensor, torch.Tensor]:
         """Separator, text and end as tokens (B, T), and which of them are no padding."""

@@ -27,9 +27,8 @@ class CeiledObjective(TimedObjective):
         self, *arguments: Any, parts: Sequence[NDArray[np.int64]], batch_size: int, **more: Any
     ) -> None:
         super().__init__(*arguments, **more)
-        hop_s = 1000 / self.frame_rate / 1000  # in this order: its rounding decides edges
-        self.hop_s = hop_s
-        self.frames_a_segment = math.ceil(self.segment_s / hop_s)
+        self.hop_s = _stated_hop_ms(self.frame_rate) / 1000
+        self.frames_a_segment = math.ceil(self.segment_s / self.hop_s)
         self.extents: dict[int, int] = {}
         for part in parts:
             for start in range(0, len(part), batch_size):
@@ -59,3 +58,13 @@ class CeiledObjective(TimedObjective):
         cut = active[: whole * self.frames_a_segment]
         blocks = cut.reshape(whole, self.frames_a_segment, active.shape[1])
         return np.asarray(blocks.any(axis=1), np.bool_)
+
+
+def _stated_hop_ms(frame_rate: float) -> float:
+    """The hop in ms that a rate was made from: rounding decides on which side of an edge a time is.
+
+    1000 / (1000 / 30) is a little less than 30.
+    """
+    hop = 1000 / frame_rate
+    short = float(f"{hop:.12g}")
+    return short if 1000 / short == frame_rate else hop

@@ -8,8 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from encoders.encoder import EncoderError
-from encoders.hub import out_of_reach, said, with_root
+from encoders.hub import out_of_reach, quiet, said, with_root
 
 # What the libraries raise for files that are cut short, damaged, or not what their name says.
 DAMAGE = (
@@ -71,7 +70,7 @@ def load_checkpoint(
     if weights is not None:
         _check_folder(checkpoint, weights)
         try:
-            with _quiet():
+            with quiet():
                 return load(str(weights), local_files_only=True)
         except DAMAGE as error:
             mend = "" if isinstance(error, UnfitError) else f"; fetch it again: {checkpoint.repo}"
@@ -82,7 +81,7 @@ def load_checkpoint(
     cached = try_to_load_from_cache(checkpoint.repo, "config.json", **options)
     if isinstance(cached, str):
         try:
-            with _quiet():
+            with quiet():
                 return load(checkpoint.repo, local_files_only=True, **options)
         except OSError:  # not all of it is there
             pass
@@ -95,7 +94,7 @@ def load_checkpoint(
     reason = out_of_reach(checkpoint.repo, "config.json", checkpoint.revision)
     if reason is None:
         try:
-            with _quiet():
+            with quiet():
                 return load(checkpoint.repo, local_files_only=False, **options)
         except DAMAGE as error:
             reason = with_root(error)
@@ -177,22 +176,3 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
             f"encoder {checkpoint.name!r}: {weights} holds a model of type {found!r}, not "
             f"{checkpoint.model_type!r}; give a copy of {checkpoint.repo}"
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' reports of a load, and its progress bars, off the terminal."""
-    if importlib.util.find_spec("transformers") is None:
-        yield
-        return
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

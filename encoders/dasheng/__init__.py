@@ -28,7 +28,7 @@ from encoders.dasheng.config import (
     dasheng_config,
     read_tokenizer_config,
 )
-from encoders.dasheng.encoder import DashengEncoder, TokenizerCodec, TokenizerEncoder
+from encoders.dasheng.encoder import DashengEncoder, TokenizerCodec
 from encoders.dasheng.fetch import fetch_tokenizer, refuse_zenodo
 from encoders.dasheng.precision import check_precision
 from encoders.dasheng.tokenizer import OUTPUTS, UNIFIED
@@ -36,7 +36,7 @@ from encoders.encoder import EncoderError
 
 __all__ = [
     "DASHENG_MODELS", "OUTPUTS", "DashengEncoder", "SemanticConfig", "TokenizerCodec",
-    "TokenizerConfig", "TokenizerEncoder", "load", "load_dasheng_encoder", "random_weights",
+    "TokenizerConfig", "load", "load_dasheng_encoder", "random_weights",
     "save_checkpoint", "save_dasheng_file",
 ]  # fmt: skip
 
@@ -46,13 +46,13 @@ def load(
     *,
     weights: str | Path | None = None,
     precision: str = "auto",
-) -> list[TokenizerEncoder]:
+) -> list[TokenizerCodec]:
     """Encoders of DashengTokenizer that share one pass, in the order asked for.
 
-    outputs: of "" (`dasheng`, the sum; it is a Codec), "semantic" and "acoustic". weights: a
-    folder with `config.json` and `model.safetensors`; None: the released checkpoint, from the
-    cache of huggingface_hub or fetched. precision: of the matrix products on a GPU: `auto`,
-    `bf16`, `fp16` or `fp32`; a CPU computes in float32.
+    outputs: of "" (`dasheng`, the sum), "semantic" and "acoustic". weights: a folder with
+    `config.json` and `model.safetensors`; None: the released checkpoint, from the cache of
+    huggingface_hub or fetched. precision: of the matrix products on a GPU: `auto`, `bf16`, `fp16`
+    or `fp32`; a CPU computes in float32.
 
     Raises EncoderError for an unknown output, for files that cannot be fetched or read, and for a
     checkpoint with a missing, unexpected or misshapen key.
@@ -73,11 +73,7 @@ def load(
     config = read_tokenizer_config(folder / CONFIG_FILE)
     path = folder / WEIGHTS_FILE
     tokenizer = tokenizer_from(config, read_safetensors(path), str(path), precision)
-    made: list[TokenizerEncoder] = []
-    for output in outputs:
-        kind = TokenizerEncoder if output else TokenizerCodec
-        made.append(kind(tokenizer, output, config).eval())
-    return made
+    return [TokenizerCodec(tokenizer, output, config).eval() for output in outputs]
 
 
 def load_dasheng_encoder(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -98,9 +99,10 @@ def random_weights(
 
     A TokenizerConfig gives the keys of DashengTokenizer, a SemanticConfig those of a Dasheng file.
     Scales are such that no layer's output vanishes or explodes; windows and filters are the true
-    ones. The same seed gives the same weights.
+    ones. The same seed gives the same weights on every machine: numpy draws them, whose streams do
+    not depend on the instruction set as torch's do.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = np.random.default_rng(seed)
     network: torch.nn.Module
     if isinstance(config, TokenizerConfig):
         network, names = without_weights(lambda: DashengTokenizer(config)), _TOKENIZER_NAMES
@@ -172,7 +174,7 @@ def _listed(keys: Iterable[str], most: int = 5) -> str:
     return ", ".join(keys[:most]) + more
 
 
-def _random_tensor(name: str, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _random_tensor(name: str, like: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     """What a tensor of this name and shape may look like after training, roughly."""
     shape, kind = like.shape, name.rpartition(".")[2]
     if kind == "num_batches_tracked":
@@ -181,7 +183,7 @@ def _random_tensor(name: str, like: torch.Tensor, generator: torch.Generator) ->
         return hann_window(shape[0])
     if kind == "filters":
         return htk_filters(2 * (shape[0] - 1), shape[1])
-    noise = torch.randn(shape, generator=generator)
+    noise = torch.from_numpy(generator.standard_normal(tuple(shape), np.float32))
     if kind == "running_mean":  # dB of mel bands
         return 5 * noise - 20
     if kind == "running_var":

@@ -18,8 +18,12 @@ from encoders.shared import OutputEncoder
 SHORTEST = 480  # samples
 
 
-class TokenizerEncoder(OutputEncoder):
-    """`dasheng:semantic` or `dasheng:acoustic`: one path of DashengTokenizer at 25 Hz."""
+class TokenizerCodec(OutputEncoder, Codec):
+    """`dasheng`, `dasheng:semantic` or `dasheng:acoustic`: DashengTokenizer at 25 Hz, and back.
+
+    There is one decoder, trained on the sum of both paths. Decoding `dasheng:semantic` or
+    `dasheng:acoustic` gives it one path alone: what that path holds of the sound for this decoder.
+    """
 
     sample_rate = SAMPLE_RATE
     frame_rate = FRAME_RATE
@@ -34,10 +38,6 @@ class TokenizerEncoder(OutputEncoder):
     def compute_dtype(self, device: str) -> str:
         assert isinstance(self.shared, DashengTokenizer)
         return dtype_name(device, self.shared.precision)
-
-
-class TokenizerCodec(TokenizerEncoder, Codec):
-    """`dasheng`: DashengTokenizer's unified latent at 25 Hz, and back."""
 
     def decode(self, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
         assert isinstance(self.shared, DashengTokenizer)

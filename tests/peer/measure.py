@@ -62,22 +62,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--environment", type=Path, default=Path.home() / ".cache/earmark-peer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--part", choices=("real", "twins", "show"), default="real")
+    parser.add_argument("--tasks", nargs="+", help="only these of the part; others are kept")
     parser.add_argument("--out", type=Path, default=MEASURED)
     arguments = parser.parse_args(argv)
     found = json.loads(arguments.out.read_text()) if arguments.out.is_file() else {}
     if arguments.part != "show":
         python = _environment(arguments.environment)
         real = arguments.part == "real"
-        found[arguments.part] = {
+        part = found.setdefault(arguments.part, {"tasks": {}})
+        part |= {
             "date": time.strftime("%Y-%m-%d"),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, 2 threads, no GPU",
             "theirs": _versions(python),
             "ours": _versions(Path(sys.executable)),
-            "tasks": _rounds(
-                python, REAL if real else TWINS, arguments.data if real else None, arguments.rounds
-            ),
         }
-        arguments.out.write_text(json.dumps(found, indent=1) + "\n")
+        for task, (folder, file) in (REAL if real else TWINS).items():
+            if task in (arguments.tasks or [task]):
+                part["tasks"][task] = _rounds(
+                    python, task, folder, file, arguments.data if real else None, arguments.rounds
+                )
+                arguments.out.write_text(json.dumps(found, indent=1) + "\n")
     show(found)
 
 
@@ -107,30 +111,27 @@ def _versions(python: Path) -> dict[str, str]:
 
 
 def _rounds(
-    python: Path, tasks: dict[str, tuple[str, str]], data: Path | None, rounds: int
+    python: Path, task: str, folder: str, file: str, data: Path | None, rounds: int
 ) -> dict[str, Any]:
-    """task -> whose -> probe -> the score of each round, and `seconds`. data None: the twins."""
-    found: dict[str, Any] = {}
-    for task, (folder, file) in tasks.items():
-        theirs: dict[str, list[float]] = {}
-        ours: dict[str, list[float]] = {}
-        for number in range(1, rounds + 1):
-            with tempfile.TemporaryDirectory(prefix="peer-") as name:
-                room = Path(name)
-                shards = _twin(task, room) if data is None else data / folder
-                clock = time.monotonic()
-                scores = _theirs(python, room, folder, file, shards)
-                _note(theirs, scores, clock)
-                print(f"{task}, round {number}: theirs {scores}", flush=True)
-                clock = time.monotonic()
-                scores = {p: score["value"] for p, score in _ours(room, task, data, 1).items()}
-                _note(ours, scores, clock)
-                print(f"{task}, round {number}: ours {scores}", flush=True)
-                if number == rounds:
-                    # one seed is the same in every round: so many seeds show the spread
-                    ours["linear"] = _ours(room, task, data, rounds)["linear"]["per_seed"]
-        found[task] = {"theirs": theirs, "ours": ours}
-    return found
+    """whose -> probe -> the score of each round, and `seconds`. data None: the twin."""
+    theirs: dict[str, list[float]] = {}
+    ours: dict[str, list[float]] = {}
+    for number in range(1, rounds + 1):
+        with tempfile.TemporaryDirectory(prefix="peer-") as name:
+            room = Path(name)
+            shards = _twin(task, room) if data is None else data / folder
+            clock = time.monotonic()
+            scores = _theirs(python, room, folder, file, shards)
+            _note(theirs, scores, clock)
+            print(f"{task}, round {number}: theirs {scores}", flush=True)
+            clock = time.monotonic()
+            scores = {p: score["value"] for p, score in _ours(room, task, data, 1).items()}
+            _note(ours, scores, clock)
+            print(f"{task}, round {number}: ours {scores}", flush=True)
+            if number == rounds:
+                # one seed is the same in every round: so many seeds show the spread
+                ours["linear"] = _ours(room, task, data, rounds)["linear"]["per_seed"]
+    return {"theirs": theirs, "ours": ours}
 
 
 def _note(cell: dict[str, list[float]], scores: dict[str, float], clock: float) -> None:
@@ -200,8 +201,8 @@ def show(found: dict[str, Any]) -> None:
 
     head = ("task", "probe", "theirs", "ours", "difference", "theirs s", "ours s", "ratio")
     print(("{:<18}{:<8}" + "{:>16}" * 2 + "{:>12}{:>10}{:>8}{:>7}").format(*head))
-    for part in found.values():
-        for task, cell in part["tasks"].items():
+    for kind in found.values():
+        for task, cell in kind["tasks"].items():
             theirs, ours = cell["theirs"], cell["ours"]
             for probe in ("linear", "knn"):
                 if probe not in theirs:

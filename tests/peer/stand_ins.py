@@ -40,18 +40,23 @@ def make_bert(folder: Path, *, as_cache: bool = False) -> Path:
 
 
 def make_language_model(folder: Path, seed: int = 0) -> Path:
-    """A model of Qwen2's kind, two layers 64 wide, whose tokens are single characters."""
+    """A model of Qwen2's kind, two layers 64 wide, whose tokens are single characters.
+
+    A space is written as Qwen2's byte-level tokenizer writes it: transformers takes that one for
+    any folder with a model of this kind, and would leave a plain space out.
+    """
     import torch
-    from tokenizers import Tokenizer, decoders, models
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
     ends = ["<|endoftext|>", "<|vision_end|>"]
-    pieces = [*ends, "<unk>", *string.ascii_letters, "'", " "]
+    pieces = [*ends, "<unk>", *string.ascii_letters, "'", "Ġ"]
     made = Tokenizer(
         models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token="<unk>")
     )
     made.add_special_tokens(ends)
-    made.decoder = decoders.Fuse()
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
     PreTrainedTokenizerFast(
         tokenizer_object=made, eos_token=ends[0], pad_token=ends[0], unk_token="<unk>"
     ).save_pretrained(folder)

@@ -1,0 +1,294 @@
+"""ReconstructionResult: one codec, one data set; everything needed to reproduce the row.
+
+JSON (the fields below, in words also in `results/README.md`) with a table of the clips beside it.
+The JSON is written last: where it is, the table is whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.files import write_atomically
+from benchmark.interval import additive_interval
+from benchmark.reconstruction.measure import ItemRecord
+from benchmark.reconstruction.metrics import Metric
+from benchmark.result import DONE, FAILED, RECONSTRUCTION, ResultError
+
+SCHEMA = 1
+RESAMPLES, CONFIDENCE = 1000, 0.95
+# A delay estimated at a lower correlation means nothing.
+RELIABLE_CORRELATION = 0.5
+
+
+@dataclass
+class MetricScore:
+    """A metric over a data set.
+
+    value: mean over the items (clips, or their crops) that have a value; NaN where none has.
+    interval: [low, high] at `confidence`, percentiles of a bootstrap over sources; null with one
+    source. items, sources: how many have a value. not_computed: items without one; reasons: why,
+    with counts. label, unit, higher, digits, rate: see `Metric`.
+    """
+
+    value: float
+    interval: list[float] | None
+    confidence: float
+    items: int
+    sources: int
+    not_computed: int
+    reasons: dict[str, int]
+    label: str
+    unit: str
+    higher: bool
+    digits: int
+    rate: int
+
+
+@dataclass
+class ReconstructionResult:
+    """One row of the reconstruction leaderboard and how it came about.
+
+    status: `done` or `failed`; a failed one has `error` and no scores.
+    synthetic: the audio was made by procedure; never to be compared with real results.
+    codec: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
+        frame_rate, values_per_second, parameters, compute (what it computes in).
+    data: name, kind, known_as (the name that published values use, or null), digest (of the
+        clips' bytes, keys and crops), source_unit, clips, items, sources, seconds, crop_seconds,
+        limit, failed_clips (count) and failures (shard, key, reason; the first 100).
+    settings: every choice that decides values; results of different ones share no table.
+    scores: metric -> MetricScore. not_measured: metrics whose package was not installed.
+    alignment: length_difference (least, median and most samples that the codec returned too
+        many), delay (median_ms over the items with a correlation of at least 0.5, how many they
+        are, how many are off by more than 0.5 ms).
+    clips: name and SHA-256 of the table of clips.
+    command, versions, run: as in `RunResult`; run also has `speed` (a multiple of real time).
+    """
+
+    status: str
+    synthetic: bool
+    codec: dict[str, Any]
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    scores: dict[str, MetricScore] = field(default_factory=dict)
+    not_measured: list[str] = field(default_factory=list)
+    alignment: dict[str, Any] = field(default_factory=dict)
+    clips: dict[str, str] | None = None
+    command: str = ""
+    error: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def comparable(self) -> str:
+        """Eight hex digits, equal where two results may stand in one table."""
+        facts = [self.synthetic, self.data["digest"], self.data["limit"], self.settings]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
+
+    def to_json(self) -> str:
+        """JSON text. NaN, which JSON lacks, becomes null."""
+        return json.dumps(_without_nan(asdict(self)), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "result") -> ReconstructionResult:
+        """Read what `to_json` wrote. Raises ResultError naming `where`."""
+        try:
+            raw = json.loads(text)
+            if raw.get("schema") != SCHEMA:
+                raise ResultError(
+                    f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
+                    "reconstruct again"
+                )
+            scores = {name: _score(score) for name, score in raw.pop("scores").items()}
+            result = cls(**raw, scores=scores)
+            _check(result)
+            return result
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            if isinstance(error, ResultError):
+                raise
+            raise ResultError(
+                f"{where}: not a reconstruction result ({error}); remove it"
+            ) from error
+
+
+def summarise(metrics: Sequence[Metric], records: Sequence[ItemRecord]) -> dict[str, MetricScore]:
+    """Mean and interval of every metric over the items that have a value."""
+    names = {source: number for number, source in enumerate(sorted({r.source for r in records}))}
+    sources = np.array([names[record.source] for record in records], np.int64)
+    scores = {}
+    for metric in metrics:
+        values = np.array([record.values[metric.name] for record in records])
+        known = np.isfinite(values)
+        value, interval = math.nan, None
+        if known.any():
+            value = float(values[known].mean())
+            counts = np.stack([values[known], np.ones(int(known.sum()))], axis=1)
+            interval = additive_interval(
+                counts, sources[known], lambda sums: sums[:, 0] / sums[:, 1],
+                resamples=RESAMPLES, confidence=CONFIDENCE,
+            )  # fmt: skip
+        reasons = Counter(r.reasons[metric.name] for r in records if metric.name in r.reasons)
+        scores[metric.name] = MetricScore(
+            value, None if interval is None else list(interval), CONFIDENCE, int(known.sum()),
+            len(np.unique(sources[known])), int((~known).sum()), dict(sorted(reasons.items())),
+            metric.label, metric.unit, metric.higher, metric.digits, metric.rate,
+        )  # fmt: skip
+    return scores
+
+
+def alignment_of(records: Sequence[ItemRecord]) -> dict[str, Any]:
+    """What `ReconstructionResult.alignment` holds."""
+    if not records:
+        return {}
+    differences = [record.length_difference for record in records]
+    late = [
+        1000 * record.delay
+        for record in records
+        if abs(record.delay_correlation) >= RELIABLE_CORRELATION
+    ]
+    return {
+        "length_difference": {
+            "least": min(differences),
+            "median": float(np.median(differences)),
+            "most": max(differences),
+        },
+        "delay": {
+            "median_ms": float(np.median(late)) if late else None,
+            "items": len(late),
+            "off": sum(abs(delay) > 0.5 for delay in late),
+        },
+    }
+
+
+def clip_table(metrics: Sequence[Metric], records: Sequence[ItemRecord]) -> str:
+    """CSV: a line an item. Values without a number are empty, with the reason in `not_computed`."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        ["key", "crop", "source", "seconds", *(metric.name for metric in metrics),
+         "length_difference", "delay_ms", "delay_correlation", "not_computed"]
+    )  # fmt: skip
+    for record in records:
+        reasons = "; ".join(f"{name}: {why}" for name, why in record.reasons.items())
+        writer.writerow(
+            [record.key, record.crop, record.source, f"{record.seconds:.3f}",
+             *(_text(record.values[metric.name]) for metric in metrics),
+             record.length_difference, _text(1000 * record.delay),
+             _text(record.delay_correlation), reasons]
+        )  # fmt: skip
+    return file.getvalue()
+
+
+def _text(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def result_path(root: Path, result: ReconstructionResult) -> Path:
+    """Where a result lies: results that may not be compared share no file."""
+    name, suffix = _name_of(result)
+    return _folder(root, result) / f"{name}-{result.comparable}{suffix}{RECONSTRUCTION}"
+
+
+def failed_path(root: Path, result: ReconstructionResult) -> Path:
+    """Where a failed attempt is noted: beside an earlier success, which stays."""
+    name, suffix = _name_of(result)
+    return _folder(root, result) / f"{name}{suffix}.failed{RECONSTRUCTION}"
+
+
+def _folder(root: Path, result: ReconstructionResult) -> Path:
+    codec = result.codec
+    column = f"{_safe(codec['name']) or 'codec'}-{codec['fingerprint'][:8]}"
+    return root / column / "reconstruction"
+
+
+def _name_of(result: ReconstructionResult) -> tuple[str, str]:
+    suffix = ".synthetic" if result.synthetic else ""
+    if result.data["limit"] is not None:
+        suffix += f".limit-{result.data['limit']}"
+    return _safe(result.data["name"]) or "data", suffix
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip(".-")
+
+
+def write_result(root: Path, result: ReconstructionResult, table: str) -> Path:
+    """Write a result, the table of its clips first; returns where it lies."""
+    path, failed = result_path(root, result), failed_path(root, result)
+    if result.status == FAILED:
+        write_atomically(failed, result.to_json().encode())
+        return failed
+    beside = path.with_name(path.name.removesuffix(RECONSTRUCTION) + ".clips.csv")
+    data = table.encode()
+    result.clips = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
+    write_atomically(beside, data)
+    write_atomically(path, result.to_json().encode())
+    failed.unlink(missing_ok=True)
+    return path
+
+
+def read_results(root: Path) -> tuple[list[ReconstructionResult], list[str]]:
+    """All reconstruction results under a folder; and one line for each that cannot be read."""
+    results, unreadable = [], []
+    for path in sorted(root.rglob(f"*{RECONSTRUCTION}")):
+        if path.name.startswith("."):
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+            results.append(ReconstructionResult.from_json(text, str(path)))
+        except ResultError as error:
+            unreadable.append(str(error))
+        except (OSError, UnicodeDecodeError) as error:
+            unreadable.append(f"{path}: cannot be read ({error})")
+    return results, unreadable
+
+
+_NEEDED_OF_CODEC = (
+    "name", "fingerprint", "sample_rate", "embedding_dim", "frame_rate", "values_per_second",
+)  # fmt: skip
+_NEEDED_OF_DATA = ("name", "digest", "limit", "known_as", "clips", "failed_clips", "failures")
+
+
+def _check(result: ReconstructionResult) -> None:
+    """Raise ValueError, in a few words, where the tables could not show a result."""
+    if result.status not in (DONE, FAILED):
+        raise ValueError(f"its status is {result.status!r}")
+    if not isinstance(result.synthetic, bool):
+        raise ValueError(f"its synthetic is {result.synthetic!r}")
+    for part, needed in ((result.codec, _NEEDED_OF_CODEC), (result.data, _NEEDED_OF_DATA)):
+        lacking = [key for key in needed if key not in part]
+        if lacking:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+    if result.status == DONE and not result.scores:
+        raise ValueError("it is done but has no scores")
+    for name, score in result.scores.items():
+        for key in ("value", "items", "not_computed", "digits"):
+            value = getattr(score, key)
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ValueError(f"the {key} of {name} is {value!r:.40}")
+
+
+def _score(raw: dict[str, Any]) -> MetricScore:
+    if raw.get("value") is None:
+        raw["value"] = math.nan
+    return MetricScore(**raw)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

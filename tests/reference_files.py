@@ -1,0 +1,61 @@
+"""Results with predictions, written by hand into folders, for tests of `check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from result_files import make_result
+
+from benchmark.result import Predictions, RunResult, write_result
+
+MACHINE = {
+    "device": "cpu x86_64", "system": "Linux", "processor": "A", "instructions": "wide",
+    "threads": 1,
+}  # fmt: skip
+VERSIONS = dict.fromkeys(
+    ("torch", "torchaudio", "numpy", "soxr", "soundfile", "libsndfile", "scikit-learn"), "1"
+)
+
+
+def class_predictions(linear: Any = None, knn: Any = None) -> Predictions:
+    """Four items of classes 0, 1, 2, 3, two seeds, all right unless said otherwise."""
+    labels = np.arange(4)
+    return Predictions(
+        keys=np.array(["a", "b", "c", "d"]),
+        crops=np.array([0, 0, 0, 1]),
+        sources=np.array(["s", "s", "t", "t"]),
+        splits=np.array(["test"] * 4),
+        labels=labels,
+        linear=np.stack([labels, labels], axis=1) if linear is None else np.array(linear),
+        knn=labels if knn is None else np.array(knn),
+    )
+
+
+def write(
+    folder: Path,
+    task: str = "one",
+    linear: float | None = 0.5,
+    knn: float | None = None,
+    *,
+    predictions: Predictions | None = None,
+    machine: dict[str, Any] | None = None,
+    **facts: Any,
+) -> tuple[Path, RunResult]:
+    """Write a result, and its predictions; returns its file (of a failed one: `.failed.json`)."""
+    result = make_result(task, linear, knn, **facts)
+    result.run = dict(MACHINE | (machine or {}))
+    result.versions = dict(VERSIONS)
+    return put(folder, result, predictions)
+
+
+def put(
+    folder: Path, result: RunResult, predictions: Predictions | None = None
+) -> tuple[Path, RunResult]:
+    """Write a result under a name that tells all apart that may stand beside each other."""
+    where = folder / f"{result.encoder['name']}-{result.encoder['fingerprint']}"
+    name = f"{result.task['name']}.{result.synthetic}.{result.data['limit']}"
+    path = where / f"{result.protocol['name']}.{result.protocol['seeds']}.{name}.json"
+    write_result(path, result, predictions or class_predictions())
+    return path, result

@@ -1,0 +1,102 @@
+"""Golden results: encoders score on every synthetic twin as they did, item by item.
+
+Exact on the kind of machine that made them, within `golden.RULE` elsewhere.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from golden import COMMAND, GOLDEN, LIMIT, PARTS, RULE, measure
+from rich.console import Console
+
+from benchmark import check
+from benchmark.agreement import Agreement
+from benchmark.agreement.stored import read_folder
+from benchmark.agreement.tables import to_terminal
+from benchmark.cli import main
+from benchmark.protocol import PROTOCOLS
+from tasks import builtin_tasks
+
+NAMES = {"tests/small_dasheng.py:SmallDasheng": "small-dasheng"}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared, so that an encoder is looked over once, not once for each task."""
+    return tmp_path_factory.mktemp("golden")
+
+
+@pytest.fixture
+def emptied(cache: Path) -> Iterator[Path]:
+    """The twins of all tasks are 400 MB: none outlives its test."""
+    yield cache
+    for folder in cache.iterdir():
+        if folder.name != "conformance":
+            shutil.rmtree(folder)
+
+
+def shown(found: Agreement) -> str:
+    stream = io.StringIO()
+    to_terminal(found, Console(file=stream, width=100))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("task", list(builtin_tasks()))
+def test_scores_and_predictions_are_as_they_were(task: str, emptied: Path, tmp_path: Path) -> None:
+    results = measure([task], tmp_path / "results", emptied)
+    assert results and {result.error for result in results} == {None}
+    found = check(tmp_path / "results", against=GOLDEN, tasks=[task], rule=RULE)
+    if found.status or found.beyond:
+        pytest.fail(
+            f"{task} does not score as in {GOLDEN}:\n\n{shown(found)}\n"
+            f"Where that is meant: `{COMMAND}`, read `git diff --stat`, and commit it.",
+            pytrace=False,
+        )
+
+
+def test_every_task_encoder_and_protocol_is_there() -> None:
+    stored, unreadable = read_folder(GOLDEN)
+    assert unreadable == []
+    assert sorted((s.encoder, s.task, *s.conditions) for s in stored) == sorted(
+        (NAMES.get(encoder, encoder), task, part.protocol, part.seeds, LIMIT, True)
+        for part in PARTS
+        for encoder in part.encoders
+        for task in part.tasks
+    )
+    assert set(PARTS[0].tasks) == set(builtin_tasks())
+    assert {part.protocol for part in PARTS} == set(PROTOCOLS)
+
+
+def test_elsewhere_one_prediction_of_the_smallest_cell_may_change() -> None:
+    totals = [cell.changes.total for cell in check(GOLDEN, against=GOLDEN).cells if cell.changes]
+    assert min(totals) == 20
+    assert 1 <= min(totals) * RULE.floor < 2 and 1 <= min(totals) * (RULE.changed or 0) < 2
+
+
+def test_they_are_small_and_say_nothing_of_when_and_where() -> None:
+    files = [path for path in GOLDEN.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 650_000
+    for path in GOLDEN.rglob("*.json"):
+        result = json.loads(path.read_text())
+        assert result["run"].keys().isdisjoint({"started", "seconds"})
+        assert str(GOLDEN.parents[1]) not in path.read_text()
+
+
+def test_one_encoders_results_are_not_anothers(capsys: pytest.CaptureFixture[str]) -> None:
+    """All three tell tasks apart in their own way: a check that passed here would see nothing."""
+    for mine, theirs in (("mfcc", "logmel"), ("logmel", "small-dasheng")):
+        words = ["--results", str(GOLDEN), "--against", str(GOLDEN), "--tasks", "esc50"]
+        assert main(["check", *words, "--encoder", f"{mine}={theirs}", "--exact"]) == 1
+        out = capsys.readouterr().out
+        assert "2 breaches" in out
+        assert "predictions changed" in out
+        classes = builtin_tasks()["esc50"].classes
+        item = next(line for line in out.splitlines() if ", seed 0 (" in line)
+        was, now = item.partition("): ")[2].split(" -> ")
+        assert was in classes and now in classes
