@@ -13,7 +13,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from benchmark.containers import mp3_samples, mp3_states_its_length, ogg_fault, wav_fault
+from benchmark.containers import au_fault, mp3_samples, mp3_states_its_length, ogg_fault, wav_fault
 
 Samples = NDArray[np.float32]
 
@@ -90,7 +90,7 @@ def _windowed_sinc(samples: Samples, rate: int, target: int) -> Samples:
 def decode(data: bytes, target: int | None = None) -> tuple[Samples, int]:
     """Decode a whole file to mono by the mean of its channels.
 
-    WAV, FLAC, Ogg or MP3: the content decides, whatever the name says. target: a sample rate in
+    WAV, FLAC, Ogg, MP3 or AU: the content decides, whatever the name says. target: a sample rate in
     Hz to resample to while reading, so that an hour of stereo is never held whole at its own rate;
     None: its own rate.
     Returns samples (n,) float32, n >= 1, full scale at 1, and their sample rate in Hz. Raises
@@ -129,7 +129,7 @@ def _read(data: bytes, begin: Callable[[int], Callable[[Samples], None]]) -> tup
     """
     if not data:
         raise AudioError("empty file")
-    fault = wav_fault(data) or ogg_fault(data)
+    fault = wav_fault(data) or ogg_fault(data) or au_fault(data)
     if fault is not None:
         raise AudioError(fault)
     try:

@@ -18,7 +18,9 @@ examples:
   python run_bench.py --encoder logmel --tasks my_task.yaml --data my_data --dry-run
   python run_bench.py list tasks
   python run_bench.py datasets
+  python run_bench.py datasets --verify esc50 --data data
   python run_bench.py download esc50
+  python run_bench.py prepare esc50 --from ESC-50-master --data data
   python run_bench.py validate --encoder my_encoder.py:MyEncoder
   python run_bench.py --encoder logmel --tasks esc50 --protocol xares-0.1.3
   python run_bench.py leaderboard --format markdown
@@ -28,8 +30,9 @@ examples:
   python run_bench.py compare logmel mfcc --tasks speech
   python run_bench.py check --against published --encoder whisper-base
 
-exit status: 0 all done, 1 a check failed (validate, audit, check), 2 cannot start,
-  3 some tasks not done, not checked or not compared, or a result file not readable
+exit status: 0 all done, 1 a check failed (validate, audit, check, datasets --verify),
+  2 cannot start, 3 some tasks not done, not checked or not compared, or a result
+  file not readable
 """
 
 
@@ -71,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         download,
         leaderboard,
         listing,
+        prepare,
         reconstruct,
         run,
         validate,
@@ -86,10 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"earmark {_version()}")
     commands = parser.add_subparsers(
         title="commands",
-        metavar="{run,list,datasets,download,validate,leaderboard,compare,check,audit,reconstruct}",
+        metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,check,audit,"
+        "reconstruct}",
     )
     for command in (
-        run, listing, datasets, download, validate, leaderboard, compare, check, audit, reconstruct,
+        run, listing, datasets, download, prepare, validate, leaderboard, compare, check, audit,
+        reconstruct,
     ):  # fmt: skip
         command.add_parser(commands)
     return parser

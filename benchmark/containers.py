@@ -48,6 +48,22 @@ def ogg_fault(data: bytes) -> str | None:
     return None
 
 
+def au_fault(data: bytes) -> str | None:
+    """Why an AU is not whole, in a few words; None where it is, and for other formats.
+
+    Its header (Sun's, big-endian): magic, where the samples begin, how many bytes they are or -1.
+    """
+    if data[:4] != b".snd":
+        return None
+    if len(data) < 12:
+        return "cut short: no samples after the header"
+    begin, size = struct.unpack_from(">II", data, 4)
+    there = len(data) - begin
+    if there < size < _UNKNOWN_LENGTH:
+        return f"cut short: {max(there, 0)} of {size} bytes of samples"
+    return None
+
+
 def mp3_states_its_length(data: bytes) -> bool:
     """Whether the first frame of an MP3 counts the frames (a Xing, Info or VBRI header)."""
     start = _after_id3(data)

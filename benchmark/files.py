@@ -21,11 +21,16 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
+        finish_file(Path(temporary), path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def finish_file(temporary: Path, path: Path) -> None:
+    """Rename a temporary file, written whole, to `path`, with a new file's usual permissions."""
+    temporary.chmod(0o666 & ~_umask())
+    temporary.replace(path)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from benchmark.files import write_atomically
 
-AUDIO_SUFFIXES = ("wav", "flac", "ogg", "mp3")
+AUDIO_SUFFIXES = ("wav", "flac", "ogg", "mp3", "au")
 _BLOCK = tarfile.BLOCKSIZE
 
 

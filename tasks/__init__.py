@@ -5,6 +5,7 @@ from tasks.reader import read_task
 from tasks.spec import (
     DOMAINS,
     TIMED_KINDS,
+    KnownClips,
     LabelRule,
     ProbeSettings,
     SourceRule,
@@ -13,6 +14,6 @@ from tasks.spec import (
 )
 
 __all__ = [
-    "DOMAINS", "TIMED_KINDS", "LabelRule", "ProbeSettings", "SourceRule", "TaskError", "TaskSpec",
-    "builtin_tasks", "read_task", "select_tasks",
+    "DOMAINS", "TIMED_KINDS", "KnownClips", "LabelRule", "ProbeSettings", "SourceRule", "TaskError",
+    "TaskSpec", "builtin_tasks", "read_task", "select_tasks",
 ]  # fmt: skip

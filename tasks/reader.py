@@ -16,6 +16,7 @@ from tasks.spec import (
     SPLIT_NAMES,
     TEXT_KINDS,
     TIMED_KINDS,
+    KnownClips,
     LabelRule,
     ProbeSettings,
     SourceRule,
@@ -29,7 +30,7 @@ _REQUIRED = (
 )  # fmt: skip
 _OPTIONAL = (
     "name", "weight", "zenodo_record", "classes", "splits", "folds", "crop_seconds",
-    "segment_seconds", "also_in", "knn",
+    "segment_seconds", "also_in", "knn", "known",
 )  # fmt: skip
 _MIDI = frozenset(str(note) for note in range(128))
 
@@ -130,6 +131,8 @@ class _Reader:
             optional["also_in"] = self.folder(raw, "also_in")
         if raw.get("knn") is not None:
             optional["knn"] = self.typed(raw, "knn", here, bool, "true or false")
+        if raw.get("known") is not None:
+            optional["known"] = self.known(raw["known"])
         spec = TaskSpec(
             name=self.name(raw),
             title=self.text(raw, "title", here),
@@ -275,6 +278,18 @@ class _Reader:
         field_name = self.text(raw, "field", where) if raw.get("field") is not None else None
         return SourceRule(unit=self.text(raw, "unit", where), key=key, field=field_name)
 
+    def known(self, raw: Any) -> KnownClips:
+        where = "'known'"
+        raw = self.check_keys(raw, where, ("clips", "from"), ())
+        origin = self.text(raw, "from", where)
+        if not isinstance(raw["clips"], dict):
+            return KnownClips(int(self.positive(raw, "clips", where, int)), origin)
+        by_part = {
+            str(part): int(self.positive(raw["clips"], part, "'clips' in 'known'", int))
+            for part in raw["clips"]
+        }
+        return KnownClips(sum(by_part.values()), origin, by_part)
+
     def shards(self, raw: dict[str, Any], what: str) -> dict[str, str]:
         patterns = raw.get(what)
         if patterns is None:
@@ -301,6 +316,12 @@ class _Reader:
                 raise self.fail("'splits' needs train and test, may have valid, and nothing else")
         if spec.folds and len(spec.folds) < 2:
             raise self.fail("'folds' needs two folds or more")
+        by_part = spec.known.by_part if spec.known is not None else {}
+        if by_part and set(by_part) != set(spec.shard_patterns):
+            raise self.fail(
+                "'clips' in 'known' must be one number, or name the splits or folds: "
+                f"{', '.join(spec.shard_patterns)}"
+            )
         patterns = list(spec.shard_patterns.values())
         if len(set(patterns)) < len(patterns):
             raise self.fail(

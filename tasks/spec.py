@@ -104,6 +104,19 @@ class ProbeSettings:
 
 
 @dataclass(frozen=True)
+class KnownClips:
+    """How many clips the data set has, as its publishers say.
+
+    total: in all. by_part: in each split or fold, where that is known; else empty. origin: where
+    the numbers come from, for people.
+    """
+
+    total: int
+    origin: str
+    by_part: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """One task. See `tasks/README.md` for every field with an example.
 
@@ -115,6 +128,7 @@ class TaskSpec:
     segment_seconds: events and notes only: length of the segments that are scored.
     also_in: another folder that holds the same shards, used where `folder` does not exist.
     weight: the task's weight in the weighted mean.
+    known: how many clips there should be; changes no score.
     path: of its file. declared: digest of the declaration, where a protocol has changed it.
     """
 
@@ -140,6 +154,7 @@ class TaskSpec:
     segment_seconds: float | None = None
     also_in: str | None = None
     knn: bool = True
+    known: KnownClips | None = None
     path: str = field(default="", compare=False)
     declared: str = field(default="", compare=False)
 
@@ -172,7 +187,7 @@ class TaskSpec:
         facts = asdict(self)
         for cosmetic in (
             "path", "declared", "title", "abbreviation", "domain", "description", "licence",
-            "citation", "url", "weight", "zenodo_record", "folder", "also_in",
+            "citation", "url", "weight", "zenodo_record", "folder", "also_in", "known",
         ):  # fmt: skip
             facts.pop(cosmetic)
         if not self.label.keep_case:  # what files do not state changes no file's digest

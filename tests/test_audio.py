@@ -217,7 +217,7 @@ def test_a_header_without_samples(suffix):
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "au"])
 def test_cut_files(suffix, channels):
     noise = np.random.default_rng(5).uniform(-0.3, 0.3, (30_000, channels))
     data = audio_bytes(noise, RATE, suffix)
@@ -255,6 +255,16 @@ def test_whole_ogg_files_end_their_stream(real_data):
 
 def test_cut_wav():
     assert "cut short: 7000 of 8000 bytes" in refusal(audio_bytes(tone(4000), RATE)[:-1000])
+
+
+def test_cut_au():
+    values = np.arange(1000, dtype=">i2").tobytes()
+    for size, said in ((2000, None), (0xFFFFFFFF, None), (2001, "cut short: 2000 of 2001 bytes")):
+        data = struct.pack(">4sIIIII", b".snd", 24, size, 3, RATE, 1) + values
+        if said is None:
+            assert np.array_equal(decode(data)[0], np.arange(1000) / 32768)
+        else:
+            assert said in refusal(data)
 
 
 def wav(data_size: int, samples: bytes, chunks: bytes = b"") -> bytes:
@@ -322,7 +332,7 @@ def test_samples_of_an_mp3_are_counted_by_its_frames(rate):
 
 @settings(max_examples=120, deadline=None)
 @given(
-    suffix=st.sampled_from(["wav", "flac", "ogg", "mp3"]),
+    suffix=st.sampled_from(["wav", "flac", "ogg", "mp3", "au"]),
     flips=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 255)), min_size=1, max_size=8),
     head=st.booleans(),
 )
@@ -337,7 +347,9 @@ def test_damage_ends_in_samples_or_in_audio_error(suffix, flips, head):
     assert rate > 0 and len(samples) > 0 and np.isfinite(samples).all()
 
 
-WHOLE = {suffix: audio_bytes(tone(3000), RATE, suffix) for suffix in ("wav", "flac", "ogg", "mp3")}
+WHOLE = {
+    suffix: audio_bytes(tone(3000), RATE, suffix) for suffix in ("wav", "flac", "ogg", "mp3", "au")
+}
 
 
 def test_real_clips_have_the_length_their_header_states(real_data):

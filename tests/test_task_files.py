@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from task_files import DROP, TASK, fault_of, load, task
 
 from tasks import (
+    KnownClips,
     TaskError,
     builtin_tasks,
     read_task,
@@ -374,3 +375,38 @@ def test_the_readme_label_examples_can_be_read(tmp_path: Path) -> None:
         del raw["classes"]
         kinds.append(load(raw | yaml.safe_load(block), tmp_path).label.kind)
     assert kinds == ["events", "notes", "captions", "transcript"]
+
+
+# ------------------------------------------------------------------------------------- known clips
+
+
+def test_known_clips(tmp_path: Path) -> None:
+    spec = load(task(known={"clips": 30, "from": "its README"}), tmp_path)
+    assert spec.known == KnownClips(30, "its README")
+    by_split = {"train": 20, "valid": 4, "test": 6}
+    spec = load(task(known={"clips": by_split, "from": "its README"}), tmp_path)
+    assert spec.known == KnownClips(30, "its README", by_split)
+    assert load(task(), tmp_path).known is None
+
+
+def test_known_clips_change_no_digest(tmp_path: Path) -> None:
+    plain = load(task(), tmp_path).digest()
+    assert load(task(known={"clips": 30, "from": "x"}), tmp_path).digest() == plain
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (30, "'known' must be a mapping"),
+        ({"clips": 30}, "'known' lacks 'from'"),
+        ({"clips": 30, "from": ""}, "'from' in 'known' must not be empty"),
+        ({"clips": 30, "from": "x", "form": "y"}, "unknown key 'form' in 'known'"),
+        ({"clips": 0, "from": "x"}, "'clips' in 'known' must be a whole number above 0"),
+        ({"clips": True, "from": "x"}, "'clips' in 'known' must be a whole number above 0"),
+        ({"clips": {"train": "1", "valid": 1, "test": 1}, "from": "x"}, "must be a whole number"),
+        ({"clips": {"train": 1, "test": 1}, "from": "x"}, "or name the splits or folds: "),
+        ({"clips": {1: 1, 2: 1}, "from": "x"}, "or name the splits or folds: test, train, valid"),
+    ],
+)
+def test_bad_known_clips(known: Any, said: str, tmp_path: Path) -> None:
+    assert said in fault_of(task(known=known), tmp_path)

@@ -6,15 +6,27 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from benchmark.commands.verification import EXIT_STATUS, add_options
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+
+_EPILOG = f"""\
+examples:
+  python run_bench.py datasets
+  python run_bench.py datasets --verify                       # what is there
+  python run_bench.py datasets --verify esc50 my_task.yaml --data ../shared/data --classes
+
+{EXIT_STATUS}
+"""
 
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "datasets",
-        help="show what of the tasks' data is there, and how much is not",
+        help="show what of the tasks' data is there, and how much is not; verify it",
         description="Show which tasks' data is there. How large the others are, their Zenodo "
-        "records are asked; nothing is fetched.",
+        "records are asked; nothing is fetched. With --verify, look into the shards instead.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "tasks", nargs="*", metavar="TASK",
@@ -28,10 +40,13 @@ def add_parser(commands: Any) -> None:
         "--offline", action="store_true",
         help="ask nobody; the size of what is not there stays unknown",
     )  # fmt: skip
+    add_options(parser)
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.verify:
+        return _verify(arguments)
     from benchmark.commands.data_plan import folder_of_shards, show_plan
     from benchmark.commands.terminal import Terminal, say
     from benchmark.data.fetching import make_plan
@@ -50,3 +65,27 @@ def run(arguments: argparse.Namespace) -> int:
     show_plan(plan, Terminal(), folders=True)
     unknown = any(need.error is not None for need in plan.needs)
     return NOT_ALL_DONE if unknown and not arguments.offline else ALL_DONE
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    """Verify the tasks that are named, or those of which anything is there."""
+    from benchmark.commands.data_plan import folder_of_shards
+    from benchmark.commands.terminal import Terminal
+    from benchmark.commands.verification import run_verify, show
+    from benchmark.data.state import ABSENT, holding
+    from tasks import TaskError, select_tasks
+
+    arguments.when_cut_off = NOT_ALL_DONE
+    try:
+        specs = select_tasks(arguments.tasks or ["all"])
+    except TaskError as error:
+        raise CannotStartError(str(error)) from error
+    data = folder_of_shards(arguments.data)
+    if not arguments.tasks:
+        specs = [spec for spec in specs if holding(spec, data).state != ABSENT]
+        if not specs:
+            raise CannotStartError(f"{data} holds no shards of any task; name its folder by --data")
+    found, status = run_verify(specs, data, workers=arguments.workers)
+    arguments.when_cut_off = status  # by now only what is printed can go unread
+    show(found, Terminal(), classes=arguments.classes)
+    return status

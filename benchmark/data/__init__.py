@@ -1,1 +1,1 @@
-"""The tasks' shards: fetched from their Zenodo records, kept, checked."""
+"""The tasks' shards: fetched from their Zenodo records or prepared, kept, verified."""
