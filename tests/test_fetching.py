@@ -235,7 +235,7 @@ def test_no_password_of_the_user_is_sent(zenodo, spec, tmp_path, monkeypatch):
     ("key", "change", "words"),
     [
         ("../train-9.tar", {}, "no plain file name"),
-        ("/tmp/train-9.tar", {}, "no plain file name"),
+        ("/elsewhere/train-9.tar", {}, "no plain file name"),
         ("train-\\9.tar", {}, "no plain file name"),
         (".train.tar", {}, "no plain file name"),
         ("train-\n9.tar", {}, "no plain file name"),
@@ -246,7 +246,7 @@ def test_no_password_of_the_user_is_sent(zenodo, spec, tmp_path, monkeypatch):
         ("train-9.tar", {"checksum": "md5:abc"}, "no MD5"),
         ("train-9.tar", {"checksum": None}, "no MD5"),
         ("train-9.tar", {"checksum": "sha256:" + 64 * "0"}, "no MD5"),
-        ("train-9.tar", {"links": {"self": "file:///etc/passwd"}}, "no address"),
+        ("train-9.tar", {"links": {"self": "file:///elsewhere/train-9.tar"}}, "no address"),
         ("train-9.tar", {"links": []}, "no address"),
         ("train-9.tar", {"key": "train-0.tar"}, "twice"),
     ],
