@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.values import positive
 from benchmark.exits import ALL_DONE, CHECK_FAILED, NOT_ALL_DONE, CannotStartError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def add_parser(commands: Any) -> None:
         "~/.cache/earmark)",
     )  # fmt: skip
     parser.add_argument(
-        "--workers", type=_positive, metavar="N",
+        "--workers", type=positive, metavar="N",
         help="threads that decode (default: cores, up to 8)",
     )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
@@ -221,10 +222,3 @@ def _members(copies: dict[str, Any], *, labels: bool = False) -> str:
 
 def _held(clips: dict[str, int]) -> str:
     return ", ".join(f"{count} in {split}" for split, count in clips.items())
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return value

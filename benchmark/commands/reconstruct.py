@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.run import _positive, _seconds, _share
+from benchmark.commands.values import positive, seconds, share
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ def add_parser(commands: Any) -> None:
         help="folder with a local copy of the codec's model (default: fetched once)",
     )  # fmt: skip
     parser.add_argument(
-        "--crop-seconds", type=_seconds, metavar="S",
+        "--crop-seconds", type=seconds, metavar="S",
         help="measure consecutive whole crops of S seconds (default: as the preset says, else "
         "whole clips)",
     )  # fmt: skip
     parser.add_argument(
-        "--rates", type=_positive, nargs="+", metavar="HZ",
+        "--rates", type=positive, nargs="+", metavar="HZ",
         help="of the mel and STFT distances (default: 16000)",
     )  # fmt: skip
-    parser.add_argument("--limit", type=_positive, metavar="N", help="at most N clips")
+    parser.add_argument("--limit", type=positive, metavar="N", help="at most N clips")
     parser.add_argument(
         "--save-audio", type=Path, metavar="DIR", help="write each pair as WAV, for listening"
     )
@@ -88,14 +88,14 @@ def add_parser(commands: Any) -> None:
         "~/.cache/earmark)",
     )  # fmt: skip
     parser.add_argument(
-        "--failed-share", type=_share, metavar="SHARE",
+        "--failed-share", type=share, metavar="SHARE",
         help="share of the clips that may fail before the data set has (default: 0.01)",
     )  # fmt: skip
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N",
+        "--workers", type=positive, metavar="N",
         help="processes that measure while the codec works (default: cores)",
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="measure again what has been")

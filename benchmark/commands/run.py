@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.values import layer, positive, seconds, share
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> None:
         help="folder with a local copy of the encoder's model (default: fetched once)",
     )  # fmt: skip
     parser.add_argument(
-        "--layer", type=_layer, metavar="N",
+        "--layer", type=layer, metavar="N",
         help="score hidden layer N (from 0) instead of the output; `all`: each layer",
     )  # fmt: skip
     parser.add_argument(
@@ -55,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "~/.cache/earmark)",
     )  # fmt: skip
     parser.add_argument(
-        "--limit", type=_positive, metavar="N", help="at most N clips of each split or fold"
+        "--limit", type=positive, metavar="N", help="at most N clips of each split or fold"
     )
     parser.add_argument(
         "--protocol", default="strict", metavar="NAME",
@@ -63,7 +64,7 @@ def add_parser(commands: Any) -> None:
         "numbers were made with, faults included (see `list protocols`)",
     )  # fmt: skip
     parser.add_argument(
-        "--seeds", type=_positive, metavar="N",
+        "--seeds", type=positive, metavar="N",
         help="train every probe N times (default: strict 5, xares-0.1.3 1)",
     )  # fmt: skip
     parser.add_argument(
@@ -72,18 +73,18 @@ def add_parser(commands: Any) -> None:
         "(default: Qwen/Qwen2.5-0.5B)",
     )  # fmt: skip
     parser.add_argument(
-        "--failed-share", type=_share, metavar="SHARE",
+        "--failed-share", type=share, metavar="SHARE",
         help="share of a task's clips that may fail before the task has (default: 0.01)",
     )  # fmt: skip
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
     parser.add_argument(
-        "--batch-seconds", type=_seconds, metavar="S", help="audio in one batch (default: 120)"
+        "--batch-seconds", type=seconds, metavar="S", help="audio in one batch (default: 120)"
     )
     parser.add_argument(
         "--workers",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="threads that decode (default: cores, up to 8)",
     )
@@ -212,36 +213,3 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     print(file=sys.stderr)
     to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return value
-
-
-def _layer(text: str) -> int | str:
-    if text != "all" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0, or all, not {text!r}")
-    return text if text == "all" else int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
-    return value
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {text!r}")
-    return value

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.commands.values import positive
 from benchmark.exits import ALL_DONE, CHECK_FAILED, NOT_ALL_DONE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_options(parser: Any) -> None:
         "--classes", action="store_true", help="with --verify: show the clips of every class"
     )
     parser.add_argument(
-        "--workers", type=_positive, metavar="N",
+        "--workers", type=positive, metavar="N",
         help="with --verify: threads that decode (default: cores, up to 8)",
     )  # fmt: skip
 
@@ -172,10 +172,3 @@ def _by_class(one: Verification) -> list[str]:
         counts = "  ".join(f"{one.parts[part].classes[name]:>7}" for part in names)
         lines.append(f"  {name:<{width}}  {counts}")
     return lines
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return value
