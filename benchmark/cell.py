@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmark import provenance, synthetic
+from benchmark.blank import blank_result
 from benchmark.collect import View
 from benchmark.dataset import DataError, Dataset, NotThereError, locate_shards, open_dataset
 from benchmark.embed import parameter_count
@@ -378,33 +379,3 @@ def _seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
         if part.keys is None or key in part.keys
     )
     return round(total, 3)
-
-
-def blank_result(
-    encoder: dict[str, Any], spec: TaskSpec, run: RunSettings, status: str, error: str | None
-) -> RunResult:
-    """A result without scores. encoder: what `RunResult.encoder` holds."""
-    protocol = run.protocol.for_task(spec)
-    return RunResult(
-        status=status,
-        synthetic=run.is_synthetic,
-        error=error,
-        task={
-            "name": spec.name,
-            "title": spec.title,
-            "abbreviation": spec.abbreviation,
-            "domain": spec.domain,
-            "weight": spec.weight,
-            "metric": spec.metric,
-            "classes": spec.num_classes,
-            "probes": list(spec.probes),
-            "licence": spec.licence,
-            "digest": spec.digest(),
-            "declared": spec.declaration,
-        },
-        encoder=encoder,
-        protocol=protocol.facts(),
-        data={"limit": run.limit},
-        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
-        versions=provenance.versions(),
-    )

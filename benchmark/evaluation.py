@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import provenance
-from benchmark.cell import CellMaker, blank_result, make_cells
+from benchmark.blank import blank_result
+from benchmark.cell import CellMaker, make_cells
 from benchmark.embed import choose_device
 from benchmark.protocol import STRICT, Protocol, protocol_named
 from benchmark.result import FAILED, RunResult

@@ -1,0 +1,40 @@
+"""A result before it has scores: what is known of a cell whatever comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark import provenance
+from benchmark.result import RunResult
+from benchmark.settings import RunSettings
+from tasks import TaskSpec
+
+
+def blank_result(
+    encoder: dict[str, Any], spec: TaskSpec, run: RunSettings, status: str, error: str | None
+) -> RunResult:
+    """A result without scores. encoder: what `RunResult.encoder` holds."""
+    protocol = run.protocol.for_task(spec)
+    return RunResult(
+        status=status,
+        synthetic=run.is_synthetic,
+        error=error,
+        task={
+            "name": spec.name,
+            "title": spec.title,
+            "abbreviation": spec.abbreviation,
+            "domain": spec.domain,
+            "weight": spec.weight,
+            "metric": spec.metric,
+            "classes": spec.num_classes,
+            "probes": list(spec.probes),
+            "licence": spec.licence,
+            "digest": spec.digest(),
+            "declared": spec.declaration,
+        },
+        encoder=encoder,
+        protocol=protocol.facts(),
+        data={"limit": run.limit},
+        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
+        versions=provenance.versions(),
+    )
