@@ -26,6 +26,8 @@ examples:
   python run_bench.py leaderboard --format markdown
   python run_bench.py audit --tasks esc50 --data ../shared/data
   python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
+  python run_bench.py train --config encoders/dasheng/tiny/injection.yaml --data my_recordings \\
+      --semantic out/encoder --out out/unified
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
   python run_bench.py check --against published --encoder whisper-base
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         prepare,
         reconstruct,
         run,
+        train,
         validate,
     )
 
@@ -91,11 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands",
         metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,check,audit,"
-        "reconstruct}",
+        "reconstruct,train}",
     )
     for command in (
         run, listing, datasets, download, prepare, validate, leaderboard, compare, check, audit,
-        reconstruct,
+        reconstruct, train,
     ):  # fmt: skip
         command.add_parser(commands)
     return parser

@@ -18,7 +18,8 @@ class Progress:
     """Counts steps of one piece of work; a context manager.
 
     label: what is being done. total: steps in all. unit: what a step is. Where audio is counted,
-    its hours and the speed as a multiple of real time are shown too. With `quiet` nothing is.
+    its hours and the speed as a multiple of real time are shown too, or what `say` was last given.
+    With `quiet` nothing is.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Progress:
         self.stream = stream or sys.stderr
         self.done = 0
         self.audio_seconds = 0.0
+        self.said = ""
         self.started = time.monotonic()
         self.last_line = self.started - _LINE_EVERY_S + _FIRST_AFTER_S
         self.bar: tqdm[Any] | None = None
@@ -54,7 +56,7 @@ class Progress:
         self.done += steps
         self.audio_seconds += audio_seconds
         if self.bar is not None:
-            if self.audio_seconds:
+            if self.audio_seconds and not self.said:
                 self.bar.set_postfix_str(self._audio(), refresh=False)
             self.bar.update(steps)
         elif not self.quiet and time.monotonic() - self.last_line >= _LINE_EVERY_S:
@@ -64,6 +66,12 @@ class Progress:
                 self.stream.flush()
             except OSError:  # nobody reads it any more; that is no fault of the work
                 self.quiet = True
+
+    def say(self, text: str) -> None:
+        """What is shown beside the count from now on, in place of the audio."""
+        self.said = text
+        if self.bar is not None:
+            self.bar.set_postfix_str(text, refresh=False)
 
     def to(self, done: int, total: int) -> None:
         """`done` of `total` are done now."""
@@ -79,6 +87,7 @@ class Progress:
         if 0 < self.done < self.total:
             left = f", about {clock(spent / self.done * (self.total - self.done))} left"
         audio = f", {self._audio()}" if self.audio_seconds else ""
+        audio = f", {self.said}" if self.said else audio
         return f"{self.label}: {self.done}/{self.total} {self.unit}{audio}{left}"
 
     def _audio(self) -> str:

@@ -37,16 +37,18 @@ class Clip:
 class Draw:
     """Generators of one task, told apart by name: `draw("speaker", "1001")`.
 
-    The seed is [SEED, CRC-32 of the task's name, CRC-32 of each name], so a clip does not depend
+    The seed is [seed, CRC-32 of the task's name, CRC-32 of each name], so a clip does not depend
     on the clips made before it.
     """
 
-    def __init__(self, task: str) -> None:
-        self.task = task
+    def __init__(self, task: str, seed: int = SEED) -> None:
+        self.task, self.seed = task, seed
 
     def __call__(self, *names: object) -> Generator:
         words = (self.task, *names)
-        return np.random.default_rng([SEED, *(zlib.crc32(str(word).encode()) for word in words)])
+        return np.random.default_rng(
+            [self.seed, *(zlib.crc32(str(word).encode()) for word in words)]
+        )
 
 
 Plan = dict[str, list[Clip]]  # split or fold -> its clips

@@ -23,6 +23,7 @@ from encoders.encoder import EncoderError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+SEMANTIC_FILE = "dasheng.pt"
 
 State = Mapping[str, torch.Tensor]
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -128,6 +129,30 @@ def save_dasheng_file(path: Path, config: SemanticConfig, state: State) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"model": dict(state), "config": dataclasses.asdict(config)}, path)
     return path
+
+
+def export_tokenizer(
+    folder: Path, config: TokenizerConfig, network: DashengTokenizer, export: str
+) -> Path:
+    """Write a trained network in the released layout; returns the folder.
+
+    export: number format of its tensors, `fp16` or `fp32`.
+    """
+    dtype = torch.float16 if export == "fp16" else torch.float32
+    state = {
+        checkpoint_name(name): tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    return save_checkpoint(folder, config, {name: one.cpu() for name, one in state.items()})
+
+
+def export_semantic(folder: Path, config: SemanticConfig, network: SemanticPath) -> Path:
+    """Write a trained semantic encoder as a Dasheng file; returns its path."""
+    state = {
+        checkpoint_name(name, _SEMANTIC_NAMES): tensor.detach().cpu()
+        for name, tensor in network.state_dict().items()
+    }
+    return save_dasheng_file(folder / SEMANTIC_FILE, config, state)
 
 
 def checkpoint_name(name: str, names: Mapping[str, str] = _TOKENIZER_NAMES) -> str:

@@ -114,11 +114,24 @@ class SemanticPath(torch.nn.Module):
 
     def transform(self, patches: torch.Tensor, own: torch.Tensor | None = None) -> torch.Tensor:
         """(K, L, 256) patches of K chunks -> (K, L, D). own: (K, L), False for padding."""
+        keys = None if own is None else own[:, None, None]
+        return self.encode(self.embed(patches), keys)
+
+    def embed(self, patches: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
+        """(K, L, 256) patches -> (K, L, D) tokens, each with its position's embedding.
+
+        places: (K, L) positions in the chunk; None: from the first on.
+        """
         kernel = self.patch_embed.weight.flatten(1)
         tokens = torch.nn.functional.linear(patches, kernel, self.patch_embed.bias)
-        positions = self.time_pos_embed[..., : patches.shape[1]] + self.freq_pos_embed
-        tokens = tokens.float() + positions[0, :, 0].T
-        keys = None if own is None else own[:, None, None]
+        if places is None:
+            positions = self.time_pos_embed[..., : patches.shape[1]] + self.freq_pos_embed
+            return tokens.float() + positions[0, :, 0].T
+        positions = (self.time_pos_embed + self.freq_pos_embed)[0, :, 0].T
+        return tokens.float() + positions[places]
+
+    def encode(self, tokens: torch.Tensor, keys: torch.Tensor | None = None) -> torch.Tensor:
+        """(K, L, D) -> (K, L, D). keys: (K, 1, 1, L), True where a token is read; None: all are."""
         for block in self.blocks:
             tokens = block(tokens, keys)
         return self.norm(tokens)  # type: ignore[no-any-return]

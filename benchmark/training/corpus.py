@@ -1,0 +1,164 @@
+"""Decoding, once, everything that is trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from benchmark.audio import AudioError, AudioPipeline
+from benchmark.dataset import DataError
+from benchmark.files import folder_written_whole
+from benchmark.places import default_cache
+from benchmark.prefetch import prefetch
+from benchmark.progress import Track, silent
+from benchmark.reconstruction.material import ClipFile, Material, open_material
+from benchmark.shards import Failure
+from benchmark.synthetic import VERSION
+from benchmark.training.synthetic import TRAINING_SEED, training_clips
+from encoders.dasheng.config import SAMPLE_RATE
+from encoders.dasheng.training import Corpus
+
+SYNTHETIC = "synthetic"
+FAILED_SHARE = 0.01
+_SAMPLES, _CLIPS = "samples.npy", "clips.json"
+_AHEAD = 1 << 28  # bytes decoded before they are written
+_PIPELINE = AudioPipeline(SAMPLE_RATE)
+
+
+def make_corpus(
+    places: Sequence[str | Path],
+    *,
+    cache: Path | None = None,
+    limit: int | None = None,
+    track: Track = silent,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Corpus:
+    """Mono audio at 16 kHz of folders, shards, manifests and `synthetic`; decoded once, kept.
+
+    The data sets are named by their folders or files. cache: where it is kept, int16, by the hash
+    of the files' bytes. limit: at most so many clips of each place (of `synthetic`: of each of its
+    22 recipes), a fixed choice. tell: called with a line for each clip that does not decode.
+
+    Raises DataError where there is nothing, where two places have one name, and where more than
+    1 % of the clips cannot be decoded.
+    """
+    materials = [_open(place, limit) for place in dict.fromkeys(places)]
+    names = [material.name for material in materials]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise DataError(f"two data sets are named {min(twice)!r}; rename one's folder")
+    clips = [(number, clip) for number, one in enumerate(materials) for clip in one.clips]
+    digest = _digest(materials)
+    folder = (cache or default_cache()) / "training" / digest[:32]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # of several processes one decodes
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.is_dir():
+            _make(folder, materials, clips, track, tell)
+    kept = json.loads((folder / _CLIPS).read_text(encoding="utf-8"))
+    return Corpus(
+        np.load(folder / _SAMPLES, mmap_mode="r"), np.array(kept["offsets"]),
+        np.array(kept["groups"]), names, digest,
+    )  # fmt: skip
+
+
+def _make(
+    folder: Path,
+    materials: Sequence[Material],
+    clips: Sequence[tuple[int, ClipFile]],
+    track: Track,
+    tell: Callable[[str], None],
+) -> None:
+    """Decode everything into a folder that is there whole or not at all. Raises DataError."""
+    with folder_written_whole(folder) as made:
+        failed = _decode(clips, made, track)
+        failed += [failure for material in materials for failure in material.failures]
+        for failure in failed:
+            tell(f"{failure.key} is left out: {failure.reason}")
+        if len(failed) > FAILED_SHARE * len(clips):
+            raise DataError(
+                f"{len(failed)} of {len(clips)} clips cannot be decoded, more than "
+                f"{FAILED_SHARE:.0%}; the first: {failed[0].key}: {failed[0].reason}"
+            )
+
+
+def _open(place: str | Path, limit: int | None) -> Material:
+    if place == SYNTHETIC and not isinstance(place, Path):
+        return training_clips(limit)
+    material = open_material(Path(place))
+    if Path(place).is_file():
+        material = replace(material, name=Path(place).stem)
+    return material.limited(limit)
+
+
+def _digest(materials: Sequence[Material]) -> str:
+    """Of what is decoded and how: names, keys and bytes; of made audio what makes it."""
+    digest = hashlib.sha256(json.dumps(_PIPELINE.facts(), sort_keys=True).encode())
+    for material in materials:
+        digest.update(json.dumps([material.name, len(material.clips)]).encode())
+        if material.synthetic:
+            digest.update(json.dumps([TRAINING_SEED, VERSION]).encode())
+        for clip in material.clips:
+            content = b"" if material.synthetic else hashlib.sha256(clip.read()).digest()
+            stretch = json.dumps([clip.key, clip.start, clip.seconds]).encode()
+            digest.update(hashlib.sha256(stretch + content).digest())
+    return digest.hexdigest()
+
+
+def _decode(clips: Sequence[tuple[int, ClipFile]], folder: Path, track: Track) -> list[Failure]:
+    """Write samples, and where clips begin; returns what does not decode."""
+    failures: list[Failure] = []
+    lengths: list[int] = []
+    groups: list[int] = []
+    raw = folder / "samples.raw"
+    with raw.open("wb") as file, track("audio", len(clips), "clips") as progress:
+        for group, key, found in _in_turn(clips):
+            if isinstance(found, AudioError):
+                failures.append(Failure("", key, str(found)))
+            else:
+                found.tofile(file)
+                lengths.append(len(found))
+                groups.append(group)
+            progress.advance(1, 0.0 if isinstance(found, AudioError) else len(found) / SAMPLE_RATE)
+    if not lengths:
+        raise DataError("there is no audio that decodes to train on")
+    flat: NDArray[np.int16] = np.memmap(raw, np.int16, "r")
+    np.save(folder / _SAMPLES, flat, allow_pickle=False)
+    raw.unlink()
+    offsets = [0, *np.cumsum(lengths).tolist()]
+    (folder / _CLIPS).write_text(json.dumps({"offsets": offsets, "groups": groups}))
+    return failures
+
+
+def _in_turn(
+    clips: Sequence[tuple[int, ClipFile]],
+) -> Iterator[tuple[int, str, NDArray[np.int16] | AudioError]]:
+    def decoded(job: tuple[int, ClipFile]) -> tuple[int, str, NDArray[np.int16] | AudioError]:
+        group, clip = job
+        try:
+            return group, clip.key, _stretch(clip)
+        except AudioError as error:
+            return group, clip.key, error
+
+    yield from prefetch(
+        clips, decoded, size=lambda one: getattr(one[2], "nbytes", 0), budget=_AHEAD,
+        workers=max(1, len(os.sched_getaffinity(0)) - 1),
+    )  # fmt: skip
+
+
+def _stretch(clip: ClipFile) -> NDArray[np.int16]:
+    """One clip's samples (n,). Raises AudioError."""
+    samples, _ = _PIPELINE.load(clip.read())
+    first = round(clip.start * SAMPLE_RATE)
+    last = None if clip.seconds is None else first + round(clip.seconds * SAMPLE_RATE)
+    samples = samples[first:last]
+    if not len(samples):
+        raise AudioError(f"holds nothing from {clip.start:g} s on")
+    return np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype(np.int16)

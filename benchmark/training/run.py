@@ -1,0 +1,127 @@
+"""Train: from a config and audio to a checkpoint. The Python face of it.
+
+from benchmark import train
+train("injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt")
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark import provenance
+from benchmark.embed import choose_device
+from benchmark.files import write_atomically
+from benchmark.progress import Track, silent
+from benchmark.training.corpus import make_corpus
+from encoders.dasheng.training import (
+    Corpus,
+    InjectionTraining,
+    SemanticTraining,
+    Trained,
+    TrainingError,
+    read_training,
+)
+from encoders.dasheng.training import train as train_stage
+from encoders.dasheng.training.processes import is_first
+
+RUN_FILE = "training/run.json"
+CURVES_FILE = "training/curves.png"
+
+
+def train(
+    config: str | Path,
+    data: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    semantic: str | Path | None = None,
+    latent: str | None = None,
+    held_out: str | Path | Sequence[str | Path] = (),
+    limit: int | None = None,
+    device: str = "auto",
+    cache: Path | None = None,
+    fresh: bool = False,
+    command: str = "",
+    track: Track = silent,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Train one stage of DashengTokenizer; a training that was interrupted goes on where it was.
+
+    config: its YAML file. data: folders of audio or shards, single shards, manifests, `synthetic`.
+    out: folder for the checkpoint, with `training/` beside it: losses and curves, state, and
+    `run.json`, which says what was done with what. semantic: the frozen encoder's checkpoint, and
+    latent what is decoded (`unified`, `semantic`, `acoustic`), in place of the config's. held_out:
+    audio that losses are measured on, as `data`. limit: clips of each place. tell: called with a
+    line for what is left out.
+
+    Raises TrainingError, DataError and ShardError for what cannot be.
+    """
+    settings = read_training(Path(config))
+    if isinstance(settings, InjectionTraining):
+        semantic = semantic or (settings.semantic and Path(config).parent / settings.semantic)
+        settings = dataclasses.replace(settings, latent=latent or settings.latent)
+    elif semantic is not None or latent is not None:
+        raise TrainingError(f"{config} trains a semantic encoder, on which nothing is frozen yet")
+    corpus = _corpus(data, limit, cache, track, tell)
+    aside = _corpus(held_out, limit, cache, track, tell) if held_out else None
+    where = choose_device(device)
+    started = time.time()
+    with track("training", settings.steps, "steps") as progress:
+
+        def on_step(step: int, losses: dict[str, float]) -> None:
+            shown = [f"{name} {losses[name]:.3f}" for name in _SHOWN if name in losses]
+            progress.say(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
+            progress.to(step, settings.steps)
+
+        trained = train_stage(
+            settings, corpus, Path(out), semantic=Path(semantic) if semantic else None,
+            held_out=aside, device=where, fresh=fresh, on_step=on_step,
+        )  # fmt: skip
+    if is_first():
+        run = {
+            "command": command,
+            "config": _facts(settings),
+            "audio": {name: round(hours, 4) for name, hours in hours_of(corpus).items()},
+            "audio_digest": corpus.digest,
+            "steps_now": trained.steps,
+            "clips_per_second": round(trained.clips_per_second, 2),
+            "versions": provenance.versions(),
+            "run": provenance.circumstances(started, where),
+        }
+        text = json.dumps(run, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(Path(out) / RUN_FILE, text.encode())
+        if not trained.history.draw(Path(out) / CURVES_FILE):
+            tell("no curves drawn: they need matplotlib (pip install -e '.[reconstruction]')")
+    return trained
+
+
+_SHOWN = ("masked", "mel", "semantic", "adversarial", "feature_matching", "discriminator")
+
+
+def hours_of(corpus: Corpus) -> dict[str, float]:
+    """Hours of audio of each data set."""
+    lengths = corpus.offsets[1:] - corpus.offsets[:-1]
+    return {
+        name: float(lengths[corpus.groups == number].sum()) / 16_000 / 3600
+        for number, name in enumerate(corpus.names)
+    }
+
+
+def _corpus(
+    places: str | Path | Sequence[str | Path],
+    limit: int | None,
+    cache: Path | None,
+    track: Track,
+    tell: Callable[[str], None],
+) -> Corpus:
+    several = [places] if isinstance(places, str | Path) else list(places)
+    return make_corpus(several, cache=cache, limit=limit, track=track, tell=tell)
+
+
+def _facts(settings: SemanticTraining | InjectionTraining) -> dict[str, Any]:
+    stage = "semantic" if isinstance(settings, SemanticTraining) else "injection"
+    return {"stage": stage} | dataclasses.asdict(settings)

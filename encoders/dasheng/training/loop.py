@@ -1,0 +1,188 @@
+"""The training loop: batches in, losses out, states kept, the checkpoint at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from encoders.dasheng.training.config import InjectionTraining, SemanticTraining, TrainingError
+from encoders.dasheng.training.corpus import Corpus, Crops, Sampler
+from encoders.dasheng.training.history import History
+from encoders.dasheng.training.processes import Processes, processes
+from encoders.dasheng.training.semantic_source import load_semantic
+from encoders.dasheng.training.stages import InjectionStage, SemanticStage, Stage
+from encoders.dasheng.training.state import read_state, write_state
+
+HELD_OUT_BATCHES = 4
+STATE_FILE = "training/state.pt"
+AHEAD = 2  # batches drawn while one is computed
+
+
+@dataclass(frozen=True)
+class Trained:
+    """checkpoint: what was made. history: the losses. steps: those taken now, not before.
+
+    clips_per_second: crops that went through a step, over the time of the steps taken now.
+    """
+
+    checkpoint: Path
+    history: History
+    steps: int
+    clips_per_second: float
+
+
+def train(
+    config: SemanticTraining | InjectionTraining,
+    corpus: Corpus,
+    out: Path,
+    *,
+    semantic: Path | None = None,
+    held_out: Corpus | None = None,
+    device: str = "cpu",
+    fresh: bool = False,
+    on_step: Callable[[int, dict[str, float]], None] = lambda step, losses: None,
+) -> Trained:
+    """Train one stage to its last step; a training that was interrupted goes on where it was.
+
+    out: folder for the checkpoint (of stage `semantic` a Dasheng `.pt` file, of `injection`
+    `config.json` and `model.safetensors` as released), with `training/` beside it: losses.csv,
+    held_out.csv, and state.pt, which holds all that going on needs. semantic: the frozen encoder's
+    checkpoint, see `load_semantic`. held_out: audio whose losses are written at each state, never
+    trained on. device: `cpu` or `cuda`. fresh: begin anew. on_step: called after each step with
+    its losses, in the first process.
+
+    The same config, audio, device and number of threads give the same losses, step for step,
+    however often it was interrupted. Under torchrun each process does its part of the batch; the
+    losses are those of one process but for rounding.
+
+    Raises TrainingError for a config that does not go with the audio, the checkpoint or the
+    processes, for a state of another training, and for gradients that are not finite.
+    """
+    with processes(device) as group:
+        sampler = Sampler(corpus, config.shares, config.crop_tokens, config.seed)
+        stage = _stage(config, sampler, semantic, group)
+        own = group.part(stage.contexts)
+        folder = out / "training"
+        identity = _identity(config, corpus, stage)
+        state = None if fresh else read_state(out / STATE_FILE, identity, group)
+        history = History(folder / "losses.csv", folder / "held_out.csv")
+        if state is None:
+            stage.begin()
+        begun = 0 if state is None else state.restore(stage)
+        if group.first:
+            folder.mkdir(parents=True, exist_ok=True)
+            history.cut(begun)
+        watch = _Watched(stage, history, held_out, config, group, own)
+        spent = 0.0
+        for number, crops in _batches(sampler, begun, config.steps, own, stage.crops):
+            started = time.perf_counter()
+            losses = _numbers(stage.step(number, crops), group)
+            seconds = time.perf_counter() - started
+            spent += seconds
+            done = number + 1
+            if group.first:
+                speed = {"clips_per_second": config.batch / seconds}
+                history.add(done, losses | speed)
+                on_step(done, losses | speed)
+            if done % config.checkpoint_every == 0 or done == config.steps:
+                watch.look(done)
+                if group.first:
+                    history.write()
+                    write_state(out / STATE_FILE, identity, done, stage)
+                group.wait()
+        checkpoint = stage.export(out) if group.first else out
+        group.wait()
+        taken = config.steps - begun
+        return Trained(checkpoint, history, taken, taken * config.batch / spent if taken else 0.0)
+
+
+def _stage(
+    config: SemanticTraining | InjectionTraining,
+    sampler: Sampler,
+    semantic: Path | None,
+    group: Processes,
+) -> Stage:
+    if isinstance(config, SemanticTraining):
+        return SemanticStage(config, sampler, group)
+    if semantic is None:
+        raise TrainingError(
+            "no semantic encoder is named; give its checkpoint by --semantic, or as `semantic` in "
+            "the config"
+        )
+    path, sizes = load_semantic(semantic)
+    return InjectionStage(config, path, sizes, group)
+
+
+class _Watched:
+    """Losses on audio that is not trained on, the same crops each time."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        history: History,
+        audio: Corpus | None,
+        config: SemanticTraining | InjectionTraining,
+        group: Processes,
+        own: range,
+    ) -> None:
+        self.stage, self.history, self.group, self.own = stage, history, group, own
+        self.sampler = None
+        if audio is not None:
+            self.sampler = Sampler(audio, {}, config.crop_tokens, config.seed)
+
+    def look(self, done: int) -> None:
+        if self.sampler is None:
+            return
+        found = []
+        for number in range(HELD_OUT_BATCHES):
+            crops = self.sampler.draw(number, self.own, self.stage.crops)
+            found.append(_numbers(self.stage.held_out(number, crops), self.group))
+        if self.group.first:
+            mean = {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+            self.history.add_held_out(done, mean)
+
+
+def _batches(
+    sampler: Sampler, begun: int, steps: int, own: range, crops: int
+) -> Iterator[tuple[int, Crops]]:
+    """Each step's number and crops, drawn in a thread while the steps before are computed."""
+    with ThreadPoolExecutor(1) as thread:
+        drawn = [
+            thread.submit(sampler.draw, number, own, crops)
+            for number in range(begun, min(steps, begun + AHEAD))
+        ]
+        for number in range(begun, steps):
+            found = drawn.pop(0).result()
+            if number + AHEAD < steps:
+                drawn.append(thread.submit(sampler.draw, number + AHEAD, own, crops))
+            yield number, found
+
+
+def _numbers(losses: dict[str, torch.Tensor], group: Processes) -> dict[str, float]:
+    """As Python's numbers, each the mean over the processes."""
+    values = group.mean(torch.stack([value.detach().float() for value in losses.values()]))
+    return dict(zip(losses, values.tolist(), strict=True))
+
+
+def _identity(
+    config: SemanticTraining | InjectionTraining, corpus: Corpus, stage: Stage
+) -> dict[str, str]:
+    """What a state must agree in to be gone on from."""
+    values = asdict(config)
+    values.pop("checkpoint_every")
+    values.pop("semantic", None)
+    text = json.dumps(values, sort_keys=True)
+    found = {"config": hashlib.sha256(text.encode()).hexdigest(), "audio": corpus.digest}
+    if isinstance(stage, InjectionStage):
+        weights = hashlib.sha256()
+        for name, tensor in stage.network.tokenizer.semantic.state_dict().items():
+            weights.update(name.encode() + tensor.cpu().numpy().tobytes())
+        found["semantic encoder"] = weights.hexdigest()
+    return found

@@ -1,0 +1,167 @@
+"""The two stages, each as one step over a batch: what the loop runs, keeps and shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoders.dasheng.checkpoint import (
+    export_semantic,
+    export_tokenizer,
+    without_weights,
+)
+from encoders.dasheng.config import CHUNK_TOKENS, SemanticConfig
+from encoders.dasheng.semantic import SemanticPath
+from encoders.dasheng.tokenizer import DashengTokenizer
+from encoders.dasheng.training.config import InjectionTraining, SemanticTraining
+from encoders.dasheng.training.corpus import Crops, Sampler
+from encoders.dasheng.training.injection import Adversary, Injection, Losses
+from encoders.dasheng.training.masked import MaskedAutoencoder
+from encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
+from encoders.dasheng.training.processes import Processes
+from encoders.dasheng.training.start import (
+    draw_weights,
+    measure_bands,
+    start_adversary,
+    start_injection,
+    start_semantic,
+)
+
+BANDS_FROM = 256  # contexts that the mel bands' statistics are measured on
+
+
+class SemanticStage:
+    """Masked autoencoding: trains the semantic path."""
+
+    def __init__(self, config: SemanticTraining, sampler: Sampler, processes: Processes) -> None:
+        self.config, self.sampler, self.processes = config, sampler, processes
+        self.contexts, self.crops = config.batch, 1
+        semantic = without_weights(lambda: SemanticPath(config.model)).to_empty(device="cpu")
+        start_semantic(semantic, config.seed)
+        semantic.band_norm.num_batches_tracked.zero_()  # type: ignore[union-attr]
+        self.network = MaskedAutoencoder(semantic, config)
+        for part in (self.network.narrow, self.network.blocks, self.network.predict):
+            draw_weights(part, config.seed + 1)
+        self.network.to(processes.device).train()
+        self.shared = processes.shared(self.network)
+        self.optimizers = {"network": make_optimizer(self.network, config.optimizer)}
+        self.networks: dict[str, torch.nn.Module] = {"network": self.network}
+
+    def begin(self) -> None:
+        """Before the first step of all: the bands' statistics, the same in every process."""
+        draws = (
+            self.sampler.draw(self.config.steps + i, range(8), 1) for i in range(BANDS_FROM // 8)
+        )
+        measure_bands(self.network.semantic, (self._here(crops) for crops in draws))
+
+    def step(self, number: int, crops: Crops) -> Losses:
+        rate = learning_rate(self.config.optimizer, number, self.config.steps)
+        loss = self.shared(self._here(crops), *self._masks(number))
+        clip = self.config.optimizer.clip
+        norm = take_step(self.optimizers["network"], loss, rate, clip)
+        return {"masked": loss.detach(), "gradient": norm}
+
+    def held_out(self, number: int, crops: Crops) -> Losses:
+        """The loss on crops that are not trained on."""
+        with torch.no_grad():
+            return {"masked": self.network(self._here(crops), *self._masks(number))}
+
+    def export(self, folder: Path) -> Path:
+        """The semantic encoder as a Dasheng `.pt` file."""
+        return export_semantic(folder, self.config.model, self.network.semantic)
+
+    def _masks(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Order of patches and first position of this process' crops in one step."""
+        length = self.config.crop_tokens
+        orders, firsts = [], []
+        for i in self.processes.part(self.config.batch):
+            rng = np.random.default_rng([self.config.seed, number, i, 1])
+            orders.append(rng.permutation(length))
+            firsts.append(int(rng.integers(CHUNK_TOKENS - length + 1)))
+        order = torch.from_numpy(np.stack(orders)).to(self.processes.device)
+        return order, torch.tensor(firsts, device=self.processes.device)
+
+    def _here(self, crops: Crops) -> Crops:
+        return Crops(*(part.to(self.processes.device, non_blocking=True) for part in crops))
+
+
+class InjectionStage:
+    """Acoustic injection: trains acoustic path and decoder, and the discriminator against them."""
+
+    def __init__(
+        self,
+        config: InjectionTraining,
+        semantic: SemanticPath,
+        sizes: SemanticConfig,
+        processes: Processes,
+    ) -> None:
+        self.config, self.processes = config, processes
+        self.contexts = config.batch // config.crops_per_context
+        self.crops = config.crops_per_context
+        self.sizes = config.model.with_semantic(sizes)
+        tokenizer = without_weights(lambda: DashengTokenizer(self.sizes, config.precision))
+        tokenizer.semantic = semantic
+        tokenizer.acoustic.to_empty(device="cpu")
+        tokenizer.decoder.to_empty(device="cpu")
+        start_injection(tokenizer, config.seed)
+        self.network = Injection(tokenizer, config).to(processes.device).train()
+        self.shared = processes.shared(self.network)
+        self.optimizers = {"network": make_optimizer(self.network, config.optimizer)}
+        self.networks: dict[str, torch.nn.Module] = {"network": self.network}
+        if config.losses.adversary:
+            self.adversary = Adversary(config)
+            start_adversary(self.adversary, config.seed + 2)
+            self.adversary.to(processes.device).train()
+            self.judge = processes.shared(self.adversary)
+            self.networks["adversary"] = self.adversary
+            other = dataclasses.replace(config.optimizer, rate=config.discriminator.rate)
+            self.optimizers["adversary"] = make_optimizer(self.adversary, other)
+
+    def begin(self) -> None:
+        """Nothing to measure: the semantic path brings its statistics along."""
+
+    def step(self, number: int, crops: Crops) -> Losses:
+        config = self.config
+        rate = learning_rate(config.optimizer, number, config.steps)
+        made, true, losses = self.shared(self._here(crops))
+        judged: Losses = {}
+        if self._judging(number):
+            judged = self.judge(made.detach(), true, judging=True)
+            share = rate / config.optimizer.rate
+            take_step(
+                self.optimizers["adversary"], judged["discriminator"],
+                share * config.discriminator.rate, config.optimizer.clip,
+            )  # fmt: skip
+            self.adversary.requires_grad_(False)
+            losses |= self.adversary(made, true, judging=False)
+            self.adversary.requires_grad_(True)
+        total = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
+        norm = take_step(self.optimizers["network"], total, rate, config.optimizer.clip)
+        found = losses | judged | {"total": total, "gradient": norm}
+        return {name: value.detach() for name, value in found.items()}
+
+    def held_out(self, number: int, crops: Crops) -> Losses:
+        """The losses that need no discriminator, on crops that are not trained on."""
+        with torch.no_grad():
+            return self.network(self._here(crops))[2]  # type: ignore[no-any-return]
+
+    def export(self, folder: Path) -> Path:
+        """The tokenizer in the released layout."""
+        return export_tokenizer(folder, self.sizes, self.network.tokenizer, self.config.export)
+
+    def _judging(self, number: int) -> bool:
+        losses = self.config.losses
+        return losses.adversary and number >= losses.adversarial_from * self.config.steps
+
+    def _weight(self, name: str) -> float:
+        losses = self.config.losses
+        return losses.mel.weight if name == "mel" else float(getattr(losses, name))
+
+    def _here(self, crops: Crops) -> Crops:
+        return Crops(*(part.to(self.processes.device, non_blocking=True) for part in crops))
+
+
+Stage = SemanticStage | InjectionStage

@@ -1,0 +1,72 @@
+"""What a killed training goes on from: one file, written whole."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from encoders.dasheng.training.config import TrainingError
+from encoders.dasheng.training.processes import Processes
+from encoders.dasheng.training.stages import Stage
+
+
+@dataclass(frozen=True)
+class State:
+    """Weights and optimizers after so many steps."""
+
+    step: int
+    networks: dict[str, Any]
+    optimizers: dict[str, Any]
+
+    def restore(self, stage: Stage) -> int:
+        """Give a stage what it had; returns the steps it has taken."""
+        for name, network in stage.networks.items():
+            network.load_state_dict(self.networks[name])
+        for name, optimizer in stage.optimizers.items():
+            optimizer.load_state_dict(self.optimizers[name])
+        return self.step
+
+
+def read_state(path: Path, identity: dict[str, str], group: Processes) -> State | None:
+    """The state at `path`; None where there is none.
+
+    Only tensors and plain values are read. Raises TrainingError for a damaged file, and where the
+    training was another one: of another config, audio or semantic encoder.
+    """
+    if not path.is_file():
+        return None
+    try:
+        kept = torch.load(path, map_location=group.device, weights_only=True)
+        state = State(kept["step"], kept["networks"], kept["optimizers"])
+        known = kept["identity"]
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        said = " ".join(str(error).split())[:120]
+        raise TrainingError(f"{path} cannot be read: {said}; begin anew with --fresh") from error
+    other = [name for name, value in identity.items() if known.get(name) != value]
+    if other:
+        raise TrainingError(
+            f"{path} is the state of a training with another {' and '.join(other)}; choose another "
+            "--out, or begin anew with --fresh"
+        )
+    return state
+
+
+def write_state(path: Path, identity: dict[str, str], step: int, stage: Stage) -> None:
+    """Written under another name and renamed, so that a kill leaves the state before."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    content = {
+        "identity": identity,
+        "step": step,
+        "networks": {name: network.state_dict() for name, network in stage.networks.items()},
+        "optimizers": {name: one.state_dict() for name, one in stage.optimizers.items()},
+    }
+    with temporary.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
