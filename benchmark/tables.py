@@ -1,4 +1,4 @@
-"""Leaderboard tables as terminal text, Markdown and CSV."""
+"""Leaderboard tables as Markdown and CSV, and what every form of them is made from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import math
 from collections.abc import Callable
 
 import pandas as pd
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
 
 from benchmark.leaderboard import (
     NOT_PUBLISHED,
@@ -20,26 +17,10 @@ from benchmark.leaderboard import (
     Row,
     Table,
 )
-from benchmark.result import DONE, FAILED
-from benchmark.whole import print_whole
+from benchmark.result import FAILED
 
 # How a metric is shown where it must be short; files hold its full name.
 SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
-
-
-def to_terminal(board: Leaderboard, console: Console) -> None:
-    """Print every table; colours only where the console has them."""
-    for table in board.tables:
-        for title, columns in views(table):
-            for some in fitting(table, columns, console.width):
-                console.print(Text(title, style="bold"))
-                console.print()
-                print_whole(_rich(table, some), console)
-                console.print()
-        for note in table.notes:
-            console.print(Text(f"  {note}", style="yellow" if note.startswith("failed") else "dim"))
-        if table.notes:
-            console.print()
 
 
 def to_markdown(board: Leaderboard) -> str:
@@ -229,50 +210,9 @@ def fitting(
     return runs
 
 
-def _rich(table: Table, columns: list[tuple[str, str, str]]) -> RichTable:
-    drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    drawn.add_column("task", no_wrap=True)
-    drawn.add_column("metric", style="dim", no_wrap=True)
-    for head, _, _ in columns:
-        # a plain str would be read as markup
-        drawn.add_column(Text(head_in_lines(head)), justify="left", no_wrap=True)
-    domain = ""
-    for row in measured_rows(table, columns):
-        if row.domain != domain:
-            domain = row.domain
-            drawn.add_row(Text(domain, style="cyan"))
-        cells = [
-            _styled(
-                cell_text(row.cell(encoder, probe), row.has(probe)),
-                row.cell(encoder, probe),
-                best=row.is_best(encoder, probe),
-            )
-            for _, encoder, probe in columns
-        ]
-        drawn.add_row(
-            Text(f"  {row.title}"), Text(SHORT_METRICS.get(row.metric, row.metric)), *cells
-        )
-    drawn.add_row("")
-    for name, *shown in mean_lines(table, columns):
-        drawn.add_row(Text(name, style="bold"), *(Text(cell, style="bold") for cell in shown))
-    return drawn
-
-
 def head_in_lines(head: str) -> str:
     """A column's head; the mark of published values, which can be long, on a line of its own."""
     return head.replace(" [pub", "\n[pub")
-
-
-def _styled(text: str, cell: Cell, *, best: bool) -> Text:
-    styles = {
-        FAILED: "bold red", DONE: "bold" if best else "", "not run": "dim", PUBLISHED: "italic",
-        NOT_PUBLISHED: "dim",
-    }  # fmt: skip
-    styled = Text(text, style=styles[cell.status])
-    start = text.find(" [")
-    if start > 0:
-        styled.stylize("not bold dim", start)
-    return styled
 
 
 def _escape(text: str) -> str:

@@ -2,8 +2,8 @@
 
     python tests/golden.py
 
-makes them anew, after a change that is meant to move scores. `tests/test_golden.py` holds every
-change to them.
+makes them anew, with `results/golden.md`, their table, after a change that is meant to move scores.
+`tests/test_golden.py` holds every change to them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ sys.path.insert(0, str(REPOSITORY))
 
 from benchmark import evaluate  # noqa: E402
 from benchmark.agreement import Rule  # noqa: E402
+from benchmark.cli import main as earmark  # noqa: E402
 from benchmark.protocol import PROTOCOLS  # noqa: E402
 from benchmark.result import DONE, Predictions, RunResult, read_result, write_result  # noqa: E402
 from tasks import builtin_tasks  # noqa: E402
@@ -36,6 +37,7 @@ class Part(NamedTuple):
 
 
 GOLDEN = REPOSITORY / "results" / "golden"
+PAGE = REPOSITORY / "results" / "golden.md"
 LIMIT = 20
 EVERY_TASK = tuple(builtin_tasks())
 PARTS = (
@@ -79,6 +81,13 @@ def keep(result: RunResult, predictions: Predictions, folder: Path) -> None:
     write_result(where / f"{result.task['name']}.json", result, predictions)
 
 
+def write_page(page: Path, cache: Path) -> None:
+    """The table of the golden results, by the command that `results/README.md` names."""
+    words = ["--results", str(GOLDEN), "--format", "markdown", "--out", str(page)]
+    if earmark(["leaderboard", *words, "--cache", str(cache)]):
+        raise RuntimeError(f"no table of {GOLDEN}: see the lines above")
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results"
@@ -91,6 +100,7 @@ def main() -> int:
         for path in sorted(results.rglob("*.predictions.npz")):
             written = read_result(path.with_name(path.name.replace(".predictions.npz", ".json")))
             keep(written, Predictions.load(path), GOLDEN)
+        write_page(PAGE, Path(folder) / "cache")
     files = [path for path in GOLDEN.rglob("*") if path.is_file()]
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes in {GOLDEN}")
     return 0

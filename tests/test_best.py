@@ -20,7 +20,8 @@ from benchmark import evaluate
 from benchmark.cli import main
 from benchmark.leaderboard import Leaderboard, Row
 from benchmark.result import Predictions, RunResult, read_result, result_files
-from benchmark.tables import to_csv, to_markdown, to_terminal
+from benchmark.tables import to_csv, to_markdown
+from benchmark.tables_terminal import to_terminal
 
 Toy = Callable[..., tuple[Path, Path]]
 SOURCES = np.repeat(np.arange(30), 4)

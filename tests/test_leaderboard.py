@@ -16,7 +16,8 @@ from rich.console import Console
 from benchmark.cli import main
 from benchmark.leaderboard import Leaderboard
 from benchmark.result import RunResult, failed_path, result_path, write_result
-from benchmark.tables import to_csv, to_markdown, to_terminal
+from benchmark.tables import to_csv, to_markdown
+from benchmark.tables_terminal import to_terminal
 from tasks import builtin_tasks
 
 ESCAPE = "\x1b"
@@ -290,7 +291,7 @@ def test_many_encoders_are_spread_over_tables_that_fit() -> None:
         [line for line in lines if line.startswith("  Fluent Speech Commands ")],
         strict=True,
     ):
-        values |= zip(head.split()[2:], row.split()[4:], strict=True)
+        values |= zip(head.split()[2:], row.replace("*", "").split()[4:], strict=True)
     assert values == {name: f"{(i + 1) / 8:.3f}" for i, name in enumerate(names)}
 
 

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.leaderboard import Leaderboard
     from benchmark.progress import Progress
     from benchmark.published import PublishedError
-    from benchmark.tables import to_terminal
+    from benchmark.tables_terminal import to_terminal
     from tasks import builtin_tasks
 
     if not arguments.results.is_dir():

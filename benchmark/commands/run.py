@@ -194,7 +194,7 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     from benchmark.formats import FORMATS
     from benchmark.leaderboard import Leaderboard
     from benchmark.progress import Progress
-    from benchmark.tables import to_terminal
+    from benchmark.tables_terminal import to_terminal
     from tasks import builtin_tasks
 
     board, _ = Leaderboard.from_folder(

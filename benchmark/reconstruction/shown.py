@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 
 import pandas as pd
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchmark.reconstruction.board import BoardRow, BoardTable
 from benchmark.reconstruction.result import MetricScore
+from benchmark.whole import fold, in_runs, print_whole, printable
 
 _FACTS = {
     "frame_rate": "frames/s",
@@ -19,6 +21,7 @@ _FACTS = {
     "values_per_second": "values/s",
     "speed": "x real time",
 }
+_LEAST_NAME = 20  # characters in which a codec's name is shown, on as many lines as it takes
 
 
 def to_terminal(tables: Sequence[BoardTable], console: Console) -> None:
@@ -27,6 +30,8 @@ def to_terminal(tables: Sequence[BoardTable], console: Console) -> None:
         console.print(Text(table.caption, style="bold"))
         console.print()
         grid = _grid(table)
+        for line in grid:
+            line[0] = fold(printable(line[0]), max(_LEAST_NAME, console.width // 2))
         for some in _fitting(grid, console.width):
             drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
             for number in some:
@@ -34,10 +39,11 @@ def to_terminal(tables: Sequence[BoardTable], console: Console) -> None:
             for row, line in zip(table.rows, grid[1:], strict=True):
                 style = {"failed": "bold red", "published": "dim"}.get(row.status, "")
                 drawn.add_row(*(Text(line[number], style=style) for number in some))
-            console.print(drawn)
+            print_whole(drawn, console)
             console.print()
         for note in table.notes:
-            console.print(Text(f"  {note}", style="yellow" if note.startswith("failed") else "dim"))
+            style = "yellow" if note.startswith("failed") else "dim"
+            console.print(Text(f"  {printable(note)}", style=style))
         console.print()
 
 
@@ -131,16 +137,12 @@ def _short(number: str) -> str:
 
 def _fitting(grid: list[list[str]], width: int) -> list[list[int]]:
     """Numbers of the columns in runs that fit side by side; the first column in each."""
-    widths = [max(len(line[i]) for line in grid) + 2 for i in range(len(grid[0]))]
-    runs: list[list[int]] = []
-    left = 0
-    for number in range(1, len(widths)):
-        if not runs or widths[number] > left:
-            runs.append([0])
-            left = width + 2 - widths[0]  # the last column needs no space after it
-        runs[-1].append(number)
-        left -= widths[number]
-    return runs or [[0]]
+    first, *others = (
+        max(cell_len(part) for line in grid for part in line[i].split("\n")) + 2
+        for i in range(len(grid[0]))
+    )
+    room = width + 2 - first  # the last column needs no space after it
+    return [[0, *(number + 1 for number in run)] for run in in_runs(others, room)] or [[0]]
 
 
 def _escape(text: str) -> str:
