@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from benchmark.commands import (
+        ablation,
         audit,
         check,
         compare,
@@ -94,11 +95,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands",
         metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,check,audit,"
-        "reconstruct,train}",
+        "reconstruct,train,ablation}",
     )
     for command in (
         run, listing, datasets, download, prepare, validate, leaderboard, compare, check, audit,
-        reconstruct, train,
+        reconstruct, train, ablation,
     ):  # fmt: skip
         command.add_parser(commands)
     return parser

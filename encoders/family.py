@@ -65,6 +65,7 @@ _DASHENG = Family("encoders.dasheng:load_dasheng_encoder", by_name=True)
 
 FAMILIES = {
     "dasheng": Family("encoders.dasheng:load", ("", "semantic", "acoustic")),
+    "dasheng-tiny": Family("encoders.dasheng:load_tiny", ("", "semantic", "acoustic")),
     "dasheng-base": _DASHENG,
     "dasheng-0.6b": _DASHENG,
     "dasheng-1.2b": _DASHENG,

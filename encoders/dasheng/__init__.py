@@ -34,9 +34,12 @@ from encoders.dasheng.precision import check_precision
 from encoders.dasheng.tokenizer import OUTPUTS, UNIFIED
 from encoders.encoder import EncoderError
 
+TINY = "dasheng-tiny"
+TINY_FOLDER = Path(__file__).parent / "tiny"
+
 __all__ = [
     "DASHENG_MODELS", "OUTPUTS", "DashengEncoder", "SemanticConfig", "TokenizerCodec",
-    "TokenizerConfig", "load", "load_dasheng_encoder", "random_weights",
+    "TokenizerConfig", "load", "load_dasheng_encoder", "load_tiny", "random_weights",
     "save_checkpoint", "save_dasheng_file",
 ]  # fmt: skip
 
@@ -57,23 +60,49 @@ def load(
     Raises EncoderError for an unknown output, for files that cannot be fetched or read, and for a
     checkpoint with a missing, unexpected or misshapen key.
     """
+    _check_outputs("dasheng", outputs)
+    check_precision(precision)
+    folder = fetch_tokenizer() if weights is None else Path(weights)
+    return _codecs("dasheng", outputs, folder, precision)
+
+
+def load_tiny(
+    outputs: Sequence[str] = (UNIFIED,),
+    *,
+    weights: str | Path | None = None,
+    precision: str = "auto",
+) -> list[TokenizerCodec]:
+    """The same of `dasheng-tiny`, which comes with Earmark; see `tiny/README.md`, its card.
+
+    weights: a folder with another training of it. Arguments and errors else as in `load`.
+    """
+    _check_outputs(TINY, outputs)
+    check_precision(precision)
+    return _codecs(TINY, outputs, TINY_FOLDER if weights is None else Path(weights), precision)
+
+
+def _check_outputs(name: str, outputs: Sequence[str]) -> None:
     for output in outputs:
         if output not in OUTPUTS:
             raise EncoderError(
-                f"encoder 'dasheng' has no output {output!r}; it has 'semantic' and 'acoustic'"
+                f"encoder {name!r} has no output {output!r}; it has 'semantic' and 'acoustic'"
             )
-    check_precision(precision)
-    folder = fetch_tokenizer() if weights is None else Path(weights)
+
+
+def _codecs(
+    name: str, outputs: Sequence[str], folder: Path, precision: str
+) -> list[TokenizerCodec]:
+    """Outputs of the checkpoint in a folder, under the model's name."""
     for file in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / file).is_file():
             raise EncoderError(
-                f"encoder 'dasheng': no {file} in {folder}; weights must be a folder with "
+                f"encoder {name!r}: no {file} in {folder}; weights must be a folder with "
                 f"{CONFIG_FILE} and {WEIGHTS_FILE}"
             )
     config = read_tokenizer_config(folder / CONFIG_FILE)
     path = folder / WEIGHTS_FILE
     tokenizer = tokenizer_from(config, read_safetensors(path), str(path), precision)
-    return [TokenizerCodec(tokenizer, output, config).eval() for output in outputs]
+    return [TokenizerCodec(tokenizer, output, config, name).eval() for output in outputs]
 
 
 def load_dasheng_encoder(

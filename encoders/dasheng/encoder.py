@@ -21,6 +21,8 @@ SHORTEST = 480  # samples
 class TokenizerCodec(OutputEncoder, Codec):
     """`dasheng`, `dasheng:semantic` or `dasheng:acoustic`: DashengTokenizer at 25 Hz, and back.
 
+    Or the same of a model of another name.
+
     There is one decoder, trained on the sum of both paths. Decoding `dasheng:semantic` or
     `dasheng:acoustic` gives it one path alone: what that path holds of the sound for this decoder.
     """
@@ -29,9 +31,15 @@ class TokenizerCodec(OutputEncoder, Codec):
     frame_rate = FRAME_RATE
     honours_lengths = True
 
-    def __init__(self, tokenizer: DashengTokenizer, output: str, config: TokenizerConfig) -> None:
+    def __init__(
+        self,
+        tokenizer: DashengTokenizer,
+        output: str,
+        config: TokenizerConfig,
+        name: str = "dasheng",
+    ) -> None:
         super().__init__(tokenizer, output)
-        self.name = f"dasheng:{output}" if output else "dasheng"
+        self.name = f"{name}:{output}" if output else name
         self.embedding_dim = config.embed_dim
         self.config = dataclasses.asdict(config)
 
