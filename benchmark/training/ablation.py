@@ -21,6 +21,7 @@ from benchmark.reconstruction.run import reconstruct
 from benchmark.result import DONE, RunResult
 from benchmark.settings import SYNTHETIC
 from benchmark.training.run import train
+from encoders.dasheng.training import read_training
 
 LATENTS = ("semantic", "acoustic", "unified")
 ENCODER_CONFIG, INJECTION_CONFIG = "encoder.yaml", "injection.yaml"
@@ -95,6 +96,8 @@ def train_all(
     plan: AblationPlan, *, track: Track = silent, tell: Callable[[str], None] = lambda line: None
 ) -> None:
     """The semantic encoder into `out/encoder`, then each latent's model into `out/LATENT`."""
+    for config in (ENCODER_CONFIG, INJECTION_CONFIG):
+        read_training(plan.configs / config)  # a fault in the second must not cost the first
     for name in ("encoder", *LATENTS):
         tell(f"training {name}")
         first = name == "encoder"

@@ -19,13 +19,14 @@ from encoders.dasheng.config import (
     SemanticConfig,
     TokenizerConfig,
 )
-from encoders.dasheng.precision import PRECISIONS
 from encoders.dasheng.tokenizer import ACOUSTIC, SEMANTIC
 from encoders.encoder import EncoderError
 
 UNIFIED_NAME = "unified"
 LATENTS = (UNIFIED_NAME, SEMANTIC, ACOUSTIC)
 FP16, FP32 = "fp16", "fp32"
+# Of a GPU's matrix products; auto: bf16 where it computes in that. A CPU computes in float32.
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 class TrainingError(EncoderError):
@@ -266,7 +267,8 @@ def read_training(path: Path) -> SemanticTraining | InjectionTraining:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise TrainingError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        said = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise TrainingError(f"{path} cannot be read: {said}") from error
     if not isinstance(values, dict) or values.get("stage") not in STAGES:
         raise TrainingError(f"{path}: give `stage: {'` or `stage: '.join(STAGES)}`")
     stage = STAGES[values.pop("stage")]

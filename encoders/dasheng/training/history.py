@@ -4,61 +4,81 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from encoders.dasheng.training.config import TrainingError
 
 Row = dict[str, float]
+SPEED = "clips_per_second"
 _SMOOTH = 50  # curves show the running mean over a 50th of the steps
 
 
 class History:
-    """What was lost at each step, and on held-out audio at each state."""
+    """What was lost at each step, and on held-out audio at each state.
 
-    def __init__(self, steps: Path, held_out: Path) -> None:
-        self.paths = (steps, held_out)
-        self.steps: list[Row] = []
-        self.held_out: list[Row] = []
+    names: columns of both files, which may stay empty in some steps or in all. In memory is only
+    what has not been written yet.
+    """
+
+    def __init__(self, steps: Path, held_out: Path, names: Sequence[str]) -> None:
+        self.names = ["step", *names, SPEED]
+        self.new: dict[Path, list[Row]] = {steps: [], held_out: []}
+        self.steps, self.held_out = steps, held_out
 
     def cut(self, last: int) -> None:
-        """Take up what the files hold up to this step; what came after it is done again."""
-        self.steps, self.held_out = (
-            [row for row in _read(path) if row["step"] <= last] if last else []
-            for path in self.paths
-        )
-        if len(self.steps) < last:
-            raise TrainingError(
-                f"{self.paths[0]} lacks steps that the state beside it has; begin anew with --fresh"
-            )
+        """Keep in the files what they hold up to this step; what came after it is done again."""
+        for path in self.new:
+            rows = read_rows(path) if last else []
+            # the last line may be half of one, whose step is then another's
+            rows = [row for i, row in enumerate(rows) if i < row["step"] <= last]
+            path.unlink(missing_ok=True)
+            self._append(path, rows)
+            if path == self.steps and len(rows) < last:
+                raise TrainingError(
+                    f"{path} lacks steps that the state beside it has; begin anew with --fresh"
+                )
 
     def add(self, step: int, losses: Row) -> None:
-        self.steps.append({"step": step} | losses)
+        self.new[self.steps].append({"step": step} | losses)
 
     def add_held_out(self, step: int, losses: Row) -> None:
-        self.held_out.append({"step": step} | losses)
+        self.new[self.held_out].append({"step": step} | losses)
 
     def write(self) -> None:
-        """Both files, each whole."""
-        for path, rows in zip(self.paths, (self.steps, self.held_out), strict=True):
-            if rows:
-                _write(path, rows)
+        """Append what is new to both files."""
+        for path, rows in self.new.items():
+            self._append(path, rows)
+            rows.clear()
+
+    def _append(self, path: Path, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        begun = path.is_file()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.names, restval="")
+            if not begun:
+                writer.writeheader()
+            writer.writerows({**row, "step": int(row["step"])} for row in rows)
 
     def draw(self, path: Path) -> bool:
         """The curves as PNG; False where matplotlib is not installed."""
-        if importlib.util.find_spec("matplotlib") is None or not self.steps:
+        steps, held_out = read_rows(self.steps), read_rows(self.held_out)
+        if importlib.util.find_spec("matplotlib") is None or not steps:
             return False
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        names = [name for name in _columns(self.steps) if name not in ("step", "clips_per_second")]
+        there = {name for row in steps for name in row}
+        names = [name for name in self.names[1:] if name in there and name != SPEED]
         across = min(3, len(names))
         down = -(-len(names) // across)
         figure = Figure(figsize=(4.0 * across, 2.6 * down), layout="constrained")
         for place, name in enumerate(names):
             axes = figure.add_subplot(down, across, place + 1)
-            trained = [(row["step"], row[name]) for row in self.steps if name in row]
+            trained = [(row["step"], row[name]) for row in steps if name in row]
             axes.plot(*zip(*_smoothed(trained), strict=True), color="#0072b2", label="training")
-            held = [(row["step"], row[name]) for row in self.held_out if name in row]
+            held = [(row["step"], row[name]) for row in held_out if name in row]
             if held:
                 axes.plot(
                     *zip(*held, strict=True), color="#d55e00", marker="o", markersize=3,
@@ -80,20 +100,8 @@ def _smoothed(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(group[-1][0], sum(y for _, y in group) / len(group)) for group in groups]
 
 
-def _columns(rows: list[Row]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def _write(path: Path, rows: list[Row]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _columns(rows), restval="")
-        writer.writeheader()
-        writer.writerows({**row, "step": int(row["step"])} for row in rows)
-    temporary.replace(path)
-
-
-def _read(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Row]:
+    """A file's rows, without their empty cells; none where there is no file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as file:

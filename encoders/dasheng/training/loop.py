@@ -7,14 +7,14 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
 from encoders.dasheng.training.config import InjectionTraining, SemanticTraining, TrainingError
 from encoders.dasheng.training.corpus import Corpus, Crops, Sampler
-from encoders.dasheng.training.history import History
+from encoders.dasheng.training.history import SPEED, History
 from encoders.dasheng.training.processes import Processes, processes
 from encoders.dasheng.training.semantic_source import load_semantic
 from encoders.dasheng.training.stages import InjectionStage, SemanticStage, Stage
@@ -66,13 +66,14 @@ def train(
     processes, for a state of another training, and for gradients that are not finite.
     """
     with processes(device) as group:
+        asked, config = config, _computable(config, group.device)
         sampler = Sampler(corpus, config.shares, config.crop_tokens, config.seed)
         stage = _stage(config, sampler, semantic, group)
         own = group.part(stage.contexts)
         folder = out / "training"
-        identity = _identity(config, corpus, stage)
+        identity = _identity(asked, corpus, stage)
         state = None if fresh else read_state(out / STATE_FILE, identity, group)
-        history = History(folder / "losses.csv", folder / "held_out.csv")
+        history = History(folder / "losses.csv", folder / "held_out.csv", stage.loss_names)
         if state is None:
             stage.begin()
         begun = 0 if state is None else state.restore(stage)
@@ -88,7 +89,7 @@ def train(
             spent += seconds
             done = number + 1
             if group.first:
-                speed = {"clips_per_second": config.batch / seconds}
+                speed = {SPEED: config.batch / seconds}
                 history.add(done, losses | speed)
                 on_step(done, losses | speed)
             if done % config.checkpoint_every == 0 or done == config.steps:
@@ -101,6 +102,16 @@ def train(
         group.wait()
         taken = config.steps - begun
         return Trained(checkpoint, history, taken, taken * config.batch / spent if taken else 0.0)
+
+
+def _computable(
+    config: SemanticTraining | InjectionTraining, device: torch.device
+) -> SemanticTraining | InjectionTraining:
+    """With a precision that gradients survive in: of `auto`, never half precision's short range."""
+    if config.precision != "auto":
+        return config
+    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return replace(config, precision="bf16" if native else "fp32")
 
 
 def _stage(

@@ -50,6 +50,8 @@ class SemanticStage:
         self.optimizers = {"network": make_optimizer(self.network, config.optimizer)}
         self.networks: dict[str, torch.nn.Module] = {"network": self.network}
 
+    loss_names = ("masked", "gradient")
+
     def begin(self) -> None:
         """Before the first step of all: the bands' statistics, the same in every process."""
         draws = (
@@ -119,6 +121,10 @@ class InjectionStage:
             self.networks["adversary"] = self.adversary
             other = dataclasses.replace(config.optimizer, rate=config.discriminator.rate)
             self.optimizers["adversary"] = make_optimizer(self.adversary, other)
+
+    loss_names = (
+        "mel", "semantic", "adversarial", "feature_matching", "discriminator", "total", "gradient",
+    )  # fmt: skip
 
     def begin(self) -> None:
         """Nothing to measure: the semantic path brings its statistics along."""
