@@ -128,7 +128,7 @@ def _stage(
             "the config"
         )
     path, sizes = load_semantic(semantic)
-    return InjectionStage(config, path, sizes, group)
+    return InjectionStage(config, path, sizes, sampler, group)
 
 
 class _Watched:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,15 @@ from encoders.dasheng.training.optimization import learning_rate, make_optimizer
 from encoders.dasheng.training.processes import Processes
 from encoders.dasheng.training.start import (
     draw_weights,
+    fit_head,
+    fit_projection,
     measure_bands,
     start_adversary,
     start_injection,
     start_semantic,
 )
 
-BANDS_FROM = 256  # contexts that the mel bands' statistics are measured on
+MEASURED_ON = 256  # contexts
 
 
 class SemanticStage:
@@ -54,14 +57,13 @@ class SemanticStage:
 
     def begin(self) -> None:
         """Before the first step of all: the bands' statistics, the same in every process."""
-        draws = (
-            self.sampler.draw(self.config.steps + i, range(8), 1) for i in range(BANDS_FROM // 8)
-        )
-        measure_bands(self.network.semantic, (self._here(crops) for crops in draws))
+        draws = _measured_on(self.sampler, self.config.steps)
+        contexts = (_to(self.processes.device, crops) for crops in draws)
+        measure_bands(self.network.semantic, contexts)
 
     def step(self, number: int, crops: Crops) -> Losses:
         rate = learning_rate(self.config.optimizer, number, self.config.steps)
-        loss = self.shared(self._here(crops), *self._masks(number))
+        loss = self.shared(_to(self.processes.device, crops), *self._masks(number))
         clip = self.config.optimizer.clip
         norm = take_step(self.optimizers["network"], loss, rate, clip)
         return {"masked": loss.detach(), "gradient": norm}
@@ -69,7 +71,7 @@ class SemanticStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The loss on crops that are not trained on."""
         with torch.no_grad():
-            return {"masked": self.network(self._here(crops), *self._masks(number))}
+            return {"masked": self.network(_to(self.processes.device, crops), *self._masks(number))}
 
     def export(self, folder: Path) -> Path:
         """The semantic encoder as a Dasheng `.pt` file."""
@@ -86,9 +88,6 @@ class SemanticStage:
         order = torch.from_numpy(np.stack(orders)).to(self.processes.device)
         return order, torch.tensor(firsts, device=self.processes.device)
 
-    def _here(self, crops: Crops) -> Crops:
-        return Crops(*(part.to(self.processes.device, non_blocking=True) for part in crops))
-
 
 class InjectionStage:
     """Acoustic injection: trains acoustic path and decoder, and the discriminator against them."""
@@ -98,9 +97,10 @@ class InjectionStage:
         config: InjectionTraining,
         semantic: SemanticPath,
         sizes: SemanticConfig,
+        sampler: Sampler,
         processes: Processes,
     ) -> None:
-        self.config, self.processes = config, processes
+        self.config, self.sampler, self.processes = config, sampler, processes
         self.contexts = config.batch // config.crops_per_context
         self.crops = config.crops_per_context
         self.sizes = config.model.with_semantic(sizes)
@@ -127,12 +127,17 @@ class InjectionStage:
     )  # fmt: skip
 
     def begin(self) -> None:
-        """Nothing to measure: the semantic path brings its statistics along."""
+        """Before the first step of all: what can be measured instead of learnt."""
+        tokenizer = self.network.tokenizer
+        draws = _measured_on(self.sampler, self.config.steps)
+        contexts = [_to(self.processes.device, crops) for crops in draws]
+        fit_projection(tokenizer.acoustic, contexts, self.config.seed)
+        fit_head(tokenizer.decoder.head, contexts)
 
     def step(self, number: int, crops: Crops) -> Losses:
         config = self.config
         rate = learning_rate(config.optimizer, number, config.steps)
-        made, true, losses = self.shared(self._here(crops))
+        made, true, losses = self.shared(_to(self.processes.device, crops))
         judged: Losses = {}
         if self._judging(number):
             judged = self.judge(made.detach(), true, judging=True)
@@ -152,7 +157,7 @@ class InjectionStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The losses that need no discriminator, on crops that are not trained on."""
         with torch.no_grad():
-            return self.network(self._here(crops))[2]  # type: ignore[no-any-return]
+            return self.network(_to(self.processes.device, crops))[2]  # type: ignore[no-any-return]
 
     def export(self, folder: Path) -> Path:
         """The tokenizer in the released layout."""
@@ -166,8 +171,14 @@ class InjectionStage:
         losses = self.config.losses
         return losses.mel.weight if name == "mel" else float(getattr(losses, name))
 
-    def _here(self, crops: Crops) -> Crops:
-        return Crops(*(part.to(self.processes.device, non_blocking=True) for part in crops))
+
+def _measured_on(sampler: Sampler, steps: int) -> Iterator[Crops]:
+    """Contexts that statistics are measured on, the same in every process; not those of a step."""
+    return (sampler.draw(steps + i, range(8), 1) for i in range(MEASURED_ON // 8))
+
+
+def _to(device: torch.device, crops: Crops) -> Crops:
+    return Crops(*(part.to(device, non_blocking=True) for part in crops))
 
 
 Stage = SemanticStage | InjectionStage

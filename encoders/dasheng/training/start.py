@@ -9,9 +9,16 @@ from typing import cast
 import numpy as np
 import torch
 
-from encoders.dasheng.config import ACOUSTIC_FFT, CHUNK_TOKENS, SEMANTIC_BANDS, SEMANTIC_FFT
-from encoders.dasheng.decoder import ConvNeXtBlock
-from encoders.dasheng.mel import frame_counts, hann_window, htk_filters
+from encoders.dasheng.acoustic import AcousticPath
+from encoders.dasheng.config import (
+    ACOUSTIC_FFT,
+    CHUNK_TOKENS,
+    PATCH_FRAMES,
+    SEMANTIC_BANDS,
+    SEMANTIC_FFT,
+)
+from encoders.dasheng.decoder import ConvNeXtBlock, Head
+from encoders.dasheng.mel import frame_counts, hann_window, htk_filters, token_counts
 from encoders.dasheng.semantic import SemanticPath
 from encoders.dasheng.tokenizer import DashengTokenizer
 from encoders.dasheng.training.corpus import Crops
@@ -54,9 +61,12 @@ def measure_bands(semantic: SemanticPath, contexts: Iterable[Crops]) -> None:
 
 
 def start_injection(tokenizer: DashengTokenizer, seed: int) -> None:
-    """The acoustic path, the upsampler and the decoder; the semantic path is left as it is."""
+    """The upsampler and the decoder, and the acoustic path's spectrogram and norm.
+
+    The semantic path is left as it is; the acoustic projection is `fit_projection`'s.
+    """
     draw_weights(tokenizer.acoustic, seed)
-    draw_weights(tokenizer.decoder, seed + 1)
+    draw_weights(tokenizer.decoder, seed + 1, least=0.0)
     head = tokenizer.decoder.head
     blocks = cast(list[ConvNeXtBlock], list(tokenizer.decoder.backbone.convnext))
     with torch.no_grad():
@@ -66,6 +76,66 @@ def start_injection(tokenizer: DashengTokenizer, seed: int) -> None:
         head.window.copy_(hann_window(len(head.window)))
         for block in blocks:
             block.gamma.fill_(1 / len(blocks))
+
+
+def fit_projection(acoustic: AcousticPath, contexts: Iterable[Crops], seed: int) -> None:
+    """Start the acoustic projection where it tells the most: at the patches' principal components.
+
+    A projection drawn at random spends its outputs on the patches' mean, which is far from zero,
+    and steps are lost on that. Here the mean is taken off, and a component of variance v comes out
+    with a variance proportional to the root of v: of all scalings this is the one that lets the
+    components be read with the least squared error where something independent, as the semantic
+    latent, is added (Lee and Petersen 1976, doi:10.1109/TCOM.1976.1093309). A constant of the
+    same power keeps the norm after it from losing a frame's distance from the mean.
+    """
+    patches = [_own_patches(acoustic, crops) for crops in contexts]
+    every = torch.cat(patches).double()
+    mean = every.mean(0)
+    variance, components = torch.linalg.eigh((every - mean).T @ (every - mean) / len(every))
+    width = acoustic.patch_embed.out_channels
+    kept = min(width, len(variance))
+    variance, components = variance.flip(0)[:kept], components.flip(1)[:, :kept]
+    # eigenvectors are known but for their sign
+    components = components * components.sum(0).sign().where(components.sum(0) != 0, 1.0)
+    gain = variance.clamp(min=1e-6 * float(variance[0])).pow(-0.25)
+    generator = np.random.default_rng([seed, 3])
+    # more outputs than components: a mixture of them all, in which no component is lost
+    mixed = torch.from_numpy(generator.standard_normal((width, kept)))
+    mixed = torch.eye(kept, dtype=torch.float64) if width == kept else torch.linalg.qr(mixed)[0]
+    kernel = mixed @ (components * gain).T
+    kernel = kernel / ((every - mean) @ kernel.T).square().mean().sqrt()
+    constant = torch.from_numpy(generator.choice([-1.0, 1.0], width))
+    with torch.no_grad():
+        acoustic.patch_embed.weight.copy_(kernel.view(acoustic.patch_embed.weight.shape))
+        assert acoustic.patch_embed.bias is not None
+        acoustic.patch_embed.bias.copy_(constant - kernel @ mean)
+
+
+def _own_patches(acoustic: AcousticPath, crops: Crops) -> torch.Tensor:
+    """(N, bands x 4) log-mel patches of the contexts' own frames, in the order of the kernel."""
+    with torch.no_grad():
+        found = acoustic.log_mel(crops.waveforms, crops.lengths)
+    counts = token_counts(crops.lengths)
+    whole = found[:, : int(counts.max()) * PATCH_FRAMES].unflatten(1, (-1, PATCH_FRAMES))
+    own = torch.arange(whole.shape[1], device=whole.device) < counts[:, None]
+    patches: torch.Tensor = whole.transpose(2, 3).flatten(2)[own]
+    return patches
+
+
+def fit_head(head: Head, contexts: Iterable[Crops]) -> None:
+    """Start the log-magnitudes at their means: a bias takes thousands of steps to get there."""
+    sums = torch.zeros(head.n_fft // 2 + 1, dtype=torch.float64, device=head.window.device)
+    frames = 0
+    with torch.no_grad():
+        for crops in contexts:
+            windows = crops.waveforms.unfold(1, head.n_fft, head.hop)
+            first = torch.arange(windows.shape[1], device=windows.device) * head.hop
+            own = windows[first + head.n_fft <= crops.lengths[:, None]]
+            magnitude = torch.fft.rfft(own * head.window).abs()
+            sums += magnitude.clamp(min=1e-5).log().double().sum(0)
+            frames += len(own)
+        if frames:
+            head.out.bias[: len(sums)] = (sums / frames).to(head.out.bias.dtype)
 
 
 def start_adversary(adversary: torch.nn.Module, seed: int) -> None:
@@ -81,15 +151,19 @@ def start_adversary(adversary: torch.nn.Module, seed: int) -> None:
                 layer.bias.zero_()
 
 
-def draw_weights(network: torch.nn.Module, seed: int) -> None:
-    """Matrices and kernels from a normal distribution cut at two deviations; biases 0, norms 1."""
+def draw_weights(network: torch.nn.Module, seed: int, least: float = SPREAD) -> None:
+    """Matrices and kernels from a normal distribution cut at two deviations; biases 0, norms 1.
+
+    The deviation of kernels keeps a signal's variance; so does that of matrices, but where `least`
+    is set: of matrices of a transformer it is that.
+    """
     generator = np.random.default_rng(seed)
     with torch.no_grad():
         for name, weight in network.named_parameters():
             if weight.ndim < 2:
                 weight.fill_(1.0 if "norm" in name and name.endswith("weight") else 0.0)
                 continue
-            fan = weight[0].numel()
-            spread = max(SPREAD, 1 / math.sqrt(fan)) if weight.ndim > 2 else SPREAD
+            keeping = 1 / math.sqrt(weight[0].numel())
+            spread = max(least, keeping) if weight.ndim > 2 else least or keeping
             drawn = generator.standard_normal(tuple(weight.shape), np.float32)
             weight.copy_(torch.from_numpy(np.clip(drawn, -2, 2)) * spread)
