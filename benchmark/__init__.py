@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from benchmark.reconstruction.run import reconstruct
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
+    from benchmark.webpage import report
 
 __all__ = [
     "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "download",
-    "evaluate", "reconstruct", "validate",
+    "evaluate", "reconstruct", "report", "validate",
 ]  # fmt: skip
 
 _HOME = {
@@ -27,6 +28,7 @@ _HOME = {
     "compare": "benchmark.comparison",
     "download": "benchmark.data.api",
     "reconstruct": "benchmark.reconstruction.run",
+    "report": "benchmark.webpage",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

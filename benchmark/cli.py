@@ -28,6 +28,7 @@ examples:
   python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
+  python run_bench.py report --out report.html
   python run_bench.py check --against published --encoder whisper-base
 
 exit status: 0 all done, 1 a check failed (validate, audit, check, datasets --verify),
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         listing,
         prepare,
         reconstruct,
+        report,
         run,
         validate,
     )
@@ -91,11 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands",
         metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,check,audit,"
-        "reconstruct}",
+        "reconstruct,report}",
     )
     for command in (
         run, listing, datasets, download, prepare, validate, leaderboard, compare, check, audit,
-        reconstruct,
+        reconstruct, report,
     ):  # fmt: skip
         command.add_parser(commands)
     return parser
