@@ -15,7 +15,7 @@ from paired_cells import class_predictions
 from result_files import make_result
 from webpage_files import EVIL, fill, write, write_large
 
-from benchmark import report
+from benchmark import compare, report
 from benchmark.protocol import STRICT
 from benchmark.reconstruction import result as codec_result
 from benchmark.result import ResultError, write_result
@@ -226,6 +226,19 @@ def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser
     browser.choose("#base", "1")
     assert browser.scores()["ESC-50"] == ["+0.500", "base", "+0.250"]
     assert browser.scores()["Fluent"] == ["−0.025", "base", "✕ failed"]
+    (paired,) = [
+        task.difference
+        for found in compare("alpha", "beta", small.parent, cache=small.parent)
+        if found.probe == "linear"
+        for task in found.tasks
+        if task.task == "esc50"
+    ]
+    told = browser.one('.cell[aria-label^="ESC-50 · alpha"]').get_attribute("aria-label")
+    assert f"+0.500 to beta, 95 % interval +{paired.low:.3f} to +{paired.high:.3f}" in told
+    # the other way round
+    browser.choose("#base", "0")
+    told = browser.one('.cell[aria-label^="ESC-50 · beta"]').get_attribute("aria-label")
+    assert f"−0.500 to alpha, 95 % interval −{paired.high:.3f} to −{paired.low:.3f}" in told
     # means over other tasks have no difference
     assert browser.texts("#grid tr.mean td")[0] == "other tasks\n2 of 22"
 

@@ -14,6 +14,7 @@ from typing import Any
 from benchmark.files import write_atomically
 from benchmark.groups import group_results, identity_of, read_results, variant_of
 from benchmark.leaderboard import Leaderboard
+from benchmark.places import default_cache
 from benchmark.progress import Track, silent
 from benchmark.reconstruction.result import ReconstructionResult
 from benchmark.reconstruction.result import read_results as read_codec_results
@@ -65,6 +66,7 @@ def report(
     cache: folder of bootstrap values. track: what shows the progress.
     Raises PublishedError as `Leaderboard.with_published` does.
     """
+    cache = cache or default_cache()
     folders = [results] if isinstance(results, str | Path) else list(results)
     made = Made()
     found, codecs = _read([Path(folder) for folder in folders], made)
@@ -77,8 +79,19 @@ def report(
         if published is not None and not synthetic and own:
             board = board.with_published(published, published_folder)
         shelf = Shelf(_folder(audio), _folder(plots))
-        content, notes = _content(board, own, own_codecs, shelf, published_folder)
-        made.notes += notes
+        pool = Pool()
+        tables, faults = tables_of(board, pool, cache, track)
+        codec_tables, more = codec_tables_of(own_codecs, pool, shelf, published_folder)
+        made.notes += _no_matrix(faults) + more
+        content = {
+            "tables": tables,
+            "codecs": codec_tables,
+            "facts": pool.facts,
+            "media": shelf.media,
+            "charts": CHARTS,
+            "files": len(own) + len(own_codecs),
+            "days": _days([*(one.run for one in own), *(one.run for one in own_codecs)]),
+        }
         path = page_path(Path(out), synthetic=synthetic)
         text = html_of(content, title="Earmark report", synthetic=synthetic)
         write_atomically(path, text.encode())
@@ -123,27 +136,13 @@ def _read(
     return list(cells.values()), codecs
 
 
-def _content(
-    board: Leaderboard,
-    results: list[RunResult],
-    codecs: list[ReconstructionResult],
-    shelf: Shelf,
-    published: Path | None,
-) -> tuple[dict[str, Any], list[str]]:
-    """What the page holds, as plain JSON values; and what it does not show."""
-    pool = Pool()
-    tables, faults = tables_of(board, pool)
-    codec_tables, more = codec_tables_of(codecs, pool, shelf, published)
-    runs = [*(one.run for one in results), *(one.run for one in codecs)]
+def _no_matrix(faults: list[str]) -> list[str]:
+    """The first reason, and how many more: one folder that was moved gives hundreds."""
+    lines = [f"no confusion matrix: {fault}" for fault in dict.fromkeys(faults)]
+    return lines[:1] + ([f"and {len(lines) - 1} more without one"] if lines[1:] else [])
+
+
+def _days(runs: list[dict[str, Any]]) -> list[str]:
+    """The first and the last day on which something was measured."""
     days = sorted({str(run.get("started", ""))[:10] for run in runs} - {""})
-    content = {
-        "tables": tables,
-        "codecs": codec_tables,
-        "facts": pool.facts,
-        "media": shelf.media,
-        "charts": CHARTS,
-        "files": len(results) + len(codecs),
-        "days": days[:1] + days[-1:] if len(days) > 1 else days,
-    }
-    missing = [f"no confusion matrix: {fault}" for fault in dict.fromkeys(faults)]
-    return content, missing[:1] + ([f"and {len(missing) - 1} more"] if missing[1:] else []) + more
+    return days if len(days) < 2 else [days[0], days[-1]]

@@ -1,6 +1,7 @@
 """What the page shows of tasks: the leaderboard's tables as plain values.
 
-A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, confusions}.
+A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, confusions,
+differences}.
 A row has a cell for each column, null where the task did not run:
 {status, linear: [value, low, high, best], knn: the same, details}; `details` is what reproduces it.
 """
@@ -8,6 +9,7 @@ A row has a cell for each column, null where the task did not run:
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from benchmark.leaderboard import (
@@ -19,15 +21,23 @@ from benchmark.leaderboard import (
     Row,
     Table,
 )
+from benchmark.progress import Track
 from benchmark.result import RunResult
 from benchmark.tables import SHORT_METRICS
 from benchmark.webpage.confusion import RowConfusions, of_row, packed
 from benchmark.webpage.details import details_of
+from benchmark.webpage.differences import differences_of
 from benchmark.webpage.numbers import Pool, score, short
 
 
-def tables_of(board: Leaderboard, pool: Pool) -> tuple[list[dict[str, Any]], list[str]]:
-    """All tables of a leaderboard; and, a line each, why matrices could not be made of some."""
+def tables_of(
+    board: Leaderboard, pool: Pool, cache: Path, track: Track
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """All tables of a leaderboard; and, a line each, why matrices could not be made of some.
+
+    pool: where shared facts are put. cache: folder of bootstrap values. track: what shows the
+    progress.
+    """
     matrices: dict[int, RowConfusions] = {}
     faults: list[str] = []
     rows = [row for table in board.tables for row in table.rows]
@@ -41,7 +51,8 @@ def tables_of(board: Leaderboard, pool: Pool) -> tuple[list[dict[str, Any]], lis
     made = []
     for table in board.tables:
         own = [_matrices(small.get(next(numbers)), table.columns) for _ in table.rows]
-        made.append(_table(table, pool) | {"confusions": own})
+        differences = differences_of(table, cache, track)
+        made.append(_table(table, pool) | {"confusions": own, "differences": differences})
     return made, faults
 
 

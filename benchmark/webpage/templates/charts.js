@@ -111,11 +111,10 @@ function drawDumbbells() {
 }
 
 function dumbbellRow(r, c) {
-  const score = scoreAt(r, c), value = valueAt(r, c);
-  const interval = !isRelative() && isNumber(score[1]);
+  const value = valueAt(r, c), interval = intervalAt(r, c);
   return {task: table().rows[r].title, encoder: nameOf(c), value,
-    low: interval ? score[1] : null, high: interval ? score[2] : null,
-    shown: interval ? `${fixed(value)} [${fixed(score[1])} ${fixed(score[2])}]` : shown(value)};
+    low: interval?.[0] ?? null, high: interval?.[1] ?? null,
+    shown: interval ? `${shown(value)} [${shown(interval[0])} ${shown(interval[1])}]` : shown(value)};
 }
 
 function costChoices() {

@@ -4,7 +4,8 @@ const grid = {at: [0, 0], cells: []}; // the cell that Tab reaches, and all of t
 
 function drawGrid() {
   const columns = shownColumns(), rows = shownRows();
-  const widest = Math.max(0.01, ...rows.flatMap((r) => columns.map((c) => Math.abs(valueAt(r, c) ?? 0))));
+  const widest = Math.max(0.01, ...rows.flatMap((r) => columns.flatMap((c) =>
+    [valueAt(r, c) ?? 0, ...(intervalAt(r, c) ?? [])].map(Math.abs))));
   grid.cells = [];
   const bodies = [gridMeans(columns, null)];
   for (const domain of DOMAINS) {
@@ -112,7 +113,8 @@ function scoreCell(r, c, widest, at) {
     onclick: () => { moveTo(at); openCell(r, c); },
   });
   if (isNumber(value)) {
-    made.append(c === state.base ? "base" : shown(value), barOf(score, value, widest, c));
+    made.append(c === state.base ? "base" : shown(value),
+      c === state.base ? "" : barOf(value, intervalAt(r, c), widest));
   } else {
     made.append(kind === "failed" ? "✕ failed" : kind === "missing" ? missingWord(c) : "not computable");
   }
@@ -121,22 +123,17 @@ function scoreCell(r, c, widest, at) {
 
 const missingWord = (c) => (table().columns[c].published ? "" : "not run");
 
-/** Interval and score on a line from 0 to 1; of differences the difference, from the middle. */
-function barOf(score, value, widest, c) {
+/** Score and interval on a line from 0 to 1; of differences on one with 0 in its middle. */
+function barOf(value, interval, widest) {
+  const share = (score) => (state.base === null ? score : 0.5 + score / widest / 2);
   const percent = (part) => `${(100 * Math.min(1, Math.max(0, part))).toFixed(1)}%`;
   const bar = el("span", {class: "bar", "aria-hidden": "true"});
-  if (state.base === null) {
-    if (isNumber(score[1])) {
-      bar.append(el("span", {class: "range", place: {"--from": percent(score[1]), "--to": percent(1 - score[2])}}));
-    }
-    bar.append(el("span", {class: "dot", place: {"--at": percent(value)}}));
-  } else if (c !== state.base) {
-    const half = value / widest / 2;
-    bar.append(el("span", {class: "zero"}), el("span", {
-      class: `gap ${value < 0 ? "less" : "more"}`,
-      place: {"--from": percent(0.5 + Math.min(0, half)), "--to": percent(0.5 - Math.max(0, half))},
-    }));
+  if (state.base !== null) bar.append(el("span", {class: "zero"}));
+  if (interval) {
+    const [low, high] = interval.map(share);
+    bar.append(el("span", {class: "range", place: {"--from": percent(low), "--to": percent(1 - high)}}));
   }
+  bar.append(el("span", {class: "dot", place: {"--at": percent(share(value))}}));
   return bar;
 }
 
@@ -152,9 +149,7 @@ function told(r, c) {
   lines.push(isNumber(score[1])
     ? `${row.metric} ${fixed(score[0])}, ${confidence} interval ${fixed(score[1])} to ${fixed(score[2])}`
     : `${row.metric} ${fixed(score[0])}, no interval`);
-  if (state.base !== null && c !== state.base && isNumber(valueAt(r, c))) {
-    lines.push(`${signed(valueAt(r, c))} to ${nameOf(state.base)}; its interval: run_bench.py compare`);
-  }
+  if (state.base !== null && c !== state.base && isNumber(valueAt(r, c))) lines.push(toldDifference(r, c, confidence));
   if (cell.status === "published") return [...lines, "published, not measured here"];
   if (facts) {
     lines.push(isNumber(facts.spread)
@@ -163,6 +158,12 @@ function told(r, c) {
   }
   if (score[3]) lines.push("best of its row, or not told from it");
   return lines;
+}
+
+function toldDifference(r, c, confidence) {
+  const interval = intervalAt(r, c), to = `${signed(valueAt(r, c))} to ${nameOf(state.base)}`;
+  if (interval) return `${to}, ${confidence} interval ${signed(interval[0])} to ${signed(interval[1])} (paired bootstrap)`;
+  return table().differences ? `${to}, no interval` : `${to}; for its interval: run_bench.py compare`;
 }
 
 function moveTo([line, place]) {

@@ -42,6 +42,22 @@ function valueAt(row, column) {
   return isNumber(base) ? own - base : null;
 }
 
+/** [low, high] of what is shown of a cell, or null. Of a difference: of pairs, by `compare`'s way. */
+function intervalAt(row, column) {
+  if (state.base === null) {
+    const [, low, high] = scoreAt(row, column) ?? [];
+    return isNumber(low) ? [low, high] : null;
+  }
+  // pairs of measured columns, in the order [0, 1], [0, 2], ..., [1, 2], ...; published ones are last
+  const count = table().columns.filter((one) => !one.published).length;
+  const [first, second] = [Math.min(column, state.base), Math.max(column, state.base)];
+  if (first === second || second >= count) return null;
+  const place = first * count - (first * (first + 1)) / 2 + second - first - 1;
+  const pair = table().differences?.[row]?.[state.probe]?.[place];
+  if (!pair) return null;
+  return first === column ? pair : [-pair[1], -pair[0]];
+}
+
 /** A mean as it is shown. A difference only of means over all their tasks: the same ones. */
 function meanAt(mean, column) {
   const [value, tasks, of] = mean.cells[column];
