@@ -17,7 +17,8 @@ from typing import Any
 from benchmark.webpage.charts import library
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPTS = ("elements", "state", "grid", "details", "charts", "codecs", "main")
+_STYLES = ("page", "table", "parts")
+_SCRIPTS = ("elements", "state", "grid", "details", "picture", "charts", "codecs", "main")
 
 
 def html_of(content: Mapping[str, Any], *, title: str, synthetic: bool) -> str:
@@ -29,7 +30,7 @@ def html_of(content: Mapping[str, Any], *, title: str, synthetic: bool) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
         loader=jinja2.FileSystemLoader(_TEMPLATES),
     )  # fmt: skip
-    style, script, charts = _text("page.css"), _script(), _inline(library())
+    style, script, charts = _style(), _script(), _inline(library())
     return environment.get_template("page.html").render(
         title=title,
         synthetic=synthetic,
@@ -81,6 +82,10 @@ def _script() -> str:
     """The page's own script: its parts in the order in which they need each other."""
     parts = [_text(f"{name}.js") for name in _SCRIPTS]
     return _inline('"use strict";\n(() => {\n' + "\n".join(parts) + "\n})();\n")
+
+
+def _style() -> str:
+    return "\n".join(_text(f"{name}.css") for name in _STYLES)
 
 
 def _text(name: str) -> str:

@@ -8,11 +8,16 @@ function el(tag, facts = {}, ...children) {
   for (const [name, value] of Object.entries(facts)) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name === "place") for (const [key, at] of Object.entries(value)) made.style.setProperty(key, at);
+    else if (name === "place")
+      for (const [key, at] of Object.entries(value)) made.style.setProperty(key, at);
     else made.setAttribute(name, value === true ? "" : String(value));
   }
-  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined).map(
-    (child) => (child instanceof Node ? child : document.createTextNode(String(child)))));
+  made.append(
+    ...children
+      .flat(Infinity)
+      .filter((child) => child !== null && child !== undefined)
+      .map((child) => (child instanceof Node ? child : document.createTextNode(String(child)))),
+  );
   return made;
 }
 
@@ -22,17 +27,44 @@ function fill(parent, ...children) {
 
 /** Options of a select: pairs of value and text; keeps what was chosen where it is still there. */
 function offer(select, pairs, chosen) {
-  fill(select, pairs.map(([value, text]) => el("option", {value}, text)));
+  fill(
+    select,
+    pairs.map(([value, text]) => el("option", {value}, text)),
+  );
   const wanted = pairs.some(([value]) => String(value) === String(chosen)) ? chosen : pairs[0]?.[0];
   select.value = wanted ?? "";
 }
 
 /** A small table of rows of texts: [[head, ...], [cell, ...], ...]. */
 function plainTable([heads, ...rows], name) {
-  return el("div", {class: "plain"}, el("table", {"aria-label": name},
-    el("thead", {}, el("tr", {}, heads.map((head) => el("th", {scope: "col"}, head)))),
-    el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell, i) =>
-      i ? el("td", {}, cell) : el("th", {scope: "row"}, cell)))))));
+  return el(
+    "div",
+    {class: "plain"},
+    el(
+      "table",
+      {"aria-label": name},
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          heads.map((head) => el("th", {scope: "col"}, head)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        rows.map((row) =>
+          el(
+            "tr",
+            {},
+            row.map((cell, i) => (i ? el("td", {}, cell) : el("th", {scope: "row"}, cell))),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
@@ -45,7 +77,11 @@ const signed = (value, digits = 3) => {
 function amount(value) {
   if (!isNumber(value)) return "not known";
   if (value === 0) return "0";
-  for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+  for (const [unit, size] of [
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ]) {
     if (Math.abs(value) >= size) return `${Number((value / size).toPrecision(3))} ${unit}`;
   }
   return String(Number(value.toPrecision(3)));

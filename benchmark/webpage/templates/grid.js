@@ -1,58 +1,119 @@
-// The table of tasks by encoders.
+// The table of tasks by encoders. Tab reaches one place of it, arrow keys the others.
 
-const grid = {at: [0, 0], cells: []}; // the cell that Tab reaches, and all of them, row by row
+// lines: what can have the focus, line by line; places: where each of it is; at: which has it
+const grid = {lines: [], places: new Map(), at: null, told: null};
 
 function drawGrid() {
-  const columns = shownColumns(), rows = shownRows();
-  const widest = Math.max(0.01, ...rows.flatMap((r) => columns.flatMap((c) =>
-    [valueAt(r, c) ?? 0, ...(intervalAt(r, c) ?? [])].map(Math.abs))));
-  grid.cells = [];
-  const bodies = [gridMeans(columns, null)];
+  const columns = shownColumns(),
+    rows = shownRows();
+  const widest = Math.max(
+    0.01,
+    ...rows.flatMap((r) =>
+      columns.flatMap((c) => [valueAt(r, c) ?? 0, ...(intervalAt(r, c) ?? [])].map(Math.abs)),
+    ),
+  );
+  grid.lines = [];
+  const head = gridHead(columns);
+  const bodies = [
+    el(
+      "tbody",
+      {},
+      overallMeans().map((mean) => meanRow(mean, columns)),
+    ),
+  ];
   for (const domain of DOMAINS) {
     const own = rows.filter((r) => table().rows[r].domain === domain);
     if (own.length) {
-      bodies.push(el("tbody", {}, gridDomain(domain, columns),
-        own.map((r) => gridRow(r, columns, widest))));
+      bodies.push(
+        el(
+          "tbody",
+          {},
+          domainRow(domain, columns),
+          own.map((r) => gridRow(r, columns, widest)),
+        ),
+      );
     }
   }
-  fill(byId("grid"), gridHead(columns), bodies);
+  fill(byId("grid"), head, bodies);
   byId("frame").classList.toggle("bars", state.bars);
   drawCaption(rows, columns);
-  grid.at = [Math.min(grid.at[0], grid.cells.length - 1), Math.min(grid.at[1], columns.length - 1)];
-  currentCell()?.setAttribute("tabindex", "0");
+  grid.places = new Map(grid.lines.flatMap((line, i) => line.map((one, j) => [one, [i, j]])));
+  const [line, place] = grid.at ?? firstScore();
+  const last = grid.lines[Math.min(line, grid.lines.length - 1)];
+  standAt(last[Math.min(place, last.length - 1)]);
 }
 
-const currentCell = () => grid.cells[grid.at[0]]?.[grid.at[1]];
+/** The place of the first score, where Tab goes at first. */
+function firstScore() {
+  const line = grid.lines.findIndex((own) => own[1]?.classList.contains("cell"));
+  return line < 0 ? [0, 0] : [line, 1];
+}
 
 function drawCaption(rows, columns) {
-  const all = probeRows().length, every = table().columns.length;
-  const without = table().rows.length - all;
-  const parts = [table().caption, table().probes[state.probe]];
+  const all = probeRows().length,
+    every = table().columns.length;
+  const probe = table().probes[state.probe],
+    without = table().rows.length - all;
+  const parts = [table().caption, probe];
   if (state.base !== null) parts.push(`difference to ${nameOf(state.base)}`);
   if (rows.length < all) parts.push(`${rows.length} of ${all} tasks`);
   if (columns.length < every) parts.push(`${columns.length} of ${every} encoders`);
-  if (without) parts.push(`${without} task${without > 1 ? "s have" : " has"} no ${table().probes[state.probe]}`);
+  if (without) parts.push(`${without} task${without > 1 ? "s have" : " has"} no ${probe}`);
   if (!rows.length || !columns.length) parts.push("nothing fits the filter");
   byId("caption").textContent = parts.join(" · ");
 }
 
-function gridHead(columns) {
-  return el("thead", {}, el("tr", {},
-    el("th", {scope: "col", class: "corner"}, "task"),
-    columns.map((c) => {
-      const sort = state.sortRows?.column === c ? state.sortRows : null;
-      const column = table().columns[c];
-      return el("th", {
-        scope: "col", class: column.published ? "published" : null,
-        "aria-sort": sort ? (sort.down ? "descending" : "ascending") : null,
-      }, el("button", {
-        type: "button", class: "sort", title: column.published?.citation ?? "sort tasks by this encoder",
-        onclick: () => sortBy("sortRows", {column: c}, `[data-column="${c}"]`), "data-column": c,
-      }, column.name, arrow(sort)));
-    })));
+/** A line of the table: keeps what of it can have the focus. */
+function keepLine(focusable) {
+  for (const one of focusable) one.setAttribute("tabindex", "-1");
+  grid.lines.push(focusable);
 }
 
-const arrow = (sort) => el("span", {class: "arrow", "aria-hidden": "true"}, sort ? (sort.down ? "▼" : "▲") : "");
+function gridHead(columns) {
+  const corner = el("th", {scope: "col", class: "corner"}, "task");
+  const buttons = columns.map((c) => {
+    const sort = state.sortRows?.column === c ? state.sortRows : null;
+    const published = table().columns[c].published;
+    return el(
+      "button",
+      {
+        type: "button",
+        class: "sort",
+        "data-column": c,
+        title: published?.citation ?? "sort tasks by this encoder",
+        onclick: () => sortBy("sortRows", {column: c}, `button[data-column="${c}"]`),
+      },
+      nameOf(c),
+      arrow(sort),
+    );
+  });
+  keepLine([corner, ...buttons]);
+  return el(
+    "thead",
+    {},
+    el(
+      "tr",
+      {},
+      corner,
+      columns.map((c, i) => {
+        const sort = state.sortRows?.column === c ? state.sortRows : null;
+        return el(
+          "th",
+          {
+            scope: "col",
+            class: table().columns[c].published ? "published" : null,
+            "aria-sort": sort ? (sort.down ? "descending" : "ascending") : null,
+          },
+          buttons[i],
+        );
+      }),
+    ),
+  );
+}
+
+function arrow(sort) {
+  return el("span", {class: "arrow", "aria-hidden": "true"}, sort ? (sort.down ? "▼" : "▲") : "");
+}
 
 /** Best first, then worst first, then as it was. */
 function sortBy(which, facts, selector) {
@@ -63,29 +124,50 @@ function sortBy(which, facts, selector) {
   byId("grid").querySelector(selector)?.focus();
 }
 
-function rowHead(key, text, note, facts = {}) {
+/** A line's head: its button sorts the encoders by the line. */
+function rowHead(key, text, note, scope = "row") {
   const sort = state.sortColumns?.key === key ? state.sortColumns : null;
-  return el("th", {scope: "row", ...facts}, el("button", {
-    type: "button", class: "sort", "aria-pressed": String(Boolean(sort)), "data-key": key,
-    title: "sort encoders by this row",
-    onclick: () => sortBy("sortColumns", {key}, `[data-key="${CSS.escape(key)}"]`),
-  }, text, arrow(sort)), note ? el("span", {class: "note"}, note) : null);
+  const button = el(
+    "button",
+    {
+      type: "button",
+      class: "sort",
+      "aria-pressed": String(Boolean(sort)),
+      "data-key": key,
+      title: "sort encoders by this row",
+      onclick: () => sortBy("sortColumns", {key}, `[data-key="${CSS.escape(key)}"]`),
+    },
+    text,
+    arrow(sort),
+  );
+  return [button, el("th", {scope}, button, el("span", {class: "note"}, note))];
 }
 
-function gridMeans(columns) {
-  const own = means().filter((mean) => !DOMAINS.some((domain) => mean.name === `mean of ${domain}`));
-  return el("tbody", {}, own.map((mean) => el("tr", {class: "mean"},
-    rowHead(`mean:${mean.name}`, mean.name === "mean of all" ? "mean of all tasks" : mean.name,
-      `${mean.cells[0]?.[2] ?? 0} tasks`),
-    columns.map((c) => meanCell(mean, c)))));
+function overallMeans() {
+  return means().filter((mean) => !DOMAINS.some((domain) => mean.name === `mean of ${domain}`));
 }
 
-function gridDomain(domain, columns) {
+const countOf = (mean) => mean.cells[0]?.[2] ?? 0;
+
+function meanRow(mean, columns) {
+  const text = mean.name === "mean of all" ? "mean of all tasks" : mean.name;
+  const [button, head] = rowHead(`mean:${mean.name}`, text, `${countOf(mean)} tasks`);
+  const cells = columns.map((c) => meanCell(mean, c));
+  keepLine([button, ...cells]);
+  return el("tr", {class: "mean"}, head, cells);
+}
+
+function domainRow(domain, columns) {
   const mean = means().find((one) => one.name === `mean of ${domain}`);
-  if (!mean) return el("tr", {class: "domain"}, el("th", {scope: "rowgroup", colspan: columns.length + 1}, domain));
-  return el("tr", {class: "domain"},
-    rowHead(`mean:${mean.name}`, domain, `mean of ${mean.cells[0]?.[2] ?? 0} tasks`, {scope: "rowgroup"}),
-    columns.map((c) => meanCell(mean, c)));
+  if (!mean) {
+    const head = el("th", {scope: "rowgroup", colspan: columns.length + 1}, domain);
+    return el("tr", {class: "domain"}, head);
+  }
+  const note = `mean of ${countOf(mean)} tasks`;
+  const [button, head] = rowHead(`mean:${mean.name}`, domain, note, "rowgroup");
+  const cells = columns.map((c) => meanCell(mean, c));
+  keepLine([button, ...cells]);
+  return el("tr", {class: "domain"}, head, cells);
 }
 
 function meanCell(mean, c) {
@@ -93,35 +175,49 @@ function meanCell(mean, c) {
   const now = meanAt(mean, c);
   const over = tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
   const text = isNumber(now) ? shown(now) : isNumber(value) ? "other tasks" : "–";
-  return el("td", {class: isNumber(now) ? "number" : "number missing"}, text,
-    over ? el("span", {class: "note"}, over) : null);
+  return el(
+    "td",
+    {role: "gridcell", class: isNumber(now) ? "number" : "number missing"},
+    text,
+    over ? el("span", {class: "note"}, over) : null,
+  );
 }
 
 function gridRow(r, columns, widest) {
   const row = table().rows[r];
-  const line = grid.cells.length;
-  grid.cells.push(columns.map((c, i) => scoreCell(r, c, widest, [line, i])));
-  return el("tr", {}, rowHead(`row:${r}`, row.title, row.metric), grid.cells[line]);
+  const [button, head] = rowHead(`row:${r}`, row.title, row.metric);
+  const cells = columns.map((c) => scoreCell(r, c, widest));
+  keepLine([button, ...cells]);
+  return el("tr", {}, head, cells);
 }
 
-function scoreCell(r, c, widest, at) {
-  const cell = table().rows[r].cells[c], score = scoreAt(r, c), value = valueAt(r, c);
+function scoreCell(r, c, widest) {
+  const cell = table().rows[r].cells[c],
+    score = scoreAt(r, c),
+    value = valueAt(r, c);
   const kind = cell === null ? "missing" : cell.status;
   const made = el("td", {
-    role: "gridcell", tabindex: "-1", class: `cell number ${kind}${score?.[3] ? " best" : ""}`,
-    "data-row": r, "data-column": c, "aria-label": told(r, c).join("; "),
-    onclick: () => { moveTo(at); openCell(r, c); },
+    role: "gridcell",
+    class: `cell number ${kind}${score?.[3] ? " best" : ""}`,
+    "data-row": r,
+    "data-column": c,
+    "aria-label": told(r, c).join("; "),
+    onclick: () => {
+      made.focus();
+      openCell(r, c);
+    },
   });
-  if (isNumber(value)) {
-    made.append(c === state.base ? "base" : shown(value),
-      c === state.base ? "" : barOf(value, intervalAt(r, c), widest));
-  } else {
-    made.append(kind === "failed" ? "✕ failed" : kind === "missing" ? missingWord(c) : "not computable");
-  }
+  if (!isNumber(value)) made.append(wordOf(kind, c));
+  else if (c === state.base) made.append("base");
+  else made.append(shown(value), barOf(value, intervalAt(r, c), widest));
   return made;
 }
 
-const missingWord = (c) => (table().columns[c].published ? "" : "not run");
+function wordOf(kind, c) {
+  if (kind === "failed") return "✕ failed";
+  if (kind !== "missing") return "not computable";
+  return table().columns[c].published ? "" : "not run";
+}
 
 /** Score and interval on a line from 0 to 1; of differences on one with 0 in its middle. */
 function barOf(value, interval, widest) {
@@ -131,7 +227,8 @@ function barOf(value, interval, widest) {
   if (state.base !== null) bar.append(el("span", {class: "zero"}));
   if (interval) {
     const [low, high] = interval.map(share);
-    bar.append(el("span", {class: "range", place: {"--from": percent(low), "--to": percent(1 - high)}}));
+    const place = {"--from": percent(low), "--to": percent(1 - high)};
+    bar.append(el("span", {class: "range", place}));
   }
   bar.append(el("span", {class: "dot", place: {"--at": percent(share(value))}}));
   return bar;
@@ -139,21 +236,29 @@ function barOf(value, interval, widest) {
 
 /** What is said of a cell, line by line. */
 function told(r, c) {
-  const row = table().rows[r], cell = row.cells[c], score = scoreAt(r, c);
+  const row = table().rows[r],
+    cell = row.cells[c],
+    score = scoreAt(r, c);
   const lines = [`${row.title} · ${nameOf(c)}`];
   if (cell === null) return [...lines, table().columns[c].published ? "not published" : "not run"];
   if (cell.status === "failed") return [...lines, `failed: ${cell.details.error}`];
   if (!score) return [...lines, "not computable"];
   const facts = cell.details?.scores?.[state.probe];
   const confidence = facts ? `${Number((100 * facts.confidence).toPrecision(4))} %` : "";
-  lines.push(isNumber(score[1])
-    ? `${row.metric} ${fixed(score[0])}, ${confidence} interval ${fixed(score[1])} to ${fixed(score[2])}`
-    : `${row.metric} ${fixed(score[0])}, no interval`);
-  if (state.base !== null && c !== state.base && isNumber(valueAt(r, c))) lines.push(toldDifference(r, c, confidence));
+  const interval = isNumber(score[1])
+    ? `${confidence} interval ${fixed(score[1])} to ${fixed(score[2])}`
+    : "no interval";
+  lines.push(`${row.metric} ${fixed(score[0])}, ${interval}`);
+  if (state.base !== null && c !== state.base && isNumber(valueAt(r, c))) {
+    lines.push(toldDifference(r, c, confidence));
+  }
   if (cell.status === "published") return [...lines, "published, not measured here"];
   if (facts) {
-    lines.push(isNumber(facts.spread)
-      ? `${facts.seeds.length} seeds, standard deviation ${fixed(facts.spread, 4)}` : "one run, no seeds");
+    lines.push(
+      isNumber(facts.spread)
+        ? `${facts.seeds.length} seeds, standard deviation ${fixed(facts.spread, 4)}`
+        : "one run, no spread over seeds",
+    );
     lines.push(`${facts.items} items of ${facts.sources} sources`);
   }
   if (score[3]) lines.push("best of its row, or not told from it");
@@ -161,42 +266,65 @@ function told(r, c) {
 }
 
 function toldDifference(r, c, confidence) {
-  const interval = intervalAt(r, c), to = `${signed(valueAt(r, c))} to ${nameOf(state.base)}`;
-  if (interval) return `${to}, ${confidence} interval ${signed(interval[0])} to ${signed(interval[1])} (paired bootstrap)`;
-  return table().differences ? `${to}, no interval` : `${to}; for its interval: run_bench.py compare`;
+  const interval = intervalAt(r, c),
+    to = `${signed(valueAt(r, c))} to ${nameOf(state.base)}`;
+  if (interval) {
+    const [low, high] = interval.map((bound) => signed(bound));
+    return `${to}, ${confidence} interval ${low} to ${high} (paired bootstrap)`;
+  }
+  return table().differences
+    ? `${to}, no interval`
+    : `${to}; for its interval: run_bench.py compare`;
 }
 
-function moveTo([line, place]) {
-  currentCell()?.setAttribute("tabindex", "-1");
-  grid.at = [line, place];
-  currentCell()?.setAttribute("tabindex", "0");
-  currentCell()?.focus();
+/** Make a place of the table the one that Tab reaches. */
+function standAt(one) {
+  const before = grid.at && grid.lines[grid.at[0]]?.[grid.at[1]];
+  before?.setAttribute("tabindex", "-1");
+  one?.setAttribute("tabindex", "0");
+  grid.at = grid.places.get(one) ?? null;
+}
+
+function gridFocus(event) {
+  if (grid.places.has(event.target)) standAt(event.target);
+  showTip(event);
 }
 
 function gridKeys(event) {
-  const cell = event.target.closest(".cell");
-  if (!cell) return;
-  const [line, place] = grid.at;
-  const last = [grid.cells.length - 1, grid.cells[line].length - 1];
+  const at = grid.places.get(event.target);
+  if (!at) return;
+  const [line, place] = at,
+    last = grid.lines.length - 1;
   const to = {
-    ArrowUp: [line - 1, place], ArrowDown: [line + 1, place], ArrowLeft: [line, place - 1],
-    ArrowRight: [line, place + 1], Home: [event.ctrlKey ? 0 : line, 0],
-    End: [event.ctrlKey ? last[0] : line, last[1]],
+    ArrowUp: [line - 1, place],
+    ArrowDown: [line + 1, place],
+    ArrowLeft: [line, place - 1],
+    ArrowRight: [line, place + 1],
+    Home: [event.ctrlKey ? 0 : line, 0],
+    End: [event.ctrlKey ? last : line, Infinity],
   }[event.key];
-  if (event.key === "Enter" || event.key === " ") {
-    openCell(Number(cell.dataset.row), Number(cell.dataset.column));
-  } else if (to) {
-    moveTo([Math.min(last[0], Math.max(0, to[0])), Math.min(last[1], Math.max(0, to[1]))]);
+  const {row, column} = event.target.dataset;
+  if (to) {
+    const own = grid.lines[Math.min(last, Math.max(0, to[0]))];
+    own[Math.min(own.length - 1, Math.max(0, to[1]))].focus();
+  } else if (row !== undefined && (event.key === "Enter" || event.key === " ")) {
+    openCell(Number(row), Number(column));
   } else return;
   event.preventDefault();
 }
 
 function showTip(event) {
   const cell = event.target.closest?.(".cell");
-  if (!cell) return;
-  const tip = byId("tip");
-  fill(tip, told(Number(cell.dataset.row), Number(cell.dataset.column)).map((line) => el("span", {}, line)));
-  tip.hidden = false;
+  if (!cell) {
+    hideTip();
+    return;
+  }
+  const lines = told(Number(cell.dataset.row), Number(cell.dataset.column));
+  fill(
+    byId("tip"),
+    lines.map((line) => el("span", {}, line)),
+  );
+  byId("tip").hidden = false;
   grid.told = cell;
   placeTip();
 }
@@ -212,4 +340,6 @@ function placeTip() {
   tip.style.setProperty("top", `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`);
 }
 
-const hideTip = () => { byId("tip").hidden = true; };
+const hideTip = () => {
+  byId("tip").hidden = true;
+};

@@ -9,7 +9,14 @@ function update() {
 }
 
 function chooseTable(number) {
-  Object.assign(state, {table: number, base: null, sortRows: null, sortColumns: null, closerTask: null, closerEncoder: null});
+  Object.assign(state, {
+    table: number,
+    base: null,
+    sortRows: null,
+    sortColumns: null,
+    closerTask: null,
+    closerEncoder: null,
+  });
   const probes = Object.keys(table().probes);
   if (!probes.includes(state.probe)) state.probe = probes[0];
   drawControls();
@@ -17,34 +24,85 @@ function chooseTable(number) {
 }
 
 function drawControls() {
-  offer(byId("results"), CONTENT.tables.map((one, i) => [i, tableName(one)]), state.table);
+  offer(
+    byId("results"),
+    CONTENT.tables.map((one, i) => [i, tableName(one)]),
+    state.table,
+  );
   const probes = byId("probes");
-  fill(probes, probes.firstElementChild, Object.entries(table().probes).map(([probe, name]) =>
-    el("label", {}, el("input", {type: "radio", name: "probe", value: probe, checked: probe === state.probe,
-      onchange: () => { state.probe = probe; state.sortColumns = null; update(); }}), el("span", {}, name))));
-  offer(byId("base"), [["", "scores"], ...table().columns.map((column, i) => [i, `difference to ${column.name}`])], state.base ?? "");
-  fill(byId("notes").querySelector("ul"), table().notes.map((note) => el("li", {}, note)));
+  fill(
+    probes,
+    probes.firstElementChild,
+    Object.entries(table().probes).map(([probe, name]) =>
+      el(
+        "label",
+        {},
+        el("input", {
+          type: "radio",
+          name: "probe",
+          value: probe,
+          checked: probe === state.probe,
+          onchange: () => {
+            state.probe = probe;
+            state.sortColumns = null;
+            update();
+          },
+        }),
+        el("span", {}, name),
+      ),
+    ),
+  );
+  offer(
+    byId("base"),
+    [["", "scores"], ...table().columns.map((column, i) => [i, `difference to ${column.name}`])],
+    state.base ?? "",
+  );
+  fill(
+    byId("notes").querySelector("ul"),
+    table().notes.map((note) => el("li", {}, note)),
+  );
   byId("notes").querySelector("summary").textContent = `Notes (${table().notes.length})`;
 }
 
 function tableName(one) {
-  return [one.protocol, `${one.seeds} seed${one.seeds === 1 ? "" : "s"}`, one.limit === null ? null : `limited to ${one.limit} clips`]
-    .filter(Boolean).join(", ");
+  return [
+    one.protocol,
+    `${one.seeds} seed${one.seeds === 1 ? "" : "s"}`,
+    one.limit === null ? null : `limited to ${one.limit} clips`,
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 function drawPicked() {
-  const columns = pickedColumns(), place = byId("picked");
+  const columns = pickedColumns(),
+    place = byId("picked");
   const full = columns.length >= MOST_PICKED;
-  fill(place, place.firstElementChild, shownColumns().map((c) => {
-    const on = columns.includes(c);
-    return el("label", {class: "tick"}, el("input", {type: "checkbox", checked: on, disabled: !on && full, "data-pick": c,
-      onchange: (event) => {
-        state.picked ??= new Set(columns.map(nameOf));
-        state.picked[event.target.checked ? "add" : "delete"](nameOf(c));
-        update();
-        place.querySelector(`[data-pick="${c}"]`)?.focus();
-      }}), nameOf(c));
-  }), full ? el("span", {class: "note"}, `at most ${MOST_PICKED}`) : null);
+  fill(
+    place,
+    place.firstElementChild,
+    shownColumns().map((c) => {
+      const on = columns.includes(c);
+      return el(
+        "label",
+        {class: "tick"},
+        el("input", {
+          type: "checkbox",
+          checked: on,
+          disabled: !on && full,
+          "data-pick": c,
+          onchange: (event) => {
+            state.picked ??= new Set(columns.map(nameOf));
+            state.picked[event.target.checked ? "add" : "delete"](nameOf(c));
+            update();
+            place.querySelector(`[data-pick="${c}"]`)?.focus();
+          },
+        }),
+        nameOf(c),
+      );
+    }),
+    full ? el("span", {class: "note"}, `at most ${MOST_PICKED}`) : null,
+  );
 }
 
 function listen() {
@@ -54,23 +112,38 @@ function listen() {
     update();
   });
   for (const name of ["tasks", "encoders"]) {
-    byId(name).addEventListener("input", (event) => { state[name] = event.target.value; update(); });
+    byId(name).addEventListener("input", (event) => {
+      state[name] = event.target.value;
+      update();
+    });
   }
-  byId("bars").addEventListener("change", (event) => { state.bars = event.target.checked; drawGrid(); });
+  byId("bars").addEventListener("change", (event) => {
+    state.bars = event.target.checked;
+    drawGrid();
+  });
   byId("clear").addEventListener("click", () => {
     Object.assign(state, {tasks: "", encoders: "", bars: true, picked: null});
     byId("controls").reset();
     chooseTable(state.table);
   });
   for (const id of ["costScore", "costKind"]) byId(id).addEventListener("change", drawCost);
-  byId("closerTask").addEventListener("change", (event) => { state.closerTask = event.target.value; drawCloser(); });
-  byId("closerEncoder").addEventListener("change", (event) => { state.closerEncoder = event.target.value; drawCloser(); });
+  byId("closerTask").addEventListener("change", (event) => {
+    state.closerTask = event.target.value;
+    drawCloser();
+  });
+  byId("closerEncoder").addEventListener("change", (event) => {
+    state.closerEncoder = event.target.value;
+    drawCloser();
+  });
   const table = byId("grid");
   table.addEventListener("keydown", gridKeys);
-  for (const kind of ["mouseover", "focusin"]) table.addEventListener(kind, showTip);
+  table.addEventListener("mouseover", showTip);
+  table.addEventListener("focusin", gridFocus);
   for (const kind of ["mouseleave", "focusout"]) table.addEventListener(kind, hideTip);
   for (const part of [byId("frame"), document]) part.addEventListener("scroll", placeTip);
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hideTip();
+  });
   document.addEventListener("submit", (event) => event.preventDefault());
 }
 

@@ -6,11 +6,17 @@ const DOMAINS = ["speech", "sound", "music"];
 const MOST_PICKED = 6;
 
 const state = {
-  table: 0, probe: "linear", base: null, tasks: "", encoders: "", bars: true,
+  table: 0,
+  probe: "linear",
+  base: null,
+  tasks: "",
+  encoders: "",
+  bars: true,
   sortRows: null, // {column, down}: tasks by an encoder's score
   sortColumns: null, // {key, down}: encoders by a task ("row:3") or a mean ("mean:mean of all")
   picked: null, // names of encoders in the pictures; null: the first that are shown
-  closerTask: null, closerEncoder: null,
+  closerTask: null,
+  closerEncoder: null,
 };
 
 const table = () => CONTENT.tables[state.table];
@@ -18,14 +24,20 @@ const nameOf = (column) => table().columns[column].name;
 
 /** Whether a name holds any of the parts that were typed; all where nothing was. */
 function matches(typed, ...names) {
-  const parts = typed.toLowerCase().split(",").map((part) => part.trim()).filter(Boolean);
+  const parts = typed
+    .toLowerCase()
+    .split(",")
+    .map((part) => part.trim())
+    .filter(Boolean);
   const text = names.join("\n").toLowerCase();
   return !parts.length || parts.some((part) => text.includes(part));
 }
 
 /** Rows of tasks that the probe measures, whatever is filtered. */
 function probeRows() {
-  return table().rows.map((_, i) => i).filter((i) => table().rows[i].probes.includes(state.probe));
+  return table()
+    .rows.map((_, i) => i)
+    .filter((i) => table().rows[i].probes.includes(state.probe));
 }
 
 /** A cell's score under the probe: [value, low, high, best], or null. */
@@ -89,9 +101,13 @@ function shownRows() {
 
 /** Columns that are shown, in their order: a published one only where it has a value. */
 function shownColumns() {
-  const columns = table().columns.map((_, i) => i).filter((i) =>
-    matches(state.encoders, nameOf(i)) &&
-    (!table().columns[i].published || probeRows().some((row) => scoreAt(row, i))));
+  const columns = table()
+    .columns.map((_, i) => i)
+    .filter(
+      (i) =>
+        matches(state.encoders, nameOf(i)) &&
+        (!table().columns[i].published || probeRows().some((row) => scoreAt(row, i))),
+    );
   if (!state.sortColumns) return columns;
   const {key, down} = state.sortColumns;
   const [kind, which] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
