@@ -44,17 +44,29 @@ def write_large(folder: Path, encoders: int = 40) -> int:
     """Every task by so many encoders under two protocols; how many results these are."""
     rng, count = np.random.default_rng(0), 0
     for protocol in PROTOCOLS.values():
-        for number in range(encoders):
-            for spec in builtin_tasks().values():
-                value = float(rng.uniform(0.05, 0.95))
-                result = make_result(
-                    spec.name, value, value / 2 if spec.knn else None, title=spec.title,
-                    encoder=f"encoder-with-a-name-{number:02d}", fingerprint=f"{number:064x}",
-                    domain=spec.domain, weight=spec.weight, interval=[value - 0.04, value + 0.03],
-                    protocol=protocol.facts(), seeds=protocol.seeds, shard=f"{spec.name:0>64}",
-                )  # fmt: skip
-                fill(result, spec.probe.epochs, len(spec.classes), spec.metric, rng)
-                write(folder, result)
+        facts = protocol.facts()
+        for spec in builtin_tasks().values():
+            result = make_result(
+                spec.name, 0.5, 0.5 if spec.knn else None, title=spec.title, domain=spec.domain,
+                weight=spec.weight, protocol=facts, seeds=protocol.seeds,
+                shard=f"{spec.name:0>64}",
+            )  # fmt: skip
+            fill(result, spec.probe.epochs, len(spec.classes), spec.metric, rng)
+            raw = json.loads(result.to_json())
+            for number in range(encoders):
+                name = f"encoder-with-a-name-{number:02d}"
+                raw["encoder"] |= {"name": name, "fingerprint": f"{number:064x}"}
+                raw["command"] = result.command.replace("logmel", name)
+                raw["run"]["seconds"] = round(float(rng.uniform(10, 900)), 3)
+                for score in raw["scores"].values():
+                    value = float(rng.uniform(0.05, 0.95))
+                    score |= {"value": value, "interval": [value - 0.04, value + 0.03]}
+                    score["per_seed"] = rng.random(5).tolist()
+                    for curve in ("training_loss", "validation"):
+                        score[curve] = score[curve] and rng.random(spec.probe.epochs).tolist()
+                path = folder / name / protocol.name / f"{spec.name}.json"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(raw), encoding="utf-8")
                 count += 1
     return count
 

@@ -6,13 +6,14 @@ made = report("results/runs", out="report.html")
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmark.files import write_atomically
-from benchmark.groups import group_results, identity_of, read_results, variant_of
+from benchmark.groups import identity_of, read_results, variant_of
 from benchmark.leaderboard import Leaderboard
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
@@ -125,14 +126,15 @@ def _read(
         more, unreadable_codecs = read_codec_results(folder)
         made.unreadable += unreadable + unreadable_codecs
         codecs += more
-        for group, own in group_results(results).items():
-            for result in own:
-                variant = variant_of(result) if result.status == DONE else ""
-                key = (group, identity_of(result), result.task["name"], result.status, variant)
-                earlier = cells.get(key)
-                if earlier is not None:
-                    made.notes.append(f"{result.path} stands for {earlier.path}, of the same cell")
-                cells[key] = result
+        for result in results:
+            protocol = json.dumps(result.protocol, sort_keys=True)
+            group = (result.synthetic, protocol, result.data.get("limit"))
+            variant = variant_of(result) if result.status == DONE else ""
+            key = (*group, identity_of(result), result.task["name"], result.status, variant)
+            earlier = cells.get(key)
+            if earlier is not None:
+                made.notes.append(f"{result.path} stands for {earlier.path}, of the same cell")
+            cells[key] = result
     return list(cells.values()), codecs
 
 

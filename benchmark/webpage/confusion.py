@@ -85,10 +85,8 @@ def of_row(row: Row) -> tuple[RowConfusions | None, list[str]]:
 def _names(row: Row, classes: int) -> list[str]:
     """Class names where the task is one of ours as it is, else numbers: results hold none."""
     spec = builtin_tasks().get(row.name)
-    ours = spec is not None and any(
-        spec.declaration == result.task.get("declared") for result in row.results.values()
-    )
-    if spec is not None and ours and len(spec.classes) == classes:
+    declared = {result.task.get("declared") for result in row.results.values()}
+    if spec is not None and spec.declaration in declared and len(spec.classes) == classes:
         return list(spec.classes)
     return [str(number) for number in range(classes)]
 
