@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import io
 import json
@@ -276,6 +277,18 @@ def test_cost_is_audio_over_time_of_what_was_encoded_afresh() -> None:
 # confusion matrices
 
 
+def test_classes_that_nothing_is_of_or_taken_for_are_left_out() -> None:
+    predictions = class_predictions(np.ones((4, 1), bool), range(4))
+    predictions.labels = np.array([1, 1, 5, 5])
+    predictions.linear = np.array([[1], [5], [8], [5]])
+    counted = confusions_of(predictions, "linear", 10)
+    assert counted is not None
+    names = [f"c{i}" for i in range(10)]
+    (row,) = packed({0: RowConfusions(names, {"A": {"linear": counted}})}).values()
+    assert (row["names"], row["unmet"], row["others"]) == (["c1", "c5", "c8"], 7, 0)
+    assert dense(row, "A").tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+
+
 def dense(row: Any, column: str, probe: str = "linear") -> np.ndarray:
     size, cells = len(row["names"]), row["columns"][column][probe]["cells"]
     found = np.zeros((size, size), int)
@@ -293,7 +306,15 @@ def test_matrices_are_those_of_scikit_learn(seed: int, classes: int, seeds: int)
     counted = confusions_of(predictions, "linear", classes)
     assert counted is not None
     assert counted.seeds == seeds
-    row = packed({0: RowConfusions([str(i) for i in range(classes)], {"A": {"linear": counted}})})
+    # a second encoder that takes each class for itself, so that all are met
+    own = confusions_of(class_predictions(np.ones((30, 1), bool), range(30)), "linear", classes)
+    assert own is not None
+    own = dataclasses.replace(
+        own, classes=classes, codes=np.arange(classes) * (classes + 1),
+        counts=np.ones(classes, np.int64),
+    )  # fmt: skip
+    both = {"A": {"linear": counted}, "B": {"linear": own}}
+    row = packed({0: RowConfusions([str(i) for i in range(classes)], both)})
     wanted = sum(
         confusion_matrix(predictions.labels, one, labels=range(classes))
         for one in predictions.linear.T

@@ -94,9 +94,9 @@ def _names(row: Row, classes: int) -> list[str]:
 def packed(rows: Mapping[int, RowConfusions], budget: int = BUDGET) -> dict[int, Any]:
     """Every row's matrices as plain values, with as many classes as the budget leaves room for.
 
-    A row becomes {names, others, columns: {column: {probe: {seeds, cells: [true, predicted, count,
-    true, predicted, count, ...]}}}}; the last name is `other (n classes)` where `others`, the
-    number of classes in it, is not 0.
+    A row becomes {names, others, unmet, columns: {column: {probe: {seeds, cells: [true, predicted,
+    count, true, predicted, count, ...]}}}}; the last name is `other (n classes)` where `others`,
+    the number of classes in it, is not 0. unmet: classes that no clip is of and none was taken for.
     """
     for most in _MOST_CLASSES:
         made = {place: _row(row, most) for place, row in rows.items()}
@@ -108,16 +108,19 @@ def packed(rows: Mapping[int, RowConfusions], budget: int = BUDGET) -> dict[int,
 def _row(row: RowConfusions, most: int) -> dict[str, Any]:
     classes = len(row.names)
     matrices = [one for by_probe in row.found.values() for one in by_probe.values()]
-    kept = _most_confused(matrices, classes, most) if classes > most else np.arange(classes)
+    sides = [side for one in matrices for side in np.divmod(one.codes, one.classes)]
+    met = np.unique(np.concatenate(sides))
+    kept = met if len(met) <= most else _most_confused(matrices, classes, most)
     place = np.full(classes, len(kept), np.int64)
     place[kept] = np.arange(len(kept))
-    others = classes - len(kept)
+    others = len(met) - len(kept)
     names = [row.names[i] for i in kept] + ([f"other ({others} classes)"] if others else [])
     columns = {
         column: {probe: _cells(one, place, len(names)) for probe, one in by_probe.items()}
         for column, by_probe in row.found.items()
     }
-    return {"names": names, "others": others, "columns": columns}
+    unmet = classes - len(met)
+    return {"names": names, "others": others, "unmet": unmet, "columns": columns}
 
 
 def _most_confused(matrices: Sequence[Confusions], classes: int, most: int) -> NDArray[np.int64]:

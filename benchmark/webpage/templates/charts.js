@@ -30,7 +30,7 @@ function drawDumbbells() {
       title: `${domain}: ${table().probes[state.probe]}${isRelative() ? `, difference to ${nameOf(state.base)}` : ""}`,
       heads: {task: "task", encoder: "encoder", score: "shown"},
       change: (spec) => {
-        encoderScales(spec, names);
+        encoderScales(spec, names, byId("dumbbells"));
         spec.height = 26 * new Set(rows.map((row) => row.task)).size;
         if (!isRelative())
           for (const layer of spec.layer) layer.encoding.x.scale = {domain: [0, 1]};
@@ -182,7 +182,7 @@ function drawCurves(r, columns) {
       title: `${table().rows[r]?.title}: ${title}`,
       heads: {encoder: "encoder", epoch: "epoch", value: "value"},
       change: (spec) => {
-        encoderScales(spec, names);
+        encoderScales(spec, names, byId(place));
         spec.encoding.y.title = title;
       },
     });
@@ -198,6 +198,9 @@ function drawConfusion(r, c) {
         `${nameOf(c)}, ${table().probes[state.probe]}: of the clips of each true class, how many were taken for which.`,
         matrix.others
           ? `The ${matrix.names.length - 1} classes that are confused most, by all encoders together; the other ${matrix.others} are one.`
+          : null,
+        matrix.unmet
+          ? `Left out: ${matrix.unmet} classes that no clip is of and none was taken for.`
           : null,
       ]
         .filter(Boolean)

@@ -148,8 +148,11 @@ function looks() {
   };
 }
 
-const encoderScales = (spec, names) => {
+/** Give each encoder its colour, shape and dash, and the legend as many columns as fit. */
+const encoderScales = (spec, names, place) => {
   const scale = {domain: names};
+  const longest = Math.min(26, Math.max(...names.map((name) => name.length)));
+  const columns = Math.max(1, Math.floor((place.clientWidth - 60) / (7.5 * longest + 36)));
   for (const part of [spec, ...(spec.layer ?? [])]) {
     for (const [channel, range] of [
       ["color", HUES[isDark() ? "dark" : "light"]],
@@ -160,6 +163,7 @@ const encoderScales = (spec, names) => {
       if (own?.field === "encoder")
         part.encoding[channel] = {
           ...own,
+          legend: {...own.legend, columns},
           scale: {...scale, range: names.map((_, i) => range[i % range.length])},
         };
     }
