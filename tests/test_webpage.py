@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,7 +23,7 @@ from paired_cells import class_predictions, random_predictions, write_cell
 from PIL import Image
 from result_files import make_result
 from sklearn.metrics import confusion_matrix
-from webpage_files import EVIL, content_of, fill, write
+from webpage_files import EVIL, content_of, fill, write, write_codec, write_pair
 
 from benchmark import compare, report
 from benchmark.cli import main
@@ -103,12 +104,15 @@ def test_a_file_of_before_curves_were_kept_is_read(tmp_path: Path) -> None:
 def test_long_curves_keep_their_ends(tmp_path: Path) -> None:
     result = make_result("esc50", 0.5)
     result.scores["linear"].validation = [epoch / 1000 for epoch in range(1000)]
+    result.scores["linear"].training_loss = [1.0, math.nan]
     write(tmp_path, result)
     _, content = page_of(tmp_path)
     curve = cell_of(content, "esc50", "logmel")["details"]["scores"]["linear"]["validation"]
     assert curve[0] == [1, 0.0]
     assert curve[-1] == [1000, 0.999]
     assert len(curve) <= 61
+    loss = cell_of(content, "esc50", "logmel")["details"]["scores"]["linear"]["loss"]
+    assert loss == [[1, 1.0], [2, None]]
 
 
 def test_what_did_not_run_is_null_and_what_failed_says_why(tmp_path: Path) -> None:
@@ -445,25 +449,6 @@ def test_text_of_files_is_in_the_page_as_json_only(tmp_path: Path) -> None:
 
 
 # codecs
-
-
-def write_pair(folder: Path, codec: str, data: str, key: str, seed: int = 0) -> np.ndarray:
-    """Sounds and a picture as `reconstruct` writes them; the decoded samples."""
-    rng = np.random.default_rng(seed)
-    samples = rng.integers(-9000, 9000, 8 * 4000).astype(np.int16)
-    reference, decoded = sound_files(folder / "audio", codec, data, key, None)
-    reference.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(reference, samples // 2, 4000, subtype="PCM_16")
-    soundfile.write(decoded, samples, 4000, subtype="PCM_16")
-    picture = plot_file(folder / "plots", codec, data, key, None)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(rng.integers(0, 255, (300, 1000, 3)).astype(np.uint8)).save(picture)
-    return samples
-
-
-def write_codec(folder: Path, codec: str, keys: list[str], **facts: Any) -> None:
-    result = reconstruction_files.make_result(codec, **facts)
-    codec_result.write_result(folder, result, "key,crop\n" + "".join(f"{key},0\n" for key in keys))
 
 
 def media(content: Any, name: str) -> bytes:

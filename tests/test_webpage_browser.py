@@ -13,7 +13,7 @@ import pytest
 import reconstruction_files
 from paired_cells import class_predictions
 from result_files import make_result
-from webpage_files import EVIL, fill, write, write_large
+from webpage_files import EVIL, fill, write, write_codec, write_large, write_pair
 
 from benchmark import compare, report
 from benchmark.protocol import STRICT
@@ -338,6 +338,30 @@ def test_nothing_is_wider_than_the_screen(
         browser.one("#details .close").click()
     frame = browser.run("return document.querySelector('#frame').scrollWidth")
     assert frame > 0
+
+
+def test_codecs_are_sorted_opened_heard_and_seen(tmp_path: Path, browser: Browser) -> None:
+    for number, codec in enumerate(("mulaw", "dac")):
+        values = {"pesq_wb": 3.0 + number, "mel_distance_16k": 0.5}
+        write_codec(tmp_path, codec, ["clip"], values=values)
+        write_pair(tmp_path, codec, "clips", "clip", number)
+    folders = {"audio": tmp_path / "audio", "plots": tmp_path / "plots"}
+    (page,) = report(tmp_path, tmp_path / "page.html", **folders).paths
+    browser.open(page)
+    head = '#codecTables [data-sort="0:pesq_wb"]'
+    for wanted in (["dac", "mulaw"], ["mulaw", "dac"]):
+        browser.run(f"document.querySelector('{head}').click()")
+        assert browser.texts("#codecTables tbody th") == wanted
+    browser.run("document.querySelector('#codecTables tbody button').click()")
+    assert "values per second" in browser.one("#details").text
+    browser.one("#details .close").click()
+    # the reference, once for both, and what each decoded: the first 6 of 8 s
+    browser.run("document.querySelectorAll('audio').forEach((one) => { one.preload = 'auto'; })")
+    heard = "return [...document.querySelectorAll('audio')].map((one) => one.duration)"
+    browser.wait(lambda: browser.run(heard) == [6, 6, 6])
+    browser.run("document.querySelector('.spectrogram').scrollIntoView()")
+    seen = "return document.querySelector('.spectrogram').naturalWidth"
+    browser.wait(lambda: browser.run(seen) == 820)
 
 
 def test_text_of_files_runs_nowhere(tmp_path: Path, browser: Browser) -> None:

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import reconstruction_files
+import soundfile
+from PIL import Image
 from result_files import make_result
 
 from benchmark.protocol import PROTOCOLS
+from benchmark.reconstruction import result as codec_result
+from benchmark.reconstruction.measure import plot_file, sound_files
 from benchmark.result import RunResult, failed_path, result_path
 from tasks import builtin_tasks
 
@@ -97,3 +102,22 @@ def fill(result: RunResult, epochs: int, classes: int, metric: str, rng: Any) ->
     linear.best_epochs = {str(f): rng.integers(1, epochs + 1, 5).tolist() for f in range(1, 6)}
     linear.training_loss = sorted(rng.random(epochs).tolist(), reverse=True)
     linear.validation = sorted(rng.random(epochs).tolist())
+
+
+def write_pair(folder: Path, codec: str, data: str, key: str, seed: int = 0) -> np.ndarray:
+    """Sounds and a picture as `reconstruct` writes them; the decoded samples."""
+    rng = np.random.default_rng(seed)
+    samples = rng.integers(-9000, 9000, 8 * 4000).astype(np.int16)
+    reference, decoded = sound_files(folder / "audio", codec, data, key, None)
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(reference, samples // 2, 4000, subtype="PCM_16")
+    soundfile.write(decoded, samples, 4000, subtype="PCM_16")
+    picture = plot_file(folder / "plots", codec, data, key, None)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(rng.integers(0, 255, (300, 1000, 3)).astype(np.uint8)).save(picture)
+    return samples
+
+
+def write_codec(folder: Path, codec: str, keys: list[str], **facts: Any) -> None:
+    result = reconstruction_files.make_result(codec, **facts)
+    codec_result.write_result(folder, result, "key,crop\n" + "".join(f"{key},0\n" for key in keys))
