@@ -137,7 +137,7 @@ function looks() {
       orient: "top",
       columns: narrow ? 2 : 6,
       symbolOpacity: 1,
-      labelLimit: narrow ? 120 : 200,
+      labelLimit: 230,
       symbolSize: 90,
       titleFontWeight: "normal",
     },
