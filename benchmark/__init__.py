@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
     from benchmark.training.run import train
+    from benchmark.webpage import report
 
 __all__ = [
     "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "download",
-    "evaluate", "reconstruct", "train", "validate",
+    "evaluate", "reconstruct", "report", "train", "validate",
 ]  # fmt: skip
 
 _HOME = {
@@ -29,6 +30,7 @@ _HOME = {
     "download": "benchmark.data.api",
     "reconstruct": "benchmark.reconstruction.run",
     "train": "benchmark.training.run",
+    "report": "benchmark.webpage",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

@@ -30,6 +30,7 @@ examples:
       --semantic out/encoder --out out/unified
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech
+  python run_bench.py report --out report.html
   python run_bench.py check --against published --encoder whisper-base
 
 exit status: 0 all done, 1 a check failed (validate, audit, check, datasets --verify),
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         listing,
         prepare,
         reconstruct,
+        report,
         run,
         train,
         validate,
@@ -95,11 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands",
         metavar="{run,list,datasets,download,prepare,validate,leaderboard,compare,check,audit,"
-        "reconstruct,train,ablation}",
+        "reconstruct,report,train,ablation}",
     )
     for command in (
         run, listing, datasets, download, prepare, validate, leaderboard, compare, check, audit,
-        reconstruct, train, ablation,
+        reconstruct, report, train, ablation,
     ):  # fmt: skip
         command.add_parser(commands)
     return parser

@@ -77,7 +77,7 @@ class Row:
     """A task's row: encoder column -> probe -> cell. probes: those that measure the task.
 
     best: probe -> the columns whose score is the best or cannot be told from it; without a probe
-    that has fewer than two scores to compare.
+    that has fewer than two scores to compare. results: encoder column -> what its cells rest on.
     """
 
     name: str
@@ -88,6 +88,7 @@ class Row:
     probes: tuple[str, ...]
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
     best: dict[str, frozenset[str]] = field(default_factory=dict)
+    results: dict[str, RunResult] = field(default_factory=dict)
 
     def cell(self, column: str, probe: str) -> Cell:
         return self.cells.get(column, {}).get(probe, NOT_RUN)
@@ -259,6 +260,7 @@ def _table(
         row.probes = tuple(dict.fromkeys((*row.probes, *result.scores)))
         column = names[identity_of(result)]
         row.cells[column] = {probe: Cell(DONE, score) for probe, score in result.scores.items()}
+        row.results[column] = result
         measured.setdefault((task["name"], variant_of(result)), {})[column] = result
         notes += _notes(result, column)
     for result in failed:
@@ -271,6 +273,7 @@ def _table(
         for row in mine:
             # the latest attempt failed: an earlier success does not stand for it
             row.cells[column] = {probe: Cell(FAILED) for probe in task["probes"]}
+            row.results[column] = result
         earlier = " (an earlier result is kept in its file)" if kept else ""
         notes.append(f"failed: {task['name']} · {column}: {result.error}{earlier}")
     notes += audit_notes(

@@ -128,7 +128,7 @@ def _row_for(value: PublishedValue, rows: list[Row]) -> Row | None:
     same = own or [row for row in of_task if row.metric == value.metric and not _sampled(row)]
     if len(same) == 1:
         return same[0]
-    row = replace(of_task[0], title=title, metric=value.metric, cells={}, best={})
+    row = replace(of_task[0], title=title, metric=value.metric, cells={}, best={}, results={})
     rows.insert(rows.index(of_task[-1]) + 1, row)
     return row
 

@@ -77,7 +77,9 @@ class Score:
     too_short: transcripts: training clips with fewer frames than their text takes, which taught
         nothing.
     tokens: captions: what their tokens are.
-    training_loss: mean over the seeds after each epoch; null where it is not computed.
+    training_loss, validation: the loss of the training part in each epoch and the metric of the
+        validation part after it, means over the heads of all seeds and folds; null for kNN, and in
+        files of before these were kept.
     """
 
     metric: str
@@ -93,6 +95,7 @@ class Score:
     not_computed: int = 0
     also: dict[str, float] = field(default_factory=dict)
     training_loss: list[float] | None = None
+    validation: list[float] | None = None
     tokens: str | None = None
     too_short: int = 0
 

@@ -285,6 +285,7 @@ def test_training_equals_a_loop_written_out(model: LanguageModel) -> None:
         qualities.append(max(0, 1 - jiwer.wer([TEXTS[5], TEXTS[0]], told)))
         spelt.append(hand.spell(SPLIT.test))
     assert found.losses[0, 0] > found.losses[2, 0]
+    assert found.validation[:, 0].tolist() == pytest.approx(qualities)
     assert found.best_epochs.tolist() == [int(np.argmax(qualities))]  # the first of the best
     assert [own[0] for own in found.predicted] == spelt[int(np.argmax(qualities))]
 

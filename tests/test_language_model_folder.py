@@ -199,7 +199,12 @@ def spell_as(texts: dict[int, str], monkeypatch: pytest.MonkeyPatch) -> list[Any
     def train(frames: Any, given: Any, split: Any, seeds: Any, *more: Any) -> SpellingResult:
         calls.append((list(given), split, list(seeds), more[0]))
         said = [[texts.get(int(i), given[i].lower())] * len(seeds) for i in split.test]
-        return SpellingResult(np.ones((2, len(seeds))), np.zeros(len(seeds), np.int64), said)
+        return SpellingResult(
+            np.ones((2, len(seeds))),
+            np.zeros(len(seeds), np.int64),
+            said,
+            np.zeros((2, len(seeds))),
+        )
 
     monkeypatch.setattr("benchmark.score.transcripts.train_adapters", train)
     monkeypatch.setattr("benchmark.score.transcripts.load_language_model", lambda *_: None)

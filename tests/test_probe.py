@@ -71,8 +71,8 @@ class ReferenceHead:
         self.y = torch.from_numpy(labels)
         self.training = training
 
-    def run(self, split: Split, key: HeadKey) -> tuple[list[float], list[Any]]:
-        """Validation metric and test logits after each epoch."""
+    def run(self, split: Split, key: HeadKey) -> tuple[list[float], list[Any], list[float]]:
+        """Validation metric and test logits after each epoch, mean loss of its batches."""
         training, dimension = self.training, self.x.shape[1]
         norm = torch.nn.LayerNorm(dimension).double()
         linear = torch.nn.Linear(dimension, training.num_classes).double()
@@ -86,7 +86,7 @@ class ReferenceHead:
         model = torch.nn.Sequential(norm, linear)
         optimiser = torch.optim.Adam(model.parameters(), betas=(0.9, 0.999), weight_decay=0)
         order = np.random.default_rng([key.seed, key.split, 1])
-        metrics, logits = [], []
+        metrics, logits, losses = [], [], []
         for epoch in range(training.epochs):
             high = training.learning_rate
             low = high * training.learning_rate_floor
@@ -94,15 +94,18 @@ class ReferenceHead:
                 turn = np.cos(np.pi * epoch / training.epochs)
                 group["lr"] = low + 0.5 * (high - low) * (1 + turn)
             shuffled = order.permutation(split.train)
+            losses.append([])
             for start in range(0, len(shuffled), training.batch_size):
                 batch = shuffled[start : start + training.batch_size]
                 optimiser.zero_grad()
-                self.loss(model(self.x[batch]), self.y[batch]).backward()
+                loss = self.loss(model(self.x[batch]), self.y[batch])
+                losses[-1].append(loss.item())
+                loss.backward()
                 optimiser.step()
             with torch.no_grad():
                 metrics.append(self.metric(model(self.x[split.valid]), self.y[split.valid]))
                 logits.append(model(self.x[split.test]).numpy())
-        return metrics, logits
+        return metrics, logits, [float(np.mean(own)) for own in losses]
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.training.loss == "bce":
@@ -125,8 +128,9 @@ def test_equals_torch_modules_autograd_and_adam(loss: str, batch_size: int) -> N
     assert result.keys == [HeadKey(s, seed) for s in range(3) for seed in seeds]
     reference = ReferenceHead(embeddings, labels, training)
     for h, key in enumerate(result.keys):
-        metrics, logits = reference.run(FOLDS[key.split], key)
+        metrics, logits, losses = reference.run(FOLDS[key.split], key)
         np.testing.assert_allclose(result.validation[h], metrics, atol=1e-6)
+        np.testing.assert_allclose(result.losses[h], losses, rtol=1e-5)
         best = metrics.index(max(metrics))  # the first of the best
         assert result.best_epochs[h] == best
         assert result.scores[h].shape == (len(FOLDS[key.split].test), 4)

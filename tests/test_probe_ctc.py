@@ -273,16 +273,17 @@ def test_training_equals_modules_autograd_and_adam(rate: float, epochs: int) -> 
     training = Training(epochs=epochs, batch_size=4, learning_rate=0.02, learning_rate_floor=0.1)
     result = train_on_frames(frames, SPLIT, [0, 4], training, objective)
     for s, seed in enumerate((0, 4)):
-        losses, best, predicted = reference(seed, frames, texts, per, objective, training)
+        losses, right, best, predicted = reference(seed, frames, texts, per, objective, training)
         np.testing.assert_allclose(result.losses[:, s], losses, rtol=1e-4)
+        np.testing.assert_allclose(result.validation[:, s], right, atol=1e-9)
         assert result.best_epochs[s] == best
         assert [clip[s] for clip in result.predicted] == predicted
 
 
 def reference(
     seed: int, frames: Any, texts: list[str], per: int, objective: Any, training: Training
-) -> tuple[list[float], int, list[str]]:
-    """One seed in float64: losses by epoch, the tested epoch, the test clips' texts."""
+) -> tuple[list[float], list[float], int, list[str]]:
+    """One seed in float64: losses and 1 - WER by epoch, the tested epoch, the test's texts."""
     dimension = frames[0].shape[1]
     row = torch.from_numpy(initial_parameters(HeadKey(0, seed), dimension, per * SYMBOLS))
     weight, bias, _, _ = split_parameters(row[None].double(), dimension)
@@ -319,4 +320,4 @@ def reference(
         found.append(((max(0.0, 1 - wer), -letters), texts_of(SPLIT.test)))
     qualities = [quality for quality, _ in found]
     best = qualities.index(max(qualities))
-    return losses, best, found[best][1]
+    return losses, [right for right, _ in qualities], best, found[best][1]

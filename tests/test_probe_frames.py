@@ -170,6 +170,7 @@ def test_equals_modules_autograd_and_adam(
     for s, seed in enumerate(seeds):
         losses, quality, tested = Reference(seed, weight, average, training).run(FRAMES, EVENTS)
         np.testing.assert_allclose(result.losses[:, s], losses, rtol=1e-5)
+        np.testing.assert_allclose(result.validation[:, s], quality, atol=1e-9)
         best = quality.index(max(quality))
         assert result.best_epochs[s] == best
         for found, wanted in zip(result.predicted, tested[best], strict=True):
@@ -317,8 +318,9 @@ def test_head_is_the_same_alone_and_beside_others() -> None:
     together = train_on_frames(FRAMES, SPLIT, range(5), TRAINING, objective)
     alone = train_on_frames(FRAMES, SPLIT, [3], TRAINING, objective)
     picked = FrameResult(
-        together.losses[:, 3:4], together.best_epochs[3:4], [[c[3]] for c in together.predicted]
-    )
+        together.losses[:, 3:4], together.best_epochs[3:4], [[c[3]] for c in together.predicted],
+        together.validation[:, 3:4],
+    )  # fmt: skip
     same(picked, alone, 1e-4)
 
 

@@ -200,6 +200,7 @@ def test_training_equals_plain_towers_and_adam(narrow: None) -> None:
             recalls.append(plain_recall(valid, captions, split.valid))
             tested.append(plain.similarity(embeddings, captions, split.test))
         np.testing.assert_allclose(result.losses[:, s], losses, rtol=1e-3)
+        np.testing.assert_allclose(result.validation[:, s], recalls, atol=1e-9)
         best = recalls.index(max(recalls))
         assert result.best_epochs[s] == best
         np.testing.assert_allclose(result.similarities[s], tested[best], atol=2e-3)

@@ -98,6 +98,18 @@ def test_best_epochs_are_counted_from_one() -> None:
     assert result.scores["knn"].best_epochs is None
 
 
+def test_curves_are_kept_epoch_by_epoch() -> None:
+    _, result = scored("class", FOLDS, folds=True)
+    linear, knn = result.scores["linear"], result.scores["knn"]
+    assert linear.training_loss is not None
+    assert linear.validation is not None
+    assert len(linear.training_loss) == len(linear.validation) == 4
+    assert linear.training_loss[-1] < linear.training_loss[0]
+    assert all(0 <= value <= 1 for value in linear.validation)
+    assert knn.training_loss is None
+    assert knn.validation is None
+
+
 def test_the_size_of_each_part_is_told() -> None:
     _, result = scored("class", FOLDS, folds=True)
     assert list(result.parts) == list(FOLDS)

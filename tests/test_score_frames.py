@@ -89,6 +89,8 @@ def check_score(score: Score, per_seed: list[float], epochs: int) -> None:
     assert score.training_loss is not None
     assert len(score.training_loss) == epochs
     assert score.training_loss[-1] < score.training_loss[0]
+    assert score.validation is not None
+    assert len(score.validation) == epochs
     assert score.confidence == 0.95
 
 

@@ -246,6 +246,7 @@ def test_training_equals_the_plain_towers(narrow: None) -> None:
         assert found.losses[epoch, 0] == pytest.approx(np.mean(losses), rel=2e-3)
         reached.append(recall(valid)[0])
         tested.append(recall(test)[1])
+    assert found.validation[:, 0].tolist() == pytest.approx(reached)
     best = int(np.argmax(reached))
     assert found.best_epochs.tolist() == [best]
     np.testing.assert_allclose(found.similarities[0], tested[best], atol=2e-3)

@@ -190,6 +190,7 @@ def test_training_and_test_equal_padded_batches_through_torchs_modules(monkeypat
         qualities.append(their_f1([a for a, _ in tested], [b for _, b in tested], 5))
     score = scored.scores["linear"]
     assert score.training_loss == pytest.approx([np.mean(own) for own in losses], rel=1e-4)
+    assert score.validation == pytest.approx(qualities)
     # the part that is tested chooses the epoch, so the best of all is the score
     assert score.value == pytest.approx(max(qualities))
     assert score.best_epochs == {"test": [int(np.argmax(qualities)) + 1]}

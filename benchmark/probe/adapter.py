@@ -36,12 +36,14 @@ class SpellingResult:
     """What the adapters of each seed learned; S seeds.
 
     losses: (epochs, S) mean training loss. best_epochs: (S,), counted from 0. predicted: for each
-    test clip, each seed's text.
+    test clip, each seed's text. validation: (epochs, S) share of words right when the model is told
+    those before.
     """
 
     losses: NDArray[np.float64]
     best_epochs: NDArray[np.int64]
     predicted: list[list[str]]
+    validation: NDArray[np.float64]
 
 
 def train_adapters(
@@ -58,7 +60,7 @@ def train_adapters(
     texts: each item's transcript. on_step(done, total) is called after every step.
     """
     steps = -(-len(split.train) // training.batch_size) * training.epochs
-    losses = np.zeros((training.epochs, len(seeds)))
+    losses, validation = np.zeros((2, training.epochs, len(seeds)))
     best_epochs = np.zeros(len(seeds), np.int64)
     spelt: list[list[str]] = []
     for column, seed in enumerate(seeds):
@@ -86,6 +88,7 @@ def train_adapters(
                 for text in speller.told(batch)
             ]
             quality = _share_right([texts[i] for i in split.valid], told)
+            validation[epoch, column] = quality
             if quality > best:
                 best, best_epochs[column], kept = quality, epoch, speller.weights()
         speller.adapter.load_state_dict(kept)
@@ -96,7 +99,8 @@ def train_adapters(
                 for text in speller.spell(batch)
             ]
         )
-    return SpellingResult(losses, best_epochs, [list(own) for own in zip(*spelt, strict=True)])
+    predicted = [list(own) for own in zip(*spelt, strict=True)]
+    return SpellingResult(losses, best_epochs, predicted, validation)
 
 
 def _batches(clips: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

@@ -41,12 +41,14 @@ class ProbeResult:
     """What the heads of one task learned; lists and axes are in the order of `keys`.
 
     validation: (H, epochs) validation metric after each epoch.
+    losses: (H, epochs) mean training loss of each epoch's batches.
     best_epochs: (H,) the epoch that was tested, the first of the best, counted from 0.
     scores: per head, (test items of its split, C) float32 logits at that epoch.
     """
 
     keys: list[HeadKey]
     validation: NDArray[np.float64]
+    losses: NDArray[np.float64]
     best_epochs: NDArray[np.int64]
     scores: list[NDArray[np.float32]]
 
@@ -85,6 +87,7 @@ def _train(
     heads = _ClipHeads(keys, data.dimension, training)
     best = heads.parameters.clone()
     validation = np.full((len(keys), training.epochs), np.nan)
+    losses = np.zeros((len(keys), training.epochs))
     best_epochs = np.zeros(len(keys), np.int64)
     orders = [np.random.default_rng([key.seed, key.split, 1]) for key in keys]
     for epoch in range(training.epochs):
@@ -92,7 +95,7 @@ def _train(
             order.permutation(splits[key.split].train)
             for order, key in zip(orders, keys, strict=True)
         ]
-        heads.train_epoch(data, shuffled, training.rate(epoch))
+        losses[:, epoch] = heads.train_epoch(data, shuffled, training.rate(epoch))
         for s, split in enumerate(splits):
             mine = [h for h, key in enumerate(keys) if key.split == s]
             validation[mine, epoch] = data.evaluate(heads.parameters[mine], split.valid)
@@ -111,6 +114,7 @@ def _train(
     return ProbeResult(
         keys=[keys[h] for h in natural],
         validation=validation[natural],
+        losses=losses[natural],
         best_epochs=best_epochs[natural],
         scores=[scores[h] for h in natural],
     )
@@ -164,8 +168,8 @@ class _ClipHeads(Heads):
 
     def train_epoch(
         self, data: _ProbeData, shuffled: Sequence[NDArray[np.int64]], rate: float
-    ) -> None:
-        """One pass of every head over its own items in its own order."""
+    ) -> NDArray[np.float64]:
+        """One pass of every head over its own items in its own order; its batches' mean loss."""
         size = self.training.batch_size
         batches = [-(-len(order) // size) for order in shuffled]
         # the last batch may be short: padded with item 0 at weight 0
@@ -179,22 +183,44 @@ class _ClipHeads(Heads):
         device = self.parameters.device
         items = torch.from_numpy(chosen).to(device)
         item_weights = torch.from_numpy(weights).to(device)
+        losses = torch.zeros(len(shuffled), dtype=torch.float64, device=device)
         for step in range(max(batches)):
             active = sum(count > step for count in batches)
             window = slice(step * size, (step + 1) * size)
-            self._backward(data, items[:active, window], item_weights[:active, window])
+            losses[:active] += self._backward(
+                data, items[:active, window], item_weights[:active, window]
+            )
             self.update(active, rate)
+        mean: NDArray[np.float64] = losses.cpu().numpy() / batches
+        return mean
 
-    def _backward(self, data: _ProbeData, items: torch.Tensor, weights: torch.Tensor) -> None:
-        """Gradient of the first A heads' weighted mean loss: items and weights are (A, B)."""
+    def _backward(
+        self, data: _ProbeData, items: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Gradient of the first A heads' weighted mean loss, and the loss (A,).
+
+        items and weights are (A, B).
+        """
         active = len(items)
         batch = data.features.index_select(0, items.reshape(-1))
         features = batch.view(active, -1, self.dimension)
         weight, offset = folded(self.parameters[:active], self.dimension)
         logits = torch.baddbmm(offset[:, :, None], weight, features.transpose(1, 2))
-        slope = self._slope(logits, data.labels[items])
+        labels = data.labels[items]
+        each = self._loss(logits, labels)
+        slope = self._slope(logits, labels)
         slope *= weights[:, None, :]
         self.set_gradient(torch.bmm(slope, features), slope.sum(dim=2))
+        return (each * weights).sum(dim=1)
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Each item's loss: logits (A, C, B), labels (A, B) or (A, B, C) -> (A, B)."""
+        if self.training.loss == "bce":
+            wanted = labels.transpose(1, 2).float()
+            return torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, wanted, reduction="none"
+            ).mean(dim=1)
+        return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
 
     def _slope(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Gradient of each item's loss by its logits: (A, C, B), labels (A, B) or (A, B, C)."""

@@ -73,11 +73,13 @@ class FrameResult:
     losses: (epochs, S) mean training loss of each epoch's batches.
     best_epochs: (S,) the epoch that was tested, the first of the best, counted from 0.
     predicted: for each test clip, each seed's prediction.
+    validation: (epochs, S) validation metric after each epoch.
     """
 
     losses: NDArray[np.float64]
     best_epochs: NDArray[np.int64]
     predicted: list[list[Any]]
+    validation: NDArray[np.float64]
 
 
 def train_on_frames(
@@ -101,7 +103,7 @@ def train_on_frames(
     best = heads.parameters.clone()
     best_epochs = np.zeros(len(seeds), np.int64)
     best_quality: list[Any] = [None] * len(seeds)
-    losses = np.zeros((training.epochs, len(seeds)))
+    losses, validation = np.zeros((2, training.epochs, len(seeds)))
     done = 0
     for epoch in range(training.epochs):
         batches = objective.batches(split.train, training.batch_size, rng)
@@ -113,12 +115,12 @@ def train_on_frames(
         losses[epoch] /= len(batches)
         predicted = [_predict(heads.parameters, frames[i], i, objective) for i in split.valid]
         for s, quality in enumerate(objective.quality(predicted, split.valid)):
+            validation[epoch, s] = quality[0] if isinstance(quality, tuple) else quality
             if best_quality[s] is None or quality > best_quality[s]:
                 best_quality[s], best_epochs[s] = quality, epoch
                 best[s] = heads.parameters[s]
-    return FrameResult(
-        losses, best_epochs, [_predict(best, frames[i], i, objective) for i in split.test]
-    )
+    tested = [_predict(best, frames[i], i, objective) for i in split.test]
+    return FrameResult(losses, best_epochs, tested, validation)
 
 
 def _step(

@@ -57,11 +57,13 @@ class TowerResult:
 
     losses: (epochs, S) mean training loss. best_epochs: (S,), counted from 0.
     similarities: per seed (test clips, captions of them) float32, in the items' order.
+    validation: (epochs, S) recall@1 on the validation clips after each epoch.
     """
 
     losses: NDArray[np.float64]
     best_epochs: NDArray[np.int64]
     similarities: list[NDArray[np.float32]]
+    validation: NDArray[np.float64]
 
 
 def train_towers(
@@ -79,7 +81,7 @@ def train_towers(
     The epoch with the best recall@1 on the validation clips, mean of both directions, is tested.
     on_step(done, total) is called after every epoch. unit_length: see the module's words.
     """
-    losses = np.zeros((training.epochs, len(seeds)))
+    losses, validation = np.zeros((2, training.epochs, len(seeds)))
     best_epochs = np.zeros(len(seeds), np.int64)
     similarities = []
     for column, seed in enumerate(seeds):
@@ -104,13 +106,14 @@ def train_towers(
                 optimiser.step()
                 losses[epoch, column] += loss.item() / len(batches)
             reached = mean_recall(towers.similarity(data, split.valid), captions, split.valid, 1)
+            validation[epoch, column] = reached
             if reached > best:
                 best, best_epochs[column] = reached, epoch
                 tested = towers.similarity(data, split.test)
             if on_step is not None:
                 on_step(column * training.epochs + epoch + 1, len(seeds) * training.epochs)
         similarities.append(tested)
-    return TowerResult(losses, best_epochs, similarities)
+    return TowerResult(losses, best_epochs, similarities, validation)
 
 
 def relevance(captions: Captions, clips: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -31,7 +31,7 @@ _FEW_SOURCES = 10
 class BoardRow:
     """One codec. status: `done`, `failed` or `published`. facts: frame_rate, embedding_dim,
     values_per_second, speed (a multiple of real time); NaN where not known. scores: by metric.
-    published: values by metric, of a published row.
+    published: values by metric, of a published row. result: what another row rests on.
     """
 
     name: str
@@ -39,6 +39,7 @@ class BoardRow:
     facts: dict[str, float] = field(default_factory=dict)
     scores: dict[str, MetricScore] = field(default_factory=dict)
     published: dict[str, float] = field(default_factory=dict)
+    result: ReconstructionResult | None = None
 
     def value(self, metric: str) -> float:
         """The metric's value; NaN where there is none."""
@@ -91,7 +92,8 @@ def _table(
     notes = _common_notes(done)
     rows = []
     for result in done:
-        rows.append(BoardRow(names[_identity(result)], DONE, _facts(result), result.scores))
+        name = names[_identity(result)]
+        rows.append(BoardRow(name, DONE, _facts(result), result.scores, result=result))
     notes += _together([(names[_identity(result)], _notes(result)) for result in done])
     rows.sort(key=lambda row: _rank(row, order, metrics))
     lost = {_identity(result): result for result in failed}
@@ -99,7 +101,7 @@ def _table(
         earlier = any(row.name == names[identity] for row in rows)
         # the latest attempt failed: an earlier success does not stand for it
         rows = [row for row in rows if row.name != names[identity]]
-        rows.append(BoardRow(names[identity], "failed", _facts(result)))
+        rows.append(BoardRow(names[identity], "failed", _facts(result), result=result))
         kept = " (an earlier result is kept in its file)" if earlier else ""
         notes.append(f"failed: {names[identity]}: {result.error}{kept}")
     first = (done or failed)[0]

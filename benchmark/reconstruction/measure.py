@@ -302,14 +302,30 @@ def _number(value: float | None) -> float:
 
 def _outputs(wishes: Wishes, codec: str, material: Material, key: str, crop: int) -> list[Path]:
     """Files that are to be there for one crop: sounds, then the plot."""
-    name = safe_name(key) + (f".crop-{crop}" if material.crop_seconds is not None else "")
-    place = Path(safe_name(codec)) / safe_name(material.name)
+    part = None if material.crop_seconds is None else crop
     files = []
     if wishes.save_audio is not None:
-        files += [wishes.save_audio / place / f"{name}.{w}.wav" for w in ("reference", "decoded")]
+        files += sound_files(wishes.save_audio, codec, material.name, key, part)
     if wishes.plots is not None:
-        files.append(wishes.plots / place / f"{name}.png")
+        files.append(plot_file(wishes.plots, codec, material.name, key, part))
     return files
+
+
+def sound_files(folder: Path, codec: str, data: str, key: str, crop: int | None) -> list[Path]:
+    """Where `--save-audio` keeps a clip or crop: reference, decoded. data: the data set's name."""
+    stem = _stem(folder, codec, data, key, crop)
+    return [stem.with_name(f"{stem.name}.{what}.wav") for what in ("reference", "decoded")]
+
+
+def plot_file(folder: Path, codec: str, data: str, key: str, crop: int | None) -> Path:
+    """Where `--plots` keeps the picture of a clip, or of a crop of it."""
+    stem = _stem(folder, codec, data, key, crop)
+    return stem.with_name(f"{stem.name}.png")
+
+
+def _stem(folder: Path, codec: str, data: str, key: str, crop: int | None) -> Path:
+    name = safe_name(key) + ("" if crop is None else f".crop-{crop}")
+    return folder / safe_name(codec) / safe_name(data) / name
 
 
 def safe_name(name: str) -> str:

@@ -76,6 +76,7 @@ class ReconstructionResult:
         are, how many are off by more than 0.5 ms).
     clips: name and SHA-256 of the table of clips.
     command, versions, run: as in `RunResult`; run also has `speed` (a multiple of real time).
+    path: the file that it was read from; not part of what is written.
     """
 
     status: str
@@ -92,6 +93,7 @@ class ReconstructionResult:
     versions: dict[str, str] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+    path: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def comparable(self) -> str:
@@ -102,7 +104,9 @@ class ReconstructionResult:
 
     def to_json(self) -> str:
         """JSON text. NaN, which JSON lacks, becomes null."""
-        return json.dumps(_without_nan(asdict(self)), indent=1, ensure_ascii=False) + "\n"
+        facts = asdict(self)
+        del facts["path"]
+        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> ReconstructionResult:
@@ -281,6 +285,7 @@ def read_results(root: Path) -> tuple[list[ReconstructionResult], list[str]]:
         try:
             text = path.read_text(encoding="utf-8")
             results.append(ReconstructionResult.from_json(text, str(path)))
+            results[-1].path = path
         except ResultError as error:
             unreadable.append(str(error))
         except (OSError, UnicodeDecodeError) as error:

@@ -49,7 +49,8 @@ def score_captions(
         spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
     )
     score.best_epochs = best_epochs(splits, [trained.best_epochs])
-    score.training_loss = [float(loss) for loss in trained.losses.mean(axis=1)]
+    score.training_loss = trained.losses.mean(axis=1).tolist()
+    score.validation = trained.validation.mean(axis=1).tolist()
     for way, ranks, turned in (
         ("clip_to_caption", clip_ranks, False),
         ("caption_to_clip", text_ranks, True),

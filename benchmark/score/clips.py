@@ -59,6 +59,8 @@ def score_clips(
         for number in range(len(splits))
     ]
     scores["linear"].best_epochs = best_epochs(splits, by_split)
+    scores["linear"].training_loss = probed.losses.mean(axis=0).tolist()
+    scores["linear"].validation = probed.validation.mean(axis=0).tolist()
     knn: NDArray[np.int64] | None = None
     if spec.knn:
         knn = np.concatenate(

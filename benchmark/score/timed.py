@@ -11,7 +11,7 @@ from benchmark.interval import additive_interval
 from benchmark.items import Items
 from benchmark.metric import note_scores, notes_of_frames
 from benchmark.probe.ceiled import CeiledObjective
-from benchmark.probe.frames import FrameResult, train_on_frames
+from benchmark.probe.frames import train_on_frames
 from benchmark.probe.timed import TimedObjective
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
@@ -70,7 +70,8 @@ def score_timed(
     if average == "macro" and protocol.absent_classes == "left out":
         score.not_computed = int((~occurring).sum())
     score.best_epochs = best_epochs(splits, [result.best_epochs for result in trained])
-    score.training_loss = mean_losses(trained)
+    score.training_loss = mean_curve([result.losses for result in trained])
+    score.validation = mean_curve([result.validation for result in trained])
     if spec.label.kind == "notes":
         score.also = _note_scores(objective, predicted)
     segments = [np.packbits(objective.segments(clip), axis=1) for clip, _ in predicted]
@@ -88,10 +89,9 @@ def score_timed(
     return Scored({"linear": score}, predictions)
 
 
-def mean_losses(trained: list[FrameResult]) -> list[float]:
-    """Training loss of each epoch, mean over splits and seeds."""
-    losses = np.stack([result.losses for result in trained])
-    return [float(loss) for loss in losses.mean(axis=(0, 2))]
+def mean_curve(by_split: list[NDArray[np.float64]]) -> list[float]:
+    """(epochs, S) of each split -> each epoch's mean over splits and seeds."""
+    return [float(value) for value in np.stack(by_split).mean(axis=(0, 2))]
 
 
 def _what(split: Split, splits: list[Split]) -> str:

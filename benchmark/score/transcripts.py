@@ -62,7 +62,8 @@ def score_transcripts(
         spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
     )
     score.best_epochs = best_epochs(splits, [trained.best_epochs])
-    score.training_loss = [float(loss) for loss in trained.losses.mean(axis=1)]
+    score.training_loss = trained.losses.mean(axis=1).tolist()
+    score.validation = trained.validation.mean(axis=1).tolist()
     score.also = {"WER": _error_rate(words), "CER": _error_rate(letters)}
     score.too_short, score.tokens = trained.too_short, trained.tokens
     predictions = predictions_of(
@@ -79,6 +80,7 @@ class _Spelt(NamedTuple):
     predicted: list[list[str]]
     too_short: int
     tokens: str | None
+    validation: NDArray[np.float64]
 
 
 def _by_ctc(
@@ -94,7 +96,8 @@ def _by_ctc(
     seeds = range(protocol.seeds)
     trained = train_on_frames(items.frames, split, seeds, training, objective, on_step)
     too_short = sum(not objective.fits(clip) for clip in split.train.tolist())
-    return _Spelt(trained.losses, trained.best_epochs, trained.predicted, too_short, None)
+    facts = (trained.losses, trained.best_epochs, trained.predicted)
+    return _Spelt(*facts, too_short, None, trained.validation)
 
 
 def _by_language_model(
@@ -110,7 +113,8 @@ def _by_language_model(
     seeds = range(protocol.seeds)
     trained = train_adapters(items.frames, texts, split, seeds, training, model, on_step)
     tokens = f"those of the language model {protocol.language_model}"
-    return _Spelt(trained.losses, trained.best_epochs, trained.predicted, 0, tokens)
+    facts = (trained.losses, trained.best_epochs, trained.predicted)
+    return _Spelt(*facts, 0, tokens, trained.validation)
 
 
 def _error_rate(counts: NDArray[np.float64]) -> float:

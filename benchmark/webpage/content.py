@@ -1,0 +1,152 @@
+"""What the page shows of tasks: the leaderboard's tables as plain values.
+
+A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, confusions,
+differences}.
+A row has a cell for each column, null where the task did not run:
+{status, linear: [value, low, high, best], knn: the same, details}; `details` is what reproduces it.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmark.leaderboard import (
+    NOT_PUBLISHED,
+    NOT_RUN,
+    PROBES,
+    PUBLISHED,
+    Leaderboard,
+    Row,
+    Table,
+)
+from benchmark.progress import Track
+from benchmark.result import RunResult
+from benchmark.tables import SHORT_METRICS
+from benchmark.webpage.confusion import RowConfusions, of_row, packed
+from benchmark.webpage.details import details_of
+from benchmark.webpage.differences import differences_of
+from benchmark.webpage.numbers import Pool, score, short
+
+
+def tables_of(
+    board: Leaderboard, pool: Pool, cache: Path, track: Track
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """All tables of a leaderboard; and, a line each, why matrices could not be made of some.
+
+    pool: where shared facts are put. cache: folder of bootstrap values. track: what shows the
+    progress.
+    """
+    matrices: dict[int, RowConfusions] = {}
+    faults: list[str] = []
+    rows = [row for table in board.tables for row in table.rows]
+    for number, row in enumerate(rows):
+        found, reasons = of_row(row)
+        faults += reasons
+        if found is not None:
+            matrices[number] = found
+    small = packed(matrices)
+    numbers = iter(range(len(rows)))
+    made = []
+    for table in board.tables:
+        own = [_matrices(small.get(next(numbers)), table.columns) for _ in table.rows]
+        differences = differences_of(table, cache, track)
+        made.append(_table(table, pool) | {"confusions": own, "differences": differences})
+    return made, faults
+
+
+def _matrices(row: dict[str, Any] | None, columns: list[str]) -> dict[str, Any] | None:
+    """A row's matrices in the order of the table's columns; null where there is none."""
+    return None if row is None else row | {"columns": [row["columns"].get(c) for c in columns]}
+
+
+def _table(table: Table, pool: Pool) -> dict[str, Any]:
+    return {
+        "caption": table.caption,
+        "protocol": table.protocol,
+        "seeds": table.seeds,
+        "limit": table.limit,
+        "notes": table.notes,
+        "probes": {probe: PROBES[probe] for probe in table.probes},
+        "columns": [_column(table, column, pool) for column in table.columns],
+        "rows": [_row(table, row, pool) for row in table.rows],
+        "means": {probe: _means(table, probe) for probe in table.probes},
+    }
+
+
+def _column(table: Table, column: str, pool: Pool) -> dict[str, Any]:
+    published = table.published.get(column)
+    if published is not None:
+        origin = {
+            "system": published.system, "source": published.source,
+            "citation": published.citation, "primary": published.primary,
+        }  # fmt: skip
+        return {"name": column, "published": origin}
+    own = [row.results[column] for row in table.rows if column in row.results]
+    return {"name": column, "cost": cost_of(own), "encoder": pool.add(own[0].encoder)}
+
+
+def cost_of(results: list[RunResult]) -> dict[str, Any]:
+    """What an encoder costs, of its results in a table; null where they do not say.
+
+    speed: audio encoded over the seconds that reading and encoding it took, both summed over the
+    cells that found nothing encoded before them; on `device`. values_per_second: of the latent.
+    """
+    encoder = results[0].encoder
+    fresh = [result.run for result in results if result.run.get("encoded_audio_seconds")]
+    audio = sum(run["encoded_audio_seconds"] for run in fresh)
+    spent = sum(run.get("embed_seconds", 0.0) for run in fresh)
+    rate, dimension = encoder.get("frame_rate"), encoder.get("embedding_dim")
+    devices = sorted({str(run.get("device", "?")) for run in fresh})
+    return {
+        "speed": short(audio / spent) if spent else None,
+        "device": " and ".join(devices),
+        "parameters": encoder.get("parameters"),
+        "values_per_second": short(rate * dimension) if rate and dimension else None,
+    }
+
+
+def _row(table: Table, row: Row, pool: Pool) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "title": row.title,
+        "domain": row.domain,
+        "metric": SHORT_METRICS.get(row.metric, row.metric),
+        "weight": row.weight,
+        "probes": list(row.probes),
+        "cells": [_cell(row, column, pool) for column in table.columns],
+    }
+
+
+def _cell(row: Row, column: str, pool: Pool) -> dict[str, Any] | None:
+    """Null where the task was not run, or is not published."""
+    cells = {probe: row.cell(column, probe) for probe in row.probes}
+    status = next(iter(cells.values())).status
+    if all(cell.status in (NOT_RUN.status, NOT_PUBLISHED) for cell in cells.values()):
+        return None
+    found: dict[str, Any] = {"status": status}
+    for probe, cell in cells.items():
+        if cell.status == PUBLISHED:
+            found |= {"status": PUBLISHED, probe: [score(cell.value), None, None, False]}
+        elif cell.score is not None:
+            low, high = cell.score.interval or (math.nan, math.nan)
+            best = row.is_best(column, probe)
+            found[probe] = [score(cell.score.value), score(low), score(high), best]
+    if column in row.results:
+        found["details"] = details_of(row.results[column], pool)
+    return found
+
+
+def _means(table: Table, probe: str) -> list[dict[str, Any]]:
+    """Means in the table's order: name, and for each column value, tasks, of how many."""
+    return [
+        {
+            "name": name,
+            "cells": [
+                [score(by_column[column].value), by_column[column].tasks, by_column[column].of]
+                for column in table.columns
+            ],
+        }
+        for name, by_column in table.means(probe).items()
+    ]

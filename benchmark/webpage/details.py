@@ -1,0 +1,88 @@
+"""What reproduces a cell: command, encoder, versions, protocol, seeds, counts, failures, time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.result import RunResult, Score
+from benchmark.webpage.numbers import Pool, score, short
+
+_FAILURES = 5  # shown of a cell; its file names more
+_POINTS = 60  # of a learning curve
+_OF_DATA = (
+    "limit", "clips", "items", "parts", "sources", "source_unit", "guessed_sources",
+    "straddling_sources", "seconds", "failed_clips", "labels", "label_faults", "audit",
+)  # fmt: skip
+
+
+def details_of(result: RunResult, pool: Pool) -> dict[str, Any]:
+    """A result as its cell opens it; what many share is a place in the pool."""
+    data = result.data
+    facts: dict[str, Any] = {
+        "status": result.status,
+        "command": result.command,
+        "protocol": pool.add(result.protocol),
+        "versions": pool.add(result.versions),
+        "encoder": pool.add(result.encoder),
+        "licence": str(result.task.get("licence", "")),
+        "data": pool.add({name: data[name] for name in _OF_DATA if name in data}),
+        "shards": pool.add([[s.get("name", ""), s["split"], s["sha256"]] for s in _shards(data)]),
+        "run": _run(result.run, pool),
+        "file": result.path.name if result.path is not None else "",
+    }
+    if result.error is not None:
+        facts["error"] = result.error
+    for name in ("failures", "faults"):
+        if data.get(name):
+            facts[name] = [_failure(one) for one in data[name][:_FAILURES]]
+    if result.scores:
+        facts["scores"] = {probe: _score(one) for probe, one in result.scores.items()}
+    return facts
+
+
+def _shards(data: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = data.get("shards", [])
+    return found
+
+
+def _run(run: dict[str, Any], pool: Pool) -> dict[str, Any]:
+    """Times of the cell; the machine, which most share, by its place."""
+    times = {name: run[name] for name in run if name == "started" or name.endswith("seconds")}
+    machine = {name: value for name, value in run.items() if name not in times}
+    machine.pop("traceback", None)  # of paths on somebody's machine
+    return {**times, "machine": pool.add(machine)}
+
+
+def _failure(one: dict[str, Any]) -> str:
+    return f"{one.get('shard', '')}/{one.get('key', '')}: {one.get('reason', '')}"
+
+
+def _score(one: Score) -> dict[str, Any]:
+    """What of a score is not in the table itself."""
+    facts: dict[str, Any] = {
+        "seeds": [score(value) for value in one.per_seed],
+        "items": one.items,
+        "sources": one.sources,
+        "confidence": one.confidence,
+        "splits": {name: score(value) for name, value in one.per_split.items()},
+    }
+    optional = {
+        "spread": score(one.spread),
+        "epochs": one.best_epochs,
+        "missing": one.not_computed,
+        "also": {name: score(value) for name, value in one.also.items()},
+        "tokens": one.tokens,
+        "too_short": one.too_short,
+        "loss": _curve(one.training_loss),
+        "validation": _curve(one.validation),
+    }
+    return facts | {name: value for name, value in optional.items() if value}
+
+
+def _curve(values: list[float] | None) -> list[list[float | None]] | None:
+    """[epoch from 1, value] pairs; of long ones evenly spaced epochs, the last among them."""
+    if values is None:
+        return None
+    step = -(-len(values) // _POINTS)
+    chosen = sorted({*range(0, len(values), step), len(values) - 1}) if values else []
+    return [[place + 1, short(values[place])] for place in chosen]

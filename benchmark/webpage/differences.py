@@ -1,0 +1,71 @@
+"""Intervals of differences between encoders, pair by pair: those that `compare` would give.
+
+Both are resampled by the same draws of sources (`benchmark/paired`), so the interval is much
+narrower than two single ones suggest. The number of pairs grows with the square of the encoders:
+beyond a bound there are none, and the page says which command gives them.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from pathlib import Path
+
+from benchmark.leaderboard import Row, Table
+from benchmark.paired import difference_of
+from benchmark.paired.kept import Values
+from benchmark.paired.values import values_of
+from benchmark.progress import Track
+from benchmark.webpage.numbers import score
+
+MOST = 8000  # differences of a table; each takes about a millisecond
+
+Bounds = list[float | None] | None
+
+
+def differences_of(table: Table, cache: Path, track: Track) -> list[dict[str, list[Bounds]]] | None:
+    """For each row, by probe, [low, high] of first less second for each pair of measured columns.
+
+    Pairs are in the order of `itertools.combinations`; null where one has no score, where clips
+    failed for one that the other has, and where nothing can be said. None instead of the rows
+    where there are too many pairs. cache: folder of bootstrap values. track: what shows the
+    progress.
+    """
+    columns = [column for column in table.columns if column not in table.published]
+    count = math.comb(len(columns), 2) * sum(len(row.probes) for row in table.rows)
+    if count > MOST:
+        return None
+    with track("intervals of differences", len(table.rows), "tasks") as bar:
+        found = []
+        for row in table.rows:
+            found.append(_of_row(row, columns, cache))
+            bar.advance(1)
+    return found
+
+
+def _of_row(row: Row, columns: list[str], cache: Path) -> dict[str, list[Bounds]]:
+    done = [column for column in columns if column in row.results and row.results[column].scores]
+    if len(done) < 2:
+        return {}
+    values = dict(zip(done, values_of([row.results[one] for one in done], cache), strict=True))
+    pairs = [(values.get(one), values.get(other)) for one, other in combinations(columns, 2)]
+    confidence = {
+        probe: one.confidence
+        for column in done
+        for probe, one in row.results[column].scores.items()
+    }
+    return {
+        probe: [_bounds(one, other, probe, confidence[probe]) for one, other in pairs]
+        for probe in confidence
+    }
+
+
+def _bounds(
+    one: Values | str | None, other: Values | str | None, probe: str, confidence: float
+) -> Bounds:
+    if not isinstance(one, Values) or not isinstance(other, Values) or one.items != other.items:
+        return None
+    if probe not in one.by_probe or probe not in other.by_probe:
+        return None
+    found = difference_of(one.by_probe[probe], other.by_probe[probe], one.sources, confidence)
+    return None if found.low is None else [score(found.low), score(found.high)]

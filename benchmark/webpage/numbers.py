@@ -1,0 +1,38 @@
+"""Numbers and repeated facts as the page holds them: short, and each fact once."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+_DIGITS = 5  # decimals of a score: more than is shown, so that differences of two are right
+
+
+def score(value: float | None) -> float | None:
+    """A score, or null where there is none."""
+    return None if value is None or not math.isfinite(value) else round(float(value), _DIGITS)
+
+
+def short(value: float | None) -> float | None:
+    """A measured quantity to four digits, or null."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")
+
+
+class Pool:
+    """Facts that many cells share (versions, protocol, shards), each kept once.
+
+    facts: all of them; a cell holds the number that `add` returned.
+    """
+
+    def __init__(self) -> None:
+        self.facts: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def add(self, fact: Any) -> int:
+        """Place of a fact made of plain JSON values."""
+        text = json.dumps(fact, sort_keys=True)
+        if text not in self._places:
+            self._places[text] = len(self.facts)
+            self.facts.append(fact)
+        return self._places[text]
