@@ -30,7 +30,10 @@ from encoders.dasheng.training.losses import (
     semantic_preservation,
 )
 from encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
+from encoders.dasheng.training.processes import Processes
 from encoders.dasheng.training.start import start_adversary
+
+ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 def log_mel(samples, window, bands, floor):
@@ -107,6 +110,9 @@ def test_hinges():
 def test_feature_matching():
     # the verdicts are no features
     assert feature_matching(VERDICTS, OTHERS).item() == pytest.approx((3 / 9 + 1 / 7) / 2)
+    # of half a batch, beside another whose magnitudes are twice as large
+    whole = feature_matching(VERDICTS, OTHERS, lambda magnitudes: 1.5 * magnitudes)
+    assert whole.item() == pytest.approx((3 / 9 + 1 / 7) / 2 / 1.5)
     true = [[torch.tensor([[2.0, -4.0]]), torch.tensor([[1.0, 1.0]]), torch.ones(1)]]
     made = [[torch.tensor([[3.0, -1.0]]), torch.tensor([[1.0, 0.0]]), torch.zeros(1)]]
     assert feature_matching(true, made).item() == pytest.approx((2 / 3 + 0.5 / 1) / 2)
@@ -182,7 +188,7 @@ def test_discriminator_sees_every_bin_and_ends_in_the_verdict():
 
 
 def test_the_generator_is_moved_by_a_discriminator_that_stays():
-    adversary = Adversary(INJECTION)
+    adversary = Adversary(INJECTION, ALONE)
     start_adversary(adversary, 0)
     made, true = torch.randn(2, 2, 800)
     made.requires_grad_()
@@ -202,5 +208,5 @@ def test_the_generator_is_moved_by_a_discriminator_that_stays():
 def test_losses_that_are_off_are_not_computed():
     for off, left in (("adversarial", "feature_matching"), ("feature_matching", "adversarial")):
         config = replace(INJECTION, losses=LossesConfig(**{off: 0.0}))
-        losses = Adversary(config)(torch.randn(1, 800), torch.randn(1, 800), judging=False)
+        losses = Adversary(config, ALONE)(torch.randn(1, 800), torch.randn(1, 800), judging=False)
         assert list(losses) == [left]

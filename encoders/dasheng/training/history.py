@@ -21,12 +21,15 @@ class History:
         self.held_out: list[Row] = []
 
     def cut(self, last: int) -> None:
-        """Take up what the files hold up to this step; what came after it is done again."""
+        """Take up what the files hold up to this step; what came after it is done again.
+
+        Raises TrainingError where a file cannot be read or lacks steps.
+        """
         self.steps, self.held_out = (
             [row for row in _read(path) if row["step"] <= last] if last else []
             for path in self.paths
         )
-        if len(self.steps) < last:
+        if [row["step"] for row in self.steps] != list(range(1, last + 1)):
             raise TrainingError(
                 f"{self.paths[0]} lacks steps that the state beside it has; begin anew with --fresh"
             )
@@ -42,6 +45,8 @@ class History:
         for path, rows in zip(self.paths, (self.steps, self.held_out), strict=True):
             if rows:
                 _write(path, rows)
+            else:
+                path.unlink(missing_ok=True)  # of a training before this one
 
     def draw(self, path: Path) -> bool:
         """The curves as PNG; False where matplotlib is not installed."""
@@ -96,8 +101,14 @@ def _write(path: Path, rows: list[Row]) -> None:
 def _read(path: Path) -> list[Row]:
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: float(text) for name, text in row.items() if text}
-            for row in csv.DictReader(file)
-        ]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [
+                {name: float(text) for name, text in row.items() if text}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise TrainingError(f"{path} cannot be read: {error}; begin anew with --fresh") from error
+    if any("step" not in row for row in rows):
+        raise TrainingError(f"{path} has a row without a step; begin anew with --fresh")
+    return rows

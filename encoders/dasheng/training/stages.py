@@ -55,11 +55,11 @@ class SemanticStage:
         draws = (
             self.sampler.draw(self.config.steps + i, range(8), 1) for i in range(BANDS_FROM // 8)
         )
-        measure_bands(self.network.semantic, (self._here(crops) for crops in draws))
+        measure_bands(self.network.semantic, (crops.to(self.processes.device) for crops in draws))
 
     def step(self, number: int, crops: Crops) -> Losses:
         rate = learning_rate(self.config.optimizer, number, self.config.steps)
-        loss = self.shared(self._here(crops), *self._masks(number))
+        loss = self.shared(crops.to(self.processes.device), *self._masks(number))
         clip = self.config.optimizer.clip
         norm = take_step(self.optimizers["network"], loss, rate, clip)
         return {"masked": loss.detach(), "gradient": norm}
@@ -67,7 +67,7 @@ class SemanticStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The loss on crops that are not trained on."""
         with torch.no_grad():
-            return {"masked": self.network(self._here(crops), *self._masks(number))}
+            return {"masked": self.network(crops.to(self.processes.device), *self._masks(number))}
 
     def export(self, folder: Path) -> Path:
         """The semantic encoder as a Dasheng `.pt` file."""
@@ -83,9 +83,6 @@ class SemanticStage:
             firsts.append(int(rng.integers(CHUNK_TOKENS - length + 1)))
         order = torch.from_numpy(np.stack(orders)).to(self.processes.device)
         return order, torch.tensor(firsts, device=self.processes.device)
-
-    def _here(self, crops: Crops) -> Crops:
-        return Crops(*(part.to(self.processes.device, non_blocking=True) for part in crops))
 
 
 class InjectionStage:
@@ -112,7 +109,7 @@ class InjectionStage:
         self.optimizers = {"network": make_optimizer(self.network, config.optimizer)}
         self.networks: dict[str, torch.nn.Module] = {"network": self.network}
         if config.losses.adversary:
-            self.adversary = Adversary(config)
+            self.adversary = Adversary(config, processes)
             start_adversary(self.adversary, config.seed + 2)
             self.adversary.to(processes.device).train()
             self.judge = processes.shared(self.adversary)
@@ -126,7 +123,7 @@ class InjectionStage:
     def step(self, number: int, crops: Crops) -> Losses:
         config = self.config
         rate = learning_rate(config.optimizer, number, config.steps)
-        made, true, losses = self.shared(self._here(crops))
+        made, true, losses = self.shared(crops.to(self.processes.device))
         judged: Losses = {}
         if self._judging(number):
             judged = self.judge(made.detach(), true, judging=True)
@@ -146,7 +143,7 @@ class InjectionStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The losses that need no discriminator, on crops that are not trained on."""
         with torch.no_grad():
-            return self.network(self._here(crops))[2]  # type: ignore[no-any-return]
+            return self.network(crops.to(self.processes.device))[2]  # type: ignore[no-any-return]
 
     def export(self, folder: Path) -> Path:
         """The tokenizer in the released layout."""
@@ -159,9 +156,6 @@ class InjectionStage:
     def _weight(self, name: str) -> float:
         losses = self.config.losses
         return losses.mel.weight if name == "mel" else float(getattr(losses, name))
-
-    def _here(self, crops: Crops) -> Crops:
-        return Crops(*(part.to(self.processes.device, non_blocking=True) for part in crops))
 
 
 Stage = SemanticStage | InjectionStage
