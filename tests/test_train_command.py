@@ -22,6 +22,7 @@ import benchmark
 from benchmark.cli import main
 from benchmark.progress import Progress
 from encoders.dasheng import load
+from encoders.dasheng.training.history import History
 
 
 @pytest.fixture
@@ -154,8 +155,12 @@ def test_what_cannot_start(
 
 
 def test_another_training_s_folder(
-    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(History, "draw", lambda self, path: True)
     assert main(words) == 0
     capsys.readouterr()
     line = refused([*words, "--latent", "acoustic"], capsys)
@@ -177,8 +182,9 @@ def test_what_does_not_decode_is_named(
     assert "1 of 3 clips cannot be decoded, more than 1%" in line
 
 
-def test_a_real_kill(tmp_path: Path, words: list[str], audio: Path) -> None:
+def test_a_real_kill(tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL with a state or two written; the same command ends as one never killed does."""
+    monkeypatch.setattr(History, "draw", lambda self, path: True)  # pictures take their time
     config = replace(INJECTION, steps=24, checkpoint_every=2, semantic="small.pt")
     words = option(words, "--config", as_yaml(tmp_path / "long.yaml", config))
     state = tmp_path / "out" / "training" / "state.pt"
