@@ -34,7 +34,7 @@ class Progress:
         self.quiet = quiet
         self.label, self.total, self.unit = label, total, unit
         self.stream = stream or sys.stderr
-        self.done = 0
+        self.done = self.before = 0
         self.audio_seconds = 0.0
         self.said = ""
         self.started = time.monotonic()
@@ -67,6 +67,12 @@ class Progress:
             except OSError:  # nobody reads it any more; that is no fault of the work
                 self.quiet = True
 
+    def resume(self, done: int) -> None:
+        """`done` were done before, by what was interrupted: of no account for the time left."""
+        self.done = self.before = done
+        if self.bar is not None:
+            self.bar.initial = self.bar.n = self.bar.last_print_n = done
+
     def say(self, text: str) -> None:
         """What is shown beside the count from now on, in place of the audio."""
         self.said = text
@@ -84,8 +90,9 @@ class Progress:
         """The state in one line, without colour."""
         spent = time.monotonic() - self.started
         left = ""
-        if 0 < self.done < self.total:
-            left = f", about {clock(spent / self.done * (self.total - self.done))} left"
+        if self.before < self.done < self.total:
+            each = spent / (self.done - self.before)
+            left = f", about {clock(each * (self.total - self.done))} left"
         audio = f", {self._audio()}" if self.audio_seconds else ""
         audio = f", {self.said}" if self.said else audio
         return f"{self.label}: {self.done}/{self.total} {self.unit}{audio}{left}"

@@ -120,10 +120,13 @@ def _plan(arguments: argparse.Namespace) -> int:
     """Read everything but train nothing."""
     from benchmark.progress import Progress
     from benchmark.training.corpus import make_corpus
-    from benchmark.training.run import hours_of
-    from encoders.dasheng.training import read_training
+    from benchmark.training.run import hours_of, read_settings
+    from encoders.dasheng.training import InjectionTraining
+    from encoders.dasheng.training.semantic_source import load_semantic
 
-    config = read_training(arguments.config)
+    config, encoder = read_settings(arguments.config, arguments.semantic, arguments.latent)
+    if isinstance(config, InjectionTraining) and encoder is not None:
+        config.model.with_semantic(load_semantic(encoder)[1])
     corpus = make_corpus(
         arguments.data, cache=arguments.cache, limit=arguments.limit, track=Progress, tell=_tell
     )

@@ -45,7 +45,8 @@ def make_corpus(
 
     The data sets are named by their folders or files. cache: where it is kept, int16, by the hash
     of the files' bytes. limit: at most so many clips of each place (of `synthetic`: of each of its
-    22 recipes), a fixed choice. tell: called with a line for each clip that does not decode.
+    22 recipes), a fixed choice. tell: called with a line for each clip that is left out, whether it
+    is decoded now or was before.
 
     Raises DataError where there is nothing, where two places have one name, and where more than
     1 % of the clips cannot be decoded.
@@ -63,6 +64,8 @@ def make_corpus(
         if not folder.is_dir():
             _make(folder, materials, clips, track, tell)
     kept = json.loads((folder / _CLIPS).read_text(encoding="utf-8"))
+    for line in kept.get("left_out", ()):
+        tell(line)
     return Corpus(
         np.load(folder / _SAMPLES, mmap_mode="r"), np.array(kept["offsets"]),
         np.array(kept["groups"]), names, digest,
@@ -78,15 +81,18 @@ def _make(
 ) -> None:
     """Decode everything into a folder that is there whole or not at all. Raises DataError."""
     with folder_written_whole(folder) as made:
-        failed = _decode(clips, made, track)
-        failed += [failure for material in materials for failure in material.failures]
-        for failure in failed:
-            tell(f"{failure.key} is left out: {failure.reason}")
+        failed = [failure for material in materials for failure in material.failures]
+        kept, undecoded = _decode(clips, made, track)
+        failed += undecoded
+        lines = [f"{failure.key} is left out: {failure.reason}" for failure in failed]
         if len(failed) > FAILED_SHARE * len(clips):
+            for line in lines:
+                tell(line)
             raise DataError(
                 f"{len(failed)} of {len(clips)} clips cannot be decoded, more than "
                 f"{FAILED_SHARE:.0%}; the first: {failed[0].key}: {failed[0].reason}"
             )
+        (made / _CLIPS).write_text(json.dumps(kept | {"left_out": lines}), encoding="utf-8")
 
 
 def _open(place: str | Path, limit: int | None) -> Material:
@@ -106,14 +112,23 @@ def _digest(materials: Sequence[Material]) -> str:
         if material.synthetic:
             digest.update(json.dumps([TRAINING_SEED, VERSION]).encode())
         for clip in material.clips:
-            content = b"" if material.synthetic else hashlib.sha256(clip.read()).digest()
+            content = b"" if material.synthetic else _content(clip)
             stretch = json.dumps([clip.key, clip.start, clip.seconds]).encode()
             digest.update(hashlib.sha256(stretch + content).digest())
     return digest.hexdigest()
 
 
-def _decode(clips: Sequence[tuple[int, ClipFile]], folder: Path, track: Track) -> list[Failure]:
-    """Write samples, and where clips begin; returns what does not decode."""
+def _content(clip: ClipFile) -> bytes:
+    try:
+        return hashlib.sha256(clip.read()).digest()
+    except OSError:  # told when it is to be decoded
+        return b"cannot be read"
+
+
+def _decode(
+    clips: Sequence[tuple[int, ClipFile]], folder: Path, track: Track
+) -> tuple[dict[str, list[int]], list[Failure]]:
+    """Write samples; returns where clips begin and their data sets, and what does not decode."""
     failures: list[Failure] = []
     lengths: list[int] = []
     groups: list[int] = []
@@ -128,13 +143,12 @@ def _decode(clips: Sequence[tuple[int, ClipFile]], folder: Path, track: Track) -
                 groups.append(group)
             progress.advance(1, 0.0 if isinstance(found, AudioError) else len(found) / SAMPLE_RATE)
     if not lengths:
-        raise DataError("there is no audio that decodes to train on")
+        first = f"; the first: {failures[0].key}: {failures[0].reason}" if failures else ""
+        raise DataError(f"there is no audio that decodes to train on{first}")
     flat: NDArray[np.int16] = np.memmap(raw, np.int16, "r")
     np.save(folder / _SAMPLES, flat, allow_pickle=False)
     raw.unlink()
-    offsets = [0, *np.cumsum(lengths).tolist()]
-    (folder / _CLIPS).write_text(json.dumps({"offsets": offsets, "groups": groups}))
-    return failures
+    return {"offsets": [0, *np.cumsum(lengths).tolist()], "groups": groups}, failures
 
 
 def _in_turn(
@@ -155,7 +169,11 @@ def _in_turn(
 
 def _stretch(clip: ClipFile) -> NDArray[np.int16]:
     """One clip's samples (n,). Raises AudioError."""
-    samples, _ = _PIPELINE.load(clip.read())
+    try:
+        content = clip.read()
+    except OSError as error:
+        raise AudioError(f"cannot be read: {error.strerror}") from error
+    samples, _ = _PIPELINE.load(content)
     first = round(clip.start * SAMPLE_RATE)
     last = None if clip.seconds is None else first + round(clip.seconds * SAMPLE_RATE)
     samples = samples[first:last]

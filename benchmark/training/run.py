@@ -18,6 +18,7 @@ from benchmark.embed import choose_device
 from benchmark.files import write_atomically
 from benchmark.progress import Track, silent
 from benchmark.training.corpus import make_corpus
+from encoders.dasheng.config import SAMPLE_RATE
 from encoders.dasheng.training import (
     Corpus,
     InjectionTraining,
@@ -28,6 +29,7 @@ from encoders.dasheng.training import (
 )
 from encoders.dasheng.training import train as train_stage
 from encoders.dasheng.training.processes import is_first
+from encoders.dasheng.training.semantic_source import find_semantic
 
 RUN_FILE = "training/run.json"
 CURVES_FILE = "training/curves.png"
@@ -60,26 +62,29 @@ def train(
 
     Raises TrainingError, DataError and ShardError for what cannot be.
     """
-    settings = read_training(Path(config))
-    if isinstance(settings, InjectionTraining):
-        semantic = semantic or (settings.semantic and Path(config).parent / settings.semantic)
-        settings = dataclasses.replace(settings, latent=latent or settings.latent)
-    elif semantic is not None or latent is not None:
-        raise TrainingError(f"{config} trains a semantic encoder, on which nothing is frozen yet")
-    corpus = _corpus(data, limit, cache, track, tell)
-    aside = _corpus(held_out, limit, cache, track, tell) if held_out else None
+    settings, encoder = read_settings(config, semantic, latent)
+    left_out: list[str] = []
+
+    def leave_out(line: str) -> None:
+        left_out.append(line)
+        tell(line)
+
+    corpus = _corpus(data, limit, cache, track, leave_out)
+    aside = _corpus(held_out, limit, cache, track, leave_out) if held_out else None
     where = choose_device(device)
     started = time.time()
     with track("training", settings.steps, "steps") as progress:
 
         def on_step(step: int, losses: dict[str, float]) -> None:
             shown = [f"{name} {losses[name]:.3f}" for name in _SHOWN if name in losses]
+            if not progress.done:
+                progress.resume(step - 1)
             progress.say(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
             progress.to(step, settings.steps)
 
         trained = train_stage(
-            settings, corpus, Path(out), semantic=Path(semantic) if semantic else None,
-            held_out=aside, device=where, fresh=fresh, on_step=on_step,
+            settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
+            fresh=fresh, on_step=on_step,
         )  # fmt: skip
     if is_first():
         run = {
@@ -87,6 +92,7 @@ def train(
             "config": _facts(settings),
             "audio": {name: round(hours, 4) for name, hours in hours_of(corpus).items()},
             "audio_digest": corpus.digest,
+            "left_out": left_out,
             "steps_now": trained.steps,
             "clips_per_second": round(trained.clips_per_second, 2),
             "versions": provenance.versions(),
@@ -99,6 +105,28 @@ def train(
     return trained
 
 
+def read_settings(
+    config: str | Path, semantic: str | Path | None = None, latent: str | None = None
+) -> tuple[SemanticTraining | InjectionTraining, Path | None]:
+    """What a config's file says, or these two in its place, and the frozen encoder's checkpoint.
+
+    Raises TrainingError for a file that cannot be, and for an encoder that is wanted and not there
+    or there and not wanted.
+    """
+    settings = read_training(Path(config))
+    if isinstance(settings, SemanticTraining):
+        if semantic is not None or latent is not None:
+            raise TrainingError(
+                f"{config} trains a semantic encoder: --semantic and --latent are for a config of "
+                "stage injection"
+            )
+        return settings, None
+    if semantic is None and settings.semantic:
+        semantic = Path(config).parent / settings.semantic
+    encoder = find_semantic(None if semantic is None else Path(semantic))
+    return dataclasses.replace(settings, latent=latent or settings.latent), encoder
+
+
 _SHOWN = ("masked", "mel", "semantic", "adversarial", "feature_matching", "discriminator")
 
 
@@ -106,7 +134,7 @@ def hours_of(corpus: Corpus) -> dict[str, float]:
     """Hours of audio of each data set."""
     lengths = corpus.offsets[1:] - corpus.offsets[:-1]
     return {
-        name: float(lengths[corpus.groups == number].sum()) / 16_000 / 3600
+        name: float(lengths[corpus.groups == number].sum()) / SAMPLE_RATE / 3600
         for number, name in enumerate(corpus.names)
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import torch
@@ -37,7 +36,9 @@ def midashenglm_semantic(folder: Path) -> tuple[dict[str, torch.Tensor], Semanti
         values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EncoderError(f"{folder / CONFIG_FILE} cannot be read as JSON: {error}") from error
-    settings = values.get("audio_encoder_config", {})
+    settings = values.get("audio_encoder_config", {}) if isinstance(values, dict) else None
+    if not isinstance(settings, dict):
+        raise EncoderError(f"{folder / CONFIG_FILE} has no settings of an audio encoder")
     named = {key: settings[key] for key in _SIZES if key in settings}
     sizes = dasheng_config(named, DEFAULT, str(folder / CONFIG_FILE))
     state: dict[str, torch.Tensor] = {}
@@ -68,10 +69,10 @@ def _pieces(folder: Path) -> list[Path]:
     if not index.is_file():
         return [folder / WEIGHTS_FILE]
     try:
-        places: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        places = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EncoderError(f"{index} cannot be read: {error}") from error
     names = {str(file) for name, file in places.items() if name.startswith(PREFIX)}
-    if any(Path(name).name != name for name in names):
+    if any(Path(name).name != name or name == ".." for name in names):
         raise EncoderError(f"{index} names a file outside of its folder")
     return [folder / name for name in sorted(names)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,12 +95,24 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         _above_zero(self, "channels", "rate")
         edges = self.bands
-        if len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or sorted(set(edges)) != list(edges):
+        rising = all(low < high for low, high in itertools.pairwise(edges))
+        if len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or not rising:
             raise TrainingError(f"bands are {list(edges)}; they must rise from 0 to 1")
         if not self.windows or any(window < 64 or window % 4 for window in self.windows):
             raise TrainingError(
                 f"windows are {list(self.windows)}; each must be a multiple of 4 from 64 on"
             )
+        for window in self.windows:
+            if any(low == high for low, high in itertools.pairwise(self.edges(window))):
+                raise TrainingError(
+                    f"bands are {list(edges)}; with a window of {window} samples one of them holds "
+                    "no frequency"
+                )
+
+    def edges(self, window: int) -> list[int]:
+        """The bins of a window's STFT at which bands begin, and the number of bins."""
+        bins = window // 2 + 1
+        return [round(edge * bins) for edge in self.bands]
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,9 @@ class DecoderConfig:
     istft_hop: int = 320
     upsample_tokens: int = 2
 
+    def __post_init__(self) -> None:
+        self.with_semantic(SemanticConfig())  # these sizes go with any semantic encoder or none
+
     def with_semantic(self, semantic: SemanticConfig) -> TokenizerConfig:
         """The whole network's sizes. Raises EncoderError where they do not go together."""
         return TokenizerConfig(**dataclasses.asdict(semantic), **dataclasses.asdict(self))
@@ -175,7 +191,8 @@ class Training:
     steps: of the optimiser. batch: crops in one step, over all processes. crop_seconds: length of
     each, a multiple of 0.04 s, within one chunk of 10.08 s. shares: how often audio of each data
     set is drawn, by its name; empty: by its hours. checkpoint_every: steps between two states that
-    a killed training goes on from. export: number format of the finished checkpoint.
+    a killed training goes on from. export: number format of the finished tokenizer; a Dasheng file
+    is always in float32.
     """
 
     steps: int
@@ -202,7 +219,7 @@ class Training:
         if self.export not in (FP16, FP32):
             raise TrainingError(f"export is {self.export!r}; {FP16} or {FP32}")
         for name, share in self.shares.items():
-            if not share > 0:
+            if not 0 < share < float("inf"):
                 raise TrainingError(f"shares: {name} is {share}; it must be above 0")
 
     @property
@@ -220,6 +237,19 @@ class SemanticTraining(Training):
 
     model: SemanticConfig = field(default_factory=SemanticConfig)
     masked: MaskedConfig = field(default_factory=MaskedConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kept_tokens == self.crop_tokens:
+            raise TrainingError(
+                f"masked.share is {self.masked.share}; of a crop's patches, here "
+                f"{self.crop_tokens}, it must mask one at least"
+            )
+
+    @property
+    def kept_tokens(self) -> int:
+        """Patches of a crop that the encoder sees."""
+        return max(1, round(self.crop_tokens * (1 - self.masked.share)))
 
 
 @dataclass(frozen=True)
@@ -248,8 +278,19 @@ class InjectionTraining(Training):
                 f"batch {self.batch} is not a multiple of crops_per_context "
                 f"{self.crops_per_context}"
             )
-        if self.losses.mel.weight == 0 and not self.losses.adversary:
-            raise TrainingError("losses: without mel and adversarial nothing trains the decoder")
+        losses = self.losses
+        if losses.mel.weight == 0 and not (losses.adversary and losses.adversarial_from == 0):
+            raise TrainingError(
+                "losses: without mel, and adversarial or feature_matching from 0 on, nothing "
+                "trains the decoder"
+            )
+        windows = losses.mel.windows if losses.mel.weight > 0 else ()
+        windows += self.discriminator.windows if losses.adversary else ()
+        if self.crop_samples <= max(windows) // 2:
+            raise TrainingError(
+                f"crop_seconds is {self.crop_seconds}; a crop must be longer than half of the "
+                f"losses' longest window, {max(windows)} samples"
+            )
 
 
 STAGES: dict[str, type[SemanticTraining] | type[InjectionTraining]] = {
@@ -269,9 +310,10 @@ def read_training(path: Path) -> SemanticTraining | InjectionTraining:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         said = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
         raise TrainingError(f"{path} cannot be read: {said}") from error
-    if not isinstance(values, dict) or values.get("stage") not in STAGES:
+    name = values.pop("stage", None) if isinstance(values, dict) else None
+    if not isinstance(name, str) or name not in STAGES:
         raise TrainingError(f"{path}: give `stage: {'` or `stage: '.join(STAGES)}`")
-    stage = STAGES[values.pop("stage")]
+    stage = STAGES[name]
     try:
         found: SemanticTraining | InjectionTraining = _build(stage, values, "")
     except EncoderError as error:

@@ -29,6 +29,9 @@ class Crops(NamedTuple):
     lengths: torch.Tensor
     starts: torch.Tensor
 
+    def to(self, device: torch.device) -> Crops:
+        return Crops(*(part.to(device, non_blocking=True) for part in self))
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -47,10 +50,6 @@ class Corpus:
     def __post_init__(self) -> None:
         if len(self.offsets) < 2 or not (np.diff(self.offsets) > 0).all():
             raise TrainingError("there is no audio to train on")
-
-    @property
-    def seconds(self) -> float:
-        return float(self.offsets[-1]) / (CHUNK_SAMPLES / 10.08)
 
     def weights(self, shares: Mapping[str, float]) -> NDArray[np.float64]:
         """(clips,) how probable each clip is: by its length, or so that data sets have `shares`.

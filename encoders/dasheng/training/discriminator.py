@@ -42,9 +42,7 @@ class BandDiscriminator(torch.nn.Module):
     def __init__(self, window: int, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.register_buffer("window", torch.hann_window(window), persistent=False)
-        bins = window // 2 + 1
-        edges = [round(edge * bins) for edge in config.bands]
-        self.edges = list(itertools.pairwise(edges))
+        self.edges = list(itertools.pairwise(config.edges(window)))
         self.bands = torch.nn.ModuleList(_band(config.channels) for _ in self.edges)
         self.verdict = weight_norm(torch.nn.Conv2d(config.channels, 1, (3, 3), padding=(1, 1)))
 

@@ -24,26 +24,41 @@ class History:
     def __init__(self, steps: Path, held_out: Path, names: Sequence[str]) -> None:
         self.names = ["step", *names, SPEED]
         self.new: dict[Path, list[Row]] = {steps: [], held_out: []}
-        self.steps, self.held_out = steps, held_out
+        self.steps_file, self.held_out_file = steps, held_out
+
+    @property
+    def steps(self) -> list[Row]:
+        """A row for each step: `step`, its losses, and crops a second."""
+        return read_rows(self.steps_file) + self.new[self.steps_file]
+
+    @property
+    def held_out(self) -> list[Row]:
+        """A row for each state: `step`, and the losses on held-out audio."""
+        return read_rows(self.held_out_file) + self.new[self.held_out_file]
 
     def cut(self, last: int) -> None:
-        """Keep in the files what they hold up to this step; what came after it is done again."""
+        """Keep in the files what they hold up to this step; what came after it is done again.
+
+        Raises TrainingError where a file cannot be read or lacks steps.
+        """
         for path in self.new:
             rows = read_rows(path) if last else []
             # the last line may be half of one, whose step is then another's
             rows = [row for i, row in enumerate(rows) if i < row["step"] <= last]
             path.unlink(missing_ok=True)
             self._append(path, rows)
-            if path == self.steps and len(rows) < last:
+            if path == self.steps_file and [row["step"] for row in rows] != list(
+                range(1, last + 1)
+            ):
                 raise TrainingError(
                     f"{path} lacks steps that the state beside it has; begin anew with --fresh"
                 )
 
     def add(self, step: int, losses: Row) -> None:
-        self.new[self.steps].append({"step": step} | losses)
+        self.new[self.steps_file].append({"step": step} | losses)
 
     def add_held_out(self, step: int, losses: Row) -> None:
-        self.new[self.held_out].append({"step": step} | losses)
+        self.new[self.held_out_file].append({"step": step} | losses)
 
     def write(self) -> None:
         """Append what is new to both files."""
@@ -63,7 +78,7 @@ class History:
 
     def draw(self, path: Path) -> bool:
         """The curves as PNG; False where matplotlib is not installed."""
-        steps, held_out = read_rows(self.steps), read_rows(self.held_out)
+        steps, held_out = self.steps, self.held_out
         if importlib.util.find_spec("matplotlib") is None or not steps:
             return False
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -104,8 +119,14 @@ def read_rows(path: Path) -> list[Row]:
     """A file's rows, without their empty cells; none where there is no file."""
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: float(text) for name, text in row.items() if text}
-            for row in csv.DictReader(file)
-        ]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [
+                {name: float(text) for name, text in row.items() if text}
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise TrainingError(f"{path} cannot be read: {error}; begin anew with --fresh") from error
+    if any("step" not in row for row in rows):
+        raise TrainingError(f"{path} has a row without a step; begin anew with --fresh")
+    return rows

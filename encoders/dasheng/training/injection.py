@@ -18,6 +18,7 @@ from encoders.dasheng.training.losses import (
     generator_hinge,
     semantic_preservation,
 )
+from encoders.dasheng.training.processes import Processes
 
 Losses = dict[str, torch.Tensor]
 
@@ -83,9 +84,9 @@ class Injection(torch.nn.Module):
 class Adversary(torch.nn.Module):
     """The discriminator's side: what it loses, and what it makes of decoded crops."""
 
-    def __init__(self, config: InjectionTraining) -> None:
+    def __init__(self, config: InjectionTraining, processes: Processes) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.processes = config, processes
         self.network = MultiFrequencyDiscriminator(config.discriminator)
 
     def forward(self, made: torch.Tensor, true: torch.Tensor, *, judging: bool) -> Losses:
@@ -101,5 +102,5 @@ class Adversary(torch.nn.Module):
         if weights.adversarial > 0:
             losses["adversarial"] = generator_hinge(of_made)
         if weights.feature_matching > 0:
-            losses["feature_matching"] = feature_matching(of_true, of_made)
+            losses["feature_matching"] = feature_matching(of_true, of_made, self.processes.mean)
         return losses

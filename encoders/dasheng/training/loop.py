@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from encoders.dasheng.training.config import InjectionTraining, SemanticTraining, TrainingError
+from encoders.dasheng.training.config import InjectionTraining, SemanticTraining
 from encoders.dasheng.training.corpus import Corpus, Crops, Sampler
 from encoders.dasheng.training.history import SPEED, History
 from encoders.dasheng.training.processes import Processes, processes
-from encoders.dasheng.training.semantic_source import load_semantic
+from encoders.dasheng.training.semantic_source import find_semantic, load_semantic
 from encoders.dasheng.training.stages import InjectionStage, SemanticStage, Stage
 from encoders.dasheng.training.state import read_state, write_state
 
@@ -29,7 +29,8 @@ AHEAD = 2  # batches drawn while one is computed
 class Trained:
     """checkpoint: what was made. history: the losses. steps: those taken now, not before.
 
-    clips_per_second: crops that went through a step, over the time of the steps taken now.
+    clips_per_second: crops that went through a step, over the time of the steps taken now, without
+    what it took to write states and to look at held-out audio.
     """
 
     checkpoint: Path
@@ -72,20 +73,22 @@ def train(
         own = group.part(stage.contexts)
         folder = out / "training"
         identity = _identity(asked, corpus, stage)
+        if fresh and group.first:
+            (out / STATE_FILE).unlink(missing_ok=True)  # or a kill would bring it back
         state = None if fresh else read_state(out / STATE_FILE, identity, group)
         history = History(folder / "losses.csv", folder / "held_out.csv", stage.loss_names)
         if state is None:
             stage.begin()
-        begun = 0 if state is None else state.restore(stage)
+        begun = 0 if state is None else state.restore(stage, out / STATE_FILE)
         if group.first:
             folder.mkdir(parents=True, exist_ok=True)
             history.cut(begun)
         watch = _Watched(stage, history, held_out, config, group, own)
         spent = 0.0
+        started = time.perf_counter()
         for number, crops in _batches(sampler, begun, config.steps, own, stage.crops):
-            started = time.perf_counter()
             losses = _numbers(stage.step(number, crops), group)
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - started  # with the wait for the batch
             spent += seconds
             done = number + 1
             if group.first:
@@ -98,6 +101,7 @@ def train(
                     history.write()
                     write_state(out / STATE_FILE, identity, done, stage)
                 group.wait()
+            started = time.perf_counter()
         checkpoint = stage.export(out) if group.first else out
         group.wait()
         taken = config.steps - begun
@@ -122,12 +126,7 @@ def _stage(
 ) -> Stage:
     if isinstance(config, SemanticTraining):
         return SemanticStage(config, sampler, group)
-    if semantic is None:
-        raise TrainingError(
-            "no semantic encoder is named; give its checkpoint by --semantic, or as `semantic` in "
-            "the config"
-        )
-    path, sizes = load_semantic(semantic)
+    path, sizes = load_semantic(find_semantic(semantic))
     return InjectionStage(config, path, sizes, sampler, group)
 
 

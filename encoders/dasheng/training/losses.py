@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torchaudio
@@ -71,14 +71,22 @@ def generator_hinge(made: Sequence[Features]) -> torch.Tensor:
     return torch.stack([-features[-1].float().mean() for features in made]).mean()
 
 
-def feature_matching(true: Sequence[Features], made: Sequence[Features]) -> torch.Tensor:
+def feature_matching(
+    true: Sequence[Features],
+    made: Sequence[Features],
+    mean: Callable[[torch.Tensor], torch.Tensor] = lambda magnitudes: magnitudes,
+) -> torch.Tensor:
     """Mean L1 between inner layers, each over the mean magnitude of the true one's.
+
+    mean: makes of the magnitudes of one process' part of a batch those of the whole batch.
 
     Source: arXiv 1910.06711, equation 3; scaled as in arXiv 2210.13438, equation 2.
     """
-    parts = [
-        (m.float() - t.float()).abs().mean() / t.float().abs().mean().clamp(min=1e-6)
+    pairs = [
+        (t.float(), m.float())
         for true_layers, made_layers in zip(true, made, strict=True)
         for t, m in zip(true_layers[:-1], made_layers[:-1], strict=True)
     ]
+    magnitudes = mean(torch.stack([t.abs().mean() for t, _ in pairs])).clamp(min=1e-6)
+    parts = [(m - t).abs().mean() / size for (t, m), size in zip(pairs, magnitudes, strict=True)]
     return torch.stack(parts).mean()

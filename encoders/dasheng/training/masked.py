@@ -33,7 +33,7 @@ class MaskedAutoencoder(torch.nn.Module):
         self.config = config
         self.semantic = semantic
         masked, width = config.masked, config.masked.embed_dim
-        self.kept = max(1, round(config.crop_tokens * (1 - masked.share)))
+        self.kept = config.kept_tokens
         self.narrow = torch.nn.Linear(config.model.embed_dim, width)
         self.mask_token = torch.nn.Parameter(torch.zeros(width))
         self.register_buffer("positions", sinusoids(CHUNK_TOKENS, width), persistent=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import torch
 
@@ -39,15 +38,11 @@ def take_step(
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(trained(optimizer), clip if clip > 0 else math.inf)
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(weights, clip if clip > 0 else math.inf)
     if not torch.isfinite(norm):
         raise TrainingError("the gradients are not finite; lower the optimizer's rate")
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
     return norm
-
-
-def trained(optimizer: torch.optim.Optimizer) -> Iterable[torch.Tensor]:
-    """What an optimizer changes."""
-    return [weight for group in optimizer.param_groups for weight in group["params"]]

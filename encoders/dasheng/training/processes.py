@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,8 +79,9 @@ def processes(device: str) -> Iterator[Processes]:
     if count == 1:
         yield Processes(0, 1, where)
         return
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
-    try:
-        yield Processes(rank, count, where)
-    finally:
-        dist.destroy_process_group()
+    if not dist.is_initialized():
+        # once for all trainings of a process: made anew under torchrun's same store, gloo may meet
+        # the addresses of the group before and wait for ever
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+    yield Processes(rank, count, where)

@@ -21,6 +21,23 @@ from encoders.dasheng.midashenglm import midashenglm_semantic
 from encoders.dasheng.semantic import SemanticPath
 from encoders.dasheng.training.config import TrainingError
 
+_WANTED = (
+    f"give a Dasheng .pt file, a folder with one such file, or a folder with {CONFIG_FILE} and "
+    "weights of DashengTokenizer or MiDashengLM, by --semantic or in the config"
+)
+
+
+def find_semantic(path: Path | None) -> Path:
+    """The path, if it is one that is there. Raises TrainingError."""
+    if path is None:
+        raise TrainingError(
+            "no semantic encoder is named; give its checkpoint by --semantic, or as `semantic` in "
+            "the config"
+        )
+    if not path.exists():
+        raise TrainingError(f"no semantic encoder at {path}: {_WANTED}")
+    return path
+
 
 def load_semantic(path: Path) -> tuple[SemanticPath, SemanticConfig]:
     """The semantic path of a checkpoint, frozen, with its sizes.
@@ -40,10 +57,8 @@ def load_semantic(path: Path) -> tuple[SemanticPath, SemanticConfig]:
         return _own(tokenizer.semantic), config.semantic
     files = sorted(path.glob("*.pt")) if path.is_dir() else [path]
     if len(files) != 1 or not files[0].is_file():
-        raise TrainingError(
-            f"no semantic encoder at {path}; give a Dasheng .pt file, or a folder with a "
-            f"tokenizer's or MiDashengLM's {CONFIG_FILE} and weights, by --semantic or the config"
-        )
+        found = f"{len(files)} .pt files" if path.is_dir() else "no file"
+        raise TrainingError(f"no semantic encoder at {path}, but {found}: {_WANTED}")
     state, values = read_dasheng_file(files[0])
     sizes = dasheng_config(values, SemanticConfig(), str(files[0]))
     return _filled(state, sizes, str(files[0])), sizes

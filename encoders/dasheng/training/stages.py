@@ -58,12 +58,12 @@ class SemanticStage:
     def begin(self) -> None:
         """Before the first step of all: the bands' statistics, the same in every process."""
         draws = _measured_on(self.sampler, self.config.steps)
-        contexts = (_to(self.processes.device, crops) for crops in draws)
+        contexts = (crops.to(self.processes.device) for crops in draws)
         measure_bands(self.network.semantic, contexts)
 
     def step(self, number: int, crops: Crops) -> Losses:
         rate = learning_rate(self.config.optimizer, number, self.config.steps)
-        loss = self.shared(_to(self.processes.device, crops), *self._masks(number))
+        loss = self.shared(crops.to(self.processes.device), *self._masks(number))
         clip = self.config.optimizer.clip
         norm = take_step(self.optimizers["network"], loss, rate, clip)
         return {"masked": loss.detach(), "gradient": norm}
@@ -71,7 +71,7 @@ class SemanticStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The loss on crops that are not trained on."""
         with torch.no_grad():
-            return {"masked": self.network(_to(self.processes.device, crops), *self._masks(number))}
+            return {"masked": self.network(crops.to(self.processes.device), *self._masks(number))}
 
     def export(self, folder: Path) -> Path:
         """The semantic encoder as a Dasheng `.pt` file."""
@@ -114,7 +114,7 @@ class InjectionStage:
         self.optimizers = {"network": make_optimizer(self.network, config.optimizer)}
         self.networks: dict[str, torch.nn.Module] = {"network": self.network}
         if config.losses.adversary:
-            self.adversary = Adversary(config)
+            self.adversary = Adversary(config, processes)
             start_adversary(self.adversary, config.seed + 2)
             self.adversary.to(processes.device).train()
             self.judge = processes.shared(self.adversary)
@@ -130,14 +130,14 @@ class InjectionStage:
         """Before the first step of all: what can be measured instead of learnt."""
         tokenizer = self.network.tokenizer
         draws = _measured_on(self.sampler, self.config.steps)
-        contexts = [_to(self.processes.device, crops) for crops in draws]
+        contexts = [crops.to(self.processes.device) for crops in draws]
         fit_projection(tokenizer.acoustic, contexts, self.config.seed)
         fit_head(tokenizer.decoder.head, contexts)
 
     def step(self, number: int, crops: Crops) -> Losses:
         config = self.config
         rate = learning_rate(config.optimizer, number, config.steps)
-        made, true, losses = self.shared(_to(self.processes.device, crops))
+        made, true, losses = self.shared(crops.to(self.processes.device))
         judged: Losses = {}
         if self._judging(number):
             judged = self.judge(made.detach(), true, judging=True)
@@ -157,7 +157,7 @@ class InjectionStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The losses that need no discriminator, on crops that are not trained on."""
         with torch.no_grad():
-            return self.network(_to(self.processes.device, crops))[2]  # type: ignore[no-any-return]
+            return self.network(crops.to(self.processes.device))[2]  # type: ignore[no-any-return]
 
     def export(self, folder: Path) -> Path:
         """The tokenizer in the released layout."""
@@ -175,10 +175,6 @@ class InjectionStage:
 def _measured_on(sampler: Sampler, steps: int) -> Iterator[Crops]:
     """Contexts that statistics are measured on, the same in every process; not those of a step."""
     return (sampler.draw(steps + i, range(8), 1) for i in range(MEASURED_ON // 8))
-
-
-def _to(device: torch.device, crops: Crops) -> Crops:
-    return Crops(*(part.to(device, non_blocking=True) for part in crops))
 
 
 Stage = SemanticStage | InjectionStage

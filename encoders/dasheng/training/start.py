@@ -42,7 +42,8 @@ def start_semantic(semantic: SemanticPath, seed: int) -> None:
 def measure_bands(semantic: SemanticPath, contexts: Iterable[Crops]) -> None:
     """Give batch norm mean and variance of the mel bands in dB over these contexts.
 
-    Padding is left out. Afterwards every band has mean 0 and variance 1 over them.
+    Padding is left out, but for the silence that makes a short clip as long as a crop. Afterwards
+    every band has mean 0 and variance 1 over them.
     """
     norm = semantic.band_norm
     assert norm.running_mean is not None and norm.running_var is not None

@@ -14,6 +14,12 @@ from encoders.dasheng.training.config import TrainingError
 from encoders.dasheng.training.processes import Processes
 from encoders.dasheng.training.stages import Stage
 
+# what reading and restoring raise for bytes that are no state
+_DAMAGED = (
+    OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class State:
@@ -23,12 +29,18 @@ class State:
     networks: dict[str, Any]
     optimizers: dict[str, Any]
 
-    def restore(self, stage: Stage) -> int:
-        """Give a stage what it had; returns the steps it has taken."""
-        for name, network in stage.networks.items():
-            network.load_state_dict(self.networks[name])
-        for name, optimizer in stage.optimizers.items():
-            optimizer.load_state_dict(self.optimizers[name])
+    def restore(self, stage: Stage, path: Path) -> int:
+        """Give a stage what it had; returns the steps it has taken.
+
+        path: where this was read. Raises TrainingError where it lacks a part of the stage.
+        """
+        try:
+            for name, network in stage.networks.items():
+                network.load_state_dict(self.networks[name])
+            for name, optimizer in stage.optimizers.items():
+                optimizer.load_state_dict(self.optimizers[name])
+        except _DAMAGED as error:
+            raise _unreadable(path, error) from error
         return self.step
 
 
@@ -42,11 +54,12 @@ def read_state(path: Path, identity: dict[str, str], group: Processes) -> State 
         return None
     try:
         kept = torch.load(path, map_location=group.device, weights_only=True)
-        state = State(kept["step"], kept["networks"], kept["optimizers"])
-        known = kept["identity"]
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        said = " ".join(str(error).split())[:120]
-        raise TrainingError(f"{path} cannot be read: {said}; begin anew with --fresh") from error
+        if not isinstance(kept, dict):
+            raise TypeError(f"it holds a {type(kept).__name__}")
+        state = State(int(kept["step"]), dict(kept["networks"]), dict(kept["optimizers"]))
+        known = dict(kept["identity"])
+    except _DAMAGED as error:
+        raise _unreadable(path, error) from error
     other = [name for name, value in identity.items() if known.get(name) != value]
     if other:
         raise TrainingError(
@@ -70,3 +83,8 @@ def write_state(path: Path, identity: dict[str, str], step: int, stage: Stage) -
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _unreadable(path: Path, error: Exception) -> TrainingError:
+    said = " ".join(str(error).split())[:120] or type(error).__name__
+    return TrainingError(f"{path} cannot be read: {said}; begin anew with --fresh")
