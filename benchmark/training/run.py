@@ -86,7 +86,8 @@ def train(
             settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
             fresh=fresh, on_step=on_step,
         )  # fmt: skip
-    if is_first():
+    # a training that was finished before keeps the record of when it was not
+    if is_first() and (trained.steps or not (Path(out) / RUN_FILE).exists()):
         run = {
             "command": command,
             "config": _facts(settings),
