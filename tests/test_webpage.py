@@ -65,7 +65,7 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     _, content = page_of(tmp_path)
     cell = cell_of(content, "esc50", "logmel")
     assert cell["status"] == "done"
-    assert cell["linear"] == [0.12346, 0.1, 0.15, False]  # one encoder: nothing to be best of
+    assert cell["linear"] == [0.123456, 0.1, 0.15, False]  # one encoder: nothing to be best of
     assert cell["knn"][0] == 0.5
     details = cell["details"]
     assert details["command"] == result.command
@@ -87,6 +87,15 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     assert epochs == (1, 2, 3, 4)
     assert list(losses) == pytest.approx(score.training_loss, rel=1e-3)
     assert len(linear["validation"]) == 4
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.25, None])
+def test_seeds_that_agree_have_a_spread_of_nought(tmp_path: Path, spread: float | None) -> None:
+    result = make_result("esc50", 0.5)
+    result.scores["linear"].spread = spread
+    write(tmp_path, result)
+    _, content = page_of(tmp_path)
+    assert cell_of(content, "esc50", "logmel")["details"]["scores"]["linear"]["spread"] == spread
 
 
 def test_a_file_of_before_curves_were_kept_is_read(tmp_path: Path) -> None:

@@ -243,6 +243,38 @@ def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser
     assert browser.texts("#grid tr.mean td")[0] == "other tasks\n2 of 22"
 
 
+def test_numbers_are_rounded_as_the_tables_of_the_terminal(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Once, and ties of binary numbers to even; against Python's own rounding."""
+    values = {
+        "esc50": 0.5625, "fsc": 0.1875, "gtzan": 0.5904985, "ravdess": 0.21750000000000003,
+        "crema_d": 0.0625, "asv2015": 0.9995, "nsynth": 1.0,
+    }  # fmt: skip
+    for task, value in values.items():
+        write(tmp_path, make_result(task, value, title=task, interval=[value / 2, value]))
+    write_codec(tmp_path, "mulaw", ["a"], values={"pesq_wb": 4.49754})
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    shown = browser.scores()
+    assert {task: shown[task] for task in values} == {
+        task: [f"{value:.3f}"] for task, value in values.items()
+    }
+    told = browser.one('.cell[aria-label^="esc50"]').get_attribute("aria-label")
+    assert f"interval {0.28125:.3f} to {0.5625:.3f}" in told
+    assert browser.texts("#codecTables tbody td")[4].startswith("4.498")
+    # what it cost: a whole minute is never 60 s
+    durations = {59.94: "59.9 s", 119.7: "2 min 0 s", 3599.8: "1 h 0 min", 4000: "1 h 6 min"}
+    for seconds, text in durations.items():
+        result = make_result("esc50", 0.5, title="esc50")
+        result.run = {"seconds": seconds}
+        write(tmp_path, result)
+        report(tmp_path, page, cache=tmp_path)
+        browser.open(page)
+        browser.run("document.querySelector('.cell[aria-label^=\"esc50\"]').click()")
+        assert text in browser.one("#details").text
+
+
 def test_a_cell_tells_its_interval_under_the_pointer_and_the_keys(
     small: Path, browser: Browser
 ) -> None:
