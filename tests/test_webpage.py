@@ -550,6 +550,8 @@ def test_a_file_that_cannot_be_read_is_left_out_and_the_status_says_so(
         (["--results", "nowhere"], "no folder nowhere"),
         (["--results", "."], "no result file under ."),
         (["--results", ".", "--out", "."], "is a folder"),
+        (["--results", ".", "--out", "/proc/page.html"], "cannot write /proc/page.html: "),
+        (["--results", ".", "--out", "file/page.html"], "cannot write file/page.html: "),
         (["--results", ".", "--audio", "nowhere"], "no folder nowhere"),
         (["--results", ".", "--published", "."], "add --with-published"),
     ],
@@ -559,6 +561,7 @@ def test_what_cannot_start_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     assert main(["report", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
