@@ -494,6 +494,41 @@ def test_pairs_end_where_the_room_does_and_say_so(tmp_path: Path) -> None:
     assert any("left out: no room" in note for note in shelf.notes)
 
 
+def test_sounds_of_two_codecs_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    for print_ in ("a" * 10, "b" * 10):
+        write_codec(tmp_path, "mulaw", ["a"], fingerprint=print_)
+    write_codec(tmp_path, "dac", ["a"])
+    for codec in ("mulaw", "dac"):
+        write_pair(tmp_path, codec, "clips", "a")
+    made = report(tmp_path, tmp_path / "page.html", audio=tmp_path / "audio")
+    (board,) = content_of(made.paths[0].read_text())["codecs"]
+    assert {row["name"] for row in board["rows"]} == {"mulaw@aaaaaaaa", "mulaw@bbbbbbbb", "dac"}
+    (pair,) = board["pairs"]
+    assert set(pair["codecs"]) == {"dac"}
+    said = " ".join(made.notes)
+    assert "of mulaw@aaaaaaaa:" in said
+    assert "of mulaw@bbbbbbbb:" in said
+
+
+def test_a_folder_without_sounds_of_the_results_is_said(tmp_path: Path) -> None:
+    write_codec(tmp_path, "mulaw", ["a"])
+    write_pair(tmp_path, "mulaw", "other-clips", "a")
+    made = report(tmp_path, tmp_path / "page.html", audio=tmp_path / "audio")
+    assert made.notes == [f"no sounds or pictures of clips under {tmp_path / 'audio'}"]
+
+
+def test_of_two_folders_with_one_codec_the_later_is_shown(tmp_path: Path) -> None:
+    for number, folder in enumerate(("old", "new")):
+        write_codec(
+            tmp_path / folder, "mulaw", ["a"], place=folder, values={"pesq_wb": 3.0 + number}
+        )
+    made = report([tmp_path / "old", tmp_path / "new"], tmp_path / "page.html")
+    (board,) = content_of(made.paths[0].read_text())["codecs"]
+    (row,) = board["rows"]
+    assert row["scores"]["pesq_wb"][0] == 4.0
+    assert "stands for" in made.notes[0]
+
+
 def test_a_sound_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     write_codec(tmp_path, "mulaw", ["a"])
     write_pair(tmp_path, "mulaw", "clips", "a")
