@@ -65,7 +65,7 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     _, content = page_of(tmp_path)
     cell = cell_of(content, "esc50", "logmel")
     assert cell["status"] == "done"
-    assert cell["linear"] == [0.12346, 0.1, 0.15, False]  # one encoder: nothing to be best of
+    assert cell["linear"] == [0.123456, 0.1, 0.15, False]  # one encoder: nothing to be best of
     assert cell["knn"][0] == 0.5
     details = cell["details"]
     assert details["command"] == result.command
@@ -87,6 +87,15 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     assert epochs == (1, 2, 3, 4)
     assert list(losses) == pytest.approx(score.training_loss, rel=1e-3)
     assert len(linear["validation"]) == 4
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.25, None])
+def test_seeds_that_agree_have_a_spread_of_nought(tmp_path: Path, spread: float | None) -> None:
+    result = make_result("esc50", 0.5)
+    result.scores["linear"].spread = spread
+    write(tmp_path, result)
+    _, content = page_of(tmp_path)
+    assert cell_of(content, "esc50", "logmel")["details"]["scores"]["linear"]["spread"] == spread
 
 
 def test_a_file_of_before_curves_were_kept_is_read(tmp_path: Path) -> None:
@@ -485,6 +494,41 @@ def test_pairs_end_where_the_room_does_and_say_so(tmp_path: Path) -> None:
     assert any("left out: no room" in note for note in shelf.notes)
 
 
+def test_sounds_of_two_codecs_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    for print_ in ("a" * 10, "b" * 10):
+        write_codec(tmp_path, "mulaw", ["a"], fingerprint=print_)
+    write_codec(tmp_path, "dac", ["a"])
+    for codec in ("mulaw", "dac"):
+        write_pair(tmp_path, codec, "clips", "a")
+    made = report(tmp_path, tmp_path / "page.html", audio=tmp_path / "audio")
+    (board,) = content_of(made.paths[0].read_text())["codecs"]
+    assert {row["name"] for row in board["rows"]} == {"mulaw@aaaaaaaa", "mulaw@bbbbbbbb", "dac"}
+    (pair,) = board["pairs"]
+    assert set(pair["codecs"]) == {"dac"}
+    said = " ".join(made.notes)
+    assert "of mulaw@aaaaaaaa:" in said
+    assert "of mulaw@bbbbbbbb:" in said
+
+
+def test_a_folder_without_sounds_of_the_results_is_said(tmp_path: Path) -> None:
+    write_codec(tmp_path, "mulaw", ["a"])
+    write_pair(tmp_path, "mulaw", "other-clips", "a")
+    made = report(tmp_path, tmp_path / "page.html", audio=tmp_path / "audio")
+    assert made.notes == [f"no sounds or pictures of clips under {tmp_path / 'audio'}"]
+
+
+def test_of_two_folders_with_one_codec_the_later_is_shown(tmp_path: Path) -> None:
+    for number, folder in enumerate(("old", "new")):
+        write_codec(
+            tmp_path / folder, "mulaw", ["a"], place=folder, values={"pesq_wb": 3.0 + number}
+        )
+    made = report([tmp_path / "old", tmp_path / "new"], tmp_path / "page.html")
+    (board,) = content_of(made.paths[0].read_text())["codecs"]
+    (row,) = board["rows"]
+    assert row["scores"]["pesq_wb"][0] == 4.0
+    assert "stands for" in made.notes[0]
+
+
 def test_a_sound_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     write_codec(tmp_path, "mulaw", ["a"])
     write_pair(tmp_path, "mulaw", "clips", "a")
@@ -541,6 +585,8 @@ def test_a_file_that_cannot_be_read_is_left_out_and_the_status_says_so(
         (["--results", "nowhere"], "no folder nowhere"),
         (["--results", "."], "no result file under ."),
         (["--results", ".", "--out", "."], "is a folder"),
+        (["--results", ".", "--out", "/proc/page.html"], "cannot write /proc/page.html: "),
+        (["--results", ".", "--out", "file/page.html"], "cannot write file/page.html: "),
         (["--results", ".", "--audio", "nowhere"], "no folder nowhere"),
         (["--results", ".", "--published", "."], "add --with-published"),
     ],
@@ -550,6 +596,7 @@ def test_what_cannot_start_is_said_in_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     assert main(["report", *options]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line

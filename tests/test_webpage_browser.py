@@ -16,7 +16,7 @@ from result_files import make_result
 from webpage_files import EVIL, fill, write, write_codec, write_large, write_pair
 
 from benchmark import compare, report
-from benchmark.protocol import STRICT
+from benchmark.protocol import PROTOCOLS, STRICT
 from benchmark.reconstruction import result as codec_result
 from benchmark.result import ResultError, write_result
 
@@ -243,6 +243,38 @@ def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser
     assert browser.texts("#grid tr.mean td")[0] == "other tasks\n2 of 22"
 
 
+def test_numbers_are_rounded_as_the_tables_of_the_terminal(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """Once, and ties of binary numbers to even; against Python's own rounding."""
+    values = {
+        "esc50": 0.5625, "fsc": 0.1875, "gtzan": 0.5904985, "ravdess": 0.21750000000000003,
+        "crema_d": 0.0625, "asv2015": 0.9995, "nsynth": 1.0,
+    }  # fmt: skip
+    for task, value in values.items():
+        write(tmp_path, make_result(task, value, title=task, interval=[value / 2, value]))
+    write_codec(tmp_path, "mulaw", ["a"], values={"pesq_wb": 4.49754})
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    shown = browser.scores()
+    assert {task: shown[task] for task in values} == {
+        task: [f"{value:.3f}"] for task, value in values.items()
+    }
+    told = browser.one('.cell[aria-label^="esc50"]').get_attribute("aria-label")
+    assert f"interval {0.28125:.3f} to {0.5625:.3f}" in told
+    assert browser.texts("#codecTables tbody td")[4].startswith("4.498")
+    # what it cost: a whole minute is never 60 s
+    durations = {59.94: "59.9 s", 119.7: "2 min 0 s", 3599.8: "1 h 0 min", 4000: "1 h 6 min"}
+    for seconds, text in durations.items():
+        result = make_result("esc50", 0.5, title="esc50")
+        result.run = {"seconds": seconds}
+        write(tmp_path, result)
+        report(tmp_path, page, cache=tmp_path)
+        browser.open(page)
+        browser.run("document.querySelector('.cell[aria-label^=\"esc50\"]').click()")
+        assert text in browser.one("#details").text
+
+
 def test_a_cell_tells_its_interval_under_the_pointer_and_the_keys(
     small: Path, browser: Browser
 ) -> None:
@@ -321,6 +353,33 @@ def test_pictures_are_drawn_light_and_dark(small: Path, browser: Browser) -> Non
     first = browser.texts("#confusionChart .plain tbody tr")[0].split("\t")
     assert first[:2] == ["0", "0"]
     assert first[3] == "74.1 %"  # every third of 80 is of it, and of the first 60, which are right
+
+
+def test_what_chose_the_epoch_and_classes_without_clips_are_said(
+    tmp_path: Path, browser: Browser
+) -> None:
+    rng = np.random.default_rng(0)
+    for protocol in (STRICT, PROTOCOLS["xares-0.1.3"]):
+        result = make_result("esc50", 0.5, title="ESC-50", protocol=protocol.facts())
+        fill(result, 5, 3, "accuracy", rng)
+        path = write(tmp_path, result)
+        predictions = class_predictions(np.ones((4, 1), bool), range(4))
+        predictions.labels = np.array([0, 0, 2, 2])
+        predictions.linear = np.array([[0], [1], [2], [2]])  # of class 1 there is no clip
+        write_result(path, result, predictions)
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    for number, words in enumerate(("best on the validation part.", "best on the test part")):
+        browser.choose("#results", str(number))
+        assert words in browser.one("#curvesNote").text
+    assert browser.texts("#validChart figcaption") == ["ESC-50: test part: accuracy"]
+    browser.draw("#confusionChart")
+    squares = "#confusionChart .mark-rect.role-mark path"
+    assert len(browser.driver.find_elements("css selector", squares)) == 6
+    browser.run("document.querySelector('#confusionChart summary').click()")
+    browser.wait(lambda: browser.texts("#confusionChart .plain tbody tr"))
+    shares = [row.split("\t")[3] for row in browser.texts("#confusionChart .plain tbody tr")]
+    assert shares == ["50.0 %", "50.0 %", "0.0 %", *["no clip"] * 3, "0.0 %", "0.0 %", "100.0 %"]
 
 
 @pytest.mark.parametrize("width", [380, 1920])

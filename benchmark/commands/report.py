@@ -72,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.published is not None and arguments.with_published is None:
         raise CannotStartError("--published says where from; add --with-published")
 
+    _check_writable(arguments.out)
+
     from benchmark.progress import Progress, amount
     from benchmark.published import PublishedError
     from benchmark.webpage import report
@@ -99,6 +101,21 @@ def run(arguments: argparse.Namespace) -> int:
     for path in made.paths:
         print(f"{path} ({amount(path.stat().st_size)})")
     return NOT_ALL_DONE if made.unreadable else ALL_DONE
+
+
+def _check_writable(out: Path) -> None:
+    """Find out before the work, by a file that is gone again."""
+    import tempfile
+
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise CannotStartError(
+            f"cannot write {out}: {error.strerror}; give --out a file in a folder that can be "
+            "written to"
+        ) from error
 
 
 def _check_packages(arguments: argparse.Namespace) -> None:

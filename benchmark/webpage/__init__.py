@@ -17,7 +17,7 @@ from benchmark.groups import identity_of, read_results, variant_of
 from benchmark.leaderboard import Leaderboard
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
-from benchmark.reconstruction.result import ReconstructionResult
+from benchmark.reconstruction.result import ReconstructionResult, asked_of
 from benchmark.reconstruction.result import read_results as read_codec_results
 from benchmark.result import DONE, RunResult
 from benchmark.webpage.charts import CHARTS
@@ -120,12 +120,17 @@ def _read(
 ) -> tuple[list[RunResult], list[ReconstructionResult]]:
     """All results; of two for one cell, in two folders, the later folder's."""
     cells: dict[Any, RunResult] = {}
-    codecs: list[ReconstructionResult] = []
+    codecs: dict[Any, ReconstructionResult] = {}
     for folder in folders:
         results, unreadable = read_results(folder)
         more, unreadable_codecs = read_codec_results(folder)
         made.unreadable += unreadable + unreadable_codecs
-        codecs += more
+        for codec in more:
+            where = codec.comparable if codec.status == DONE else asked_of(codec)
+            row = (codec.status, where, codec.codec["name"], codec.codec["fingerprint"])
+            if row in codecs:
+                made.notes.append(f"{codec.path} stands for {codecs[row].path}, of the same row")
+            codecs[row] = codec
         for result in results:
             protocol = json.dumps(result.protocol, sort_keys=True)
             group = (result.synthetic, protocol, result.data.get("limit"))
@@ -135,7 +140,7 @@ def _read(
             if earlier is not None:
                 made.notes.append(f"{result.path} stands for {earlier.path}, of the same cell")
             cells[key] = result
-    return list(cells.values()), codecs
+    return list(cells.values()), list(codecs.values())
 
 
 def _no_matrix(faults: list[str]) -> list[str]:

@@ -92,6 +92,7 @@ CONFUSION: dict[str, Any] = {
     },
     "layer": [
         {
+            "transform": [{"filter": "isValid(datum.share)"}],
             "mark": {"type": "rect"},
             "encoding": {
                 "color": {

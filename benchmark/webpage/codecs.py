@@ -11,7 +11,7 @@ from benchmark.published import PublishedError, load_published, sources
 from benchmark.reconstruction.board import BoardRow, BoardTable, make_tables
 from benchmark.reconstruction.result import ReconstructionResult
 from benchmark.result import DONE
-from benchmark.webpage.numbers import Pool, short
+from benchmark.webpage.numbers import Pool, exact, short
 from benchmark.webpage.pairs import Shelf
 
 
@@ -77,11 +77,7 @@ def _score(row: BoardRow, metric: str) -> list[float | int | None]:
     measured = row.scores.get(metric)
     low, high = (measured.interval if measured else None) or (math.nan, math.nan)
     missing = measured.not_computed if measured else 0
-    return [_number(row.value(metric)), _number(low), _number(high), missing]
-
-
-def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
+    return [exact(row.value(metric)), exact(low), exact(high), missing]
 
 
 _OF_DATA = (

@@ -27,7 +27,7 @@ from benchmark.tables import SHORT_METRICS
 from benchmark.webpage.confusion import RowConfusions, of_row, packed
 from benchmark.webpage.details import details_of
 from benchmark.webpage.differences import differences_of
-from benchmark.webpage.numbers import Pool, score, short
+from benchmark.webpage.numbers import Pool, exact, short
 
 
 def tables_of(
@@ -128,11 +128,11 @@ def _cell(row: Row, column: str, pool: Pool) -> dict[str, Any] | None:
     found: dict[str, Any] = {"status": status}
     for probe, cell in cells.items():
         if cell.status == PUBLISHED:
-            found |= {"status": PUBLISHED, probe: [score(cell.value), None, None, False]}
+            found |= {"status": PUBLISHED, probe: [exact(cell.value), None, None, False]}
         elif cell.score is not None:
             low, high = cell.score.interval or (math.nan, math.nan)
             best = row.is_best(column, probe)
-            found[probe] = [score(cell.score.value), score(low), score(high), best]
+            found[probe] = [exact(cell.score.value), exact(low), exact(high), best]
     if column in row.results:
         found["details"] = details_of(row.results[column], pool)
     return found
@@ -144,7 +144,7 @@ def _means(table: Table, probe: str) -> list[dict[str, Any]]:
         {
             "name": name,
             "cells": [
-                [score(by_column[column].value), by_column[column].tasks, by_column[column].of]
+                [exact(by_column[column].value), by_column[column].tasks, by_column[column].of]
                 for column in table.columns
             ],
         }

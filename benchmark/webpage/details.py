@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.result import RunResult, Score
-from benchmark.webpage.numbers import Pool, score, short
+from benchmark.webpage.numbers import Pool, exact, score, short
 
 _FAILURES = 5  # shown of a cell; its file names more
 _POINTS = 60  # of a learning curve
@@ -64,13 +64,13 @@ def _score(one: Score) -> dict[str, Any]:
         "items": one.items,
         "sources": one.sources,
         "confidence": one.confidence,
+        "spread": exact(one.spread),  # 0.0 where all seeds agree, null of one run
         "splits": {name: score(value) for name, value in one.per_split.items()},
     }
     optional = {
-        "spread": score(one.spread),
         "epochs": one.best_epochs,
         "missing": one.not_computed,
-        "also": {name: score(value) for name, value in one.also.items()},
+        "also": {name: exact(value) for name, value in one.also.items()},
         "tokens": one.tokens,
         "too_short": one.too_short,
         "loss": _curve(one.training_loss),

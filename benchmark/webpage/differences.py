@@ -16,7 +16,7 @@ from benchmark.paired import difference_of
 from benchmark.paired.kept import Values
 from benchmark.paired.values import values_of
 from benchmark.progress import Track
-from benchmark.webpage.numbers import score
+from benchmark.webpage.numbers import exact
 
 MOST = 8000  # differences of a table; each takes about a millisecond
 
@@ -68,4 +68,4 @@ def _bounds(
     if probe not in one.by_probe or probe not in other.by_probe:
         return None
     found = difference_of(one.by_probe[probe], other.by_probe[probe], one.sources, confidence)
-    return None if found.low is None else [score(found.low), score(found.high)]
+    return None if found.low is None else [exact(found.low), exact(found.high)]

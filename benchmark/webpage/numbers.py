@@ -6,11 +6,16 @@ import json
 import math
 from typing import Any
 
-_DIGITS = 5  # decimals of a score: more than is shown, so that differences of two are right
+_DIGITS = 5  # decimals of what is only shown beside a score
+
+
+def exact(value: float | None) -> float | None:
+    """A number as it is, or null where there is none: it is rounded once, where it is shown."""
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def score(value: float | None) -> float | None:
-    """A score, or null where there is none."""
+    """What stands beside a score, such as that of one seed, or null where there is none."""
     return None if value is None or not math.isfinite(value) else round(float(value), _DIGITS)
 
 

@@ -49,13 +49,22 @@ class Shelf:
         if self.audio is None and self.plots is None:
             return []
         files: dict[tuple[str, int | None], dict[str, dict[str, Path]]] = {}
+        shared_names = Counter(result.codec["name"] for result in results.values())
         for name, result in results.items():
+            if shared_names[result.codec["name"]] > 1:
+                # files hold the name alone: those of one would be shown as the other's
+                self.notes.append(f"no sounds or pictures of {name}: not the only one of its name")
+                continue
             for key, crop in _items(result):
                 found = self._files(result, key, crop)
                 if found:
                     files.setdefault((key, crop), {})[name] = found
         shared = Counter({item: len(by_codec) for item, by_codec in files.items()})
         chosen = sorted(shared, key=lambda item: (-shared[item], str(item)))[:CLIPS]
+        if not chosen and results:
+            where = " or ".join(str(one) for one in (self.audio, self.plots) if one is not None)
+            data = next(iter(results.values())).data["name"]
+            self.notes.append(f"no sounds or pictures of {data} under {where}")
         pairs = [self._pair(item, files[item]) for item in chosen]
         if self.crowded:
             self.notes.append(f"{self.crowded} sounds or pictures left out: no room on the page")

@@ -155,13 +155,22 @@ function drawCloser() {
   drawConfusion(r, chosen);
 }
 
+/** What chose the epoch: a protocol may let the very part do it that is tested. */
+function epochChooser(cell) {
+  const isTest = cell && fact(cell.details.protocol).validation === "test";
+  return isTest
+    ? {title: "test part", told: "the test part itself, as its protocol has it"}
+    : {title: "validation", told: "the validation part"};
+}
+
 function drawCurves(r, columns) {
   const kept = columns.filter((c) => table().rows[r].cells[c].details.scores.linear?.validation);
   const lacking = columns.filter((c) => !kept.includes(c)).map(nameOf);
+  const chooser = epochChooser(table().rows[r]?.cells[kept[0]]);
   byId("curvesNote").textContent = [
     state.probe === "knn" ? "kNN learns nothing; these are of the linear probe." : null,
     kept.length
-      ? "Means over the heads of all seeds and folds. The epoch that was tested is the best on the validation part."
+      ? `Means over the heads of all seeds and folds. The epoch that was tested is the best on ${chooser.told}.`
       : null,
     lacking.length ? `Not kept in the result file of: ${lacking.join(", ")}.` : null,
     columns.length ? null : "No result of the encoders in the pictures.",
@@ -171,7 +180,7 @@ function drawCurves(r, columns) {
   const names = kept.map(nameOf);
   for (const [place, key, title] of [
     ["lossChart", "loss", "training loss"],
-    ["validChart", "validation", `validation: ${table().rows[r]?.metric ?? ""}`],
+    ["validChart", "validation", `${chooser.title}: ${table().rows[r]?.metric ?? ""}`],
   ]) {
     const rows = kept.flatMap((c) =>
       (table().rows[r].cells[c].details.scores.linear[key] ?? [])
@@ -200,7 +209,7 @@ function drawConfusion(r, c) {
           ? `The ${matrix.names.length - 1} classes that are confused most, by all encoders together; the other ${matrix.others} are one.`
           : null,
         matrix.unmet
-          ? `Left out: ${matrix.unmet} classes that no clip is of and none was taken for.`
+          ? `Left out: ${matrix.unmet} class${matrix.unmet > 1 ? "es" : ""} that no clip is of and none was taken for.`
           : null,
       ]
         .filter(Boolean)
@@ -215,6 +224,8 @@ function drawConfusion(r, c) {
       spec.height = size * (size > 30 ? 13 : 22);
       spec.width = Math.max(180, Math.min(room, size * (size > 30 ? 16 : 46)));
       spec.autosize = "pad";
+      // all classes, those whose line is empty too
+      for (const axis of ["x", "y"]) spec.encoding[axis].scale = {domain: matrix.names};
       if (!rows.some((row) => row.label)) spec.layer.splice(1, 1);
     },
   });
@@ -234,13 +245,13 @@ function matrixRows(names, {seeds, cells}) {
   return names.flatMap((name, i) => {
     const total = counts[i].reduce((sum, count) => sum + count, 0);
     return names.map((other, j) => {
-      const share = total ? counts[i][j] / total : 0;
+      const share = total ? counts[i][j] / total : null; // a class without a clip has no share
       return {
         true: name,
         predicted: other,
         count: Number(counts[i][j].toFixed(2)),
         share,
-        percent: `${(100 * share).toFixed(1)} %`,
+        percent: share === null ? "no clip" : `${(100 * share).toFixed(1)} %`,
         label: names.length <= 12 && window.innerWidth > 640 && share >= 0.005,
       };
     });

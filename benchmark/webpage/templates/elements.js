@@ -68,9 +68,19 @@ function plainTable([heads, ...rows], name) {
 }
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
-const fixed = (value, digits = 3) => (isNumber(value) ? value.toFixed(digits) : "–");
+
+/** Rounded as the tables of `leaderboard` are: toFixed takes a tie up, they take it to even. */
+function rounded(value, digits) {
+  const isTie = Math.abs(value * 2 ** (digits + 1)) % 2 === 1; // only such are ties in binary
+  if (!isTie) return value.toFixed(digits);
+  const below = Math.floor(Math.abs(value) * 10 ** digits);
+  const even = (below % 2 ? below + 1 : below) / 10 ** digits;
+  return (value < 0 ? -even : even).toFixed(digits);
+}
+
+const fixed = (value, digits = 3) => (isNumber(value) ? rounded(value, digits) : "–");
 const signed = (value, digits = 3) => {
-  const text = Math.abs(value).toFixed(digits);
+  const text = rounded(Math.abs(value), digits);
   return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
 };
 
@@ -90,7 +100,8 @@ function amount(value) {
 function duration(seconds) {
   if (!isNumber(seconds)) return "not known";
   if (seconds < 60) return `${Number(seconds.toPrecision(3))} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds - 60 * minutes)} s`;
+  const whole = Math.round(seconds),
+    minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
