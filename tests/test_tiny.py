@@ -86,4 +86,4 @@ def test_speech_it_was_not_trained_on_comes_back() -> None:
 
 
 # a little below what the card says
-PESQ_LEAST, STOI_LEAST = 1.4, 0.8
+PESQ_LEAST, STOI_LEAST = 1.8, 0.85
