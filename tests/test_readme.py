@@ -52,6 +52,7 @@ def test_the_example_in_python_runs(
 
 def test_the_commands_are_the_two_that_set_everything_up() -> None:
     assert block("pip install -e . ").strip() == (
-        "pip install -e . && python run_bench.py --encoder dasheng-tiny --tasks all --data synthetic"
+        "pip install -e . && "
+        "python run_bench.py --encoder dasheng-tiny --tasks all --data synthetic"
     )
     assert block("pip install -e '.[test]'").strip() == "pip install -e '.[test]' && pytest"
