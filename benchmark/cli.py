@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.insert(0, "run")
     parser = _parser()
     arguments = parser.parse_args(words or ["--help"])
+    arguments.words = words
     try:
         status: int = arguments.function(arguments)
         sys.stdout.flush()

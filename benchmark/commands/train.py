@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
             latent=arguments.latent, held_out=arguments.held_out, limit=arguments.limit,
             device=arguments.device,
             cache=arguments.cache, fresh=arguments.fresh,
-            command=shlex.join(["python", "run_bench.py", *sys.argv[1:]]),
+            command=shlex.join(["python", "run_bench.py", *arguments.words]),
             track=Progress if is_first() else silent,
             tell=_tell if is_first() else lambda line: None,
         )  # fmt: skip
