@@ -59,6 +59,8 @@ def started(*words: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "run_bench.py", *(str(word) for word in words)],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # what a shell starts in the background hands on that Ctrl-C is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
