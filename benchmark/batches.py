@@ -84,11 +84,12 @@ def encode_batch(
         if len(crops) == 1:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return [[f"encoder {want.encoder.name}: {reason}" for want in wants]]
-        torch.cuda.empty_cache()
         halve = isinstance(error, torch.OutOfMemoryError)
-        step = (len(crops) + 1) // 2 if halve else 1
-        parts = [crops[i : i + step] for i in range(0, len(crops), step)]
-        return [row for part in parts for row in encode_batch(wants, part, device)]
+    # out of the handler: the error, as long as it is handled, keeps all that the pass had made
+    torch.cuda.empty_cache()
+    step = (len(crops) + 1) // 2 if halve else 1
+    parts = [crops[i : i + step] for i in range(0, len(crops), step)]
+    return [row for part in parts for row in encode_batch(wants, part, device)]
 
 
 def _forward(wants: Sequence[Want], crops: Sequence[Samples], device: str) -> list[list[Encoded]]:
