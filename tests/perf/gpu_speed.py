@@ -13,6 +13,7 @@ import statistics
 import tarfile
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +25,10 @@ from gpu_machine import clocks, product_rate, repeated, timed
 from gpu_record import AT_LEAST, Facts, Figure, Measured, Settings
 
 from benchmark.audio import AudioPipeline, Samples
-from benchmark.batches import pool
+from benchmark.batches import pad, pool
 from benchmark.collect import WINDOW_BATCHES, Clip, EmbedSettings, View, make_collectors
 from benchmark.embed import ShardJob, embed_shards
-from benchmark.shards import Shard, read_shard
+from benchmark.shards import Shard, ShardReader, read_shard
 from encoders.dasheng import TokenizerCodec
 from encoders.dasheng.config import SAMPLE_RATE
 from encoders.dasheng.tokenizer import DashengTokenizer
@@ -167,20 +168,15 @@ def compare(
 def stages(loop: Loop, settings: Settings, batches: list[torch.Tensor], what: str) -> Measured:
     """Milliseconds a batch of each thing done for it, alone: where time goes that is lost."""
     device, batch = settings.device, loop.batch
-    waveforms = torch.zeros(batch, len(loop.samples[0]))
-
-    def assemble() -> None:
-        padded = torch.zeros(batch, len(loop.samples[0]))
-        for row, samples in zip(padded.numpy(), loop.samples, strict=False):
-            row[: len(samples)] = samples
-
+    crops = loop.samples[:batch]
+    waveforms = pad(crops, "cpu").waveforms
     lengths = torch.full((batch,), waveforms.shape[1], device=device)
-    data = (loop.shard.entries[0], loop.shard.path.read_bytes())
-    wav = data[1][data[0].audio.offset : data[0].audio.offset + data[0].audio.size]
+    with closing(ShardReader(loop.shard.path)) as reader:
+        wav = reader.read(loop.shard.entries[0].audio)
     pipeline = AudioPipeline(SAMPLE_RATE)
     works: dict[str, Callable[[], object]] = {
-        "padding": assemble,
-        "copy to the device": lambda: waveforms.to(device),
+        "padding": lambda: pad(crops, device),
+        "copy to the device, not pinned": lambda: waveforms.to(device),
         "forward and mean": lambda: pool(loop.encoder.encode(batches[0], lengths)),
         "decoding by one thread": lambda: [pipeline.load(wav) for _ in range(batch)],
     }
