@@ -114,6 +114,17 @@ def test_a_wrong_number_is_caught(modules, monkeypatch):
     assert math.isnan(found["towers: similarities"].value)
 
 
+def test_speed_and_probe_are_measured_in_small(modules):
+    speed = figures(modules, "speed")
+    for name in ("clips in memory", "from a shard"):
+        assert speed[f"fp32, batch 3: {name} beside bare"].value > 0
+    width, depth, tokens = 64, 2, 252
+    by_hand = depth * (12 * width**2 + 2 * tokens * width) + (64 + 128) * 4 * width
+    assert speed["operations for a second of audio"].value == pytest.approx(2 * 25 * by_hand / 1e9)
+    probe = figures(modules, "probe")
+    assert probe["its accuracy, worst head"].met is True
+
+
 def test_nan_and_infinity_are_written_as_missed(modules, tmp_path):
     record = modules("gpu_record")
     for value in (math.nan, math.inf, 2.0):

@@ -14,14 +14,14 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 from gpu_encoder import CLIP_SECONDS, codecs, full, noise, operations_a_second
-from gpu_machine import clocks, product_rate, repeated, timed
+from gpu_machine import clocks, product_rate, repeated, timed, wait
 from gpu_record import AT_LEAST, Facts, Figure, Measured, Settings
 
 from benchmark.audio import AudioPipeline, Samples
@@ -113,12 +113,18 @@ def measure(settings: Settings) -> Measured:
             network = encoder.shared
             assert isinstance(network, DashengTokenizer)
             network.precision = precision
-            own = EmbedSettings(settings.device, batch_seconds, os.cpu_count() or 1)
-            loop = Loop(encoder, own, samples, shard, different)
+            loop = Loop(encoder, own_settings(settings, batch_seconds), samples, shard, different)
             loop = enough(loop, settings)
             yield from compare(loop, settings, precision, repeats, operations)
-    if settings.device == "cuda":
-        yield Facts({"clocks_after_speed": clocks()})
+        if settings.device == "cuda":
+            yield Facts({"clocks_after_speed": clocks()})
+        network.precision = kinds[0][0]
+        yield longest_kernels(replace(loop, settings=own_settings(settings, kinds[0][1])), settings)
+
+
+def own_settings(settings: Settings, batch_seconds: float) -> EmbedSettings:
+    """As a run has them, with a thread a core that decodes."""
+    return EmbedSettings(settings.device, batch_seconds, os.cpu_count() or 1)
 
 
 def enough(loop: Loop, settings: Settings) -> Loop:
@@ -131,7 +137,7 @@ def enough(loop: Loop, settings: Settings) -> Loop:
     whole = np.lcm(len(loop.samples), loop.batch * WINDOW_BATCHES)
     wanted = loop.clips * PASS_SECONDS / spent
     clips = int(max(1, round(wanted / whole)) * whole)
-    return Loop(loop.encoder, loop.settings, loop.samples, loop.shard, clips)
+    return replace(loop, clips=clips)
 
 
 def compare(
@@ -183,10 +189,34 @@ def stages(loop: Loop, settings: Settings, batches: list[torch.Tensor], what: st
     if device == "cuda":
         pinned = waveforms.pin_memory()
         works["copy to the device, pinned"] = lambda: pinned.to(device, non_blocking=True)
+        network = loop.encoder.shared
+        assert isinstance(network, DashengTokenizer)
+        matrices = [one for one in network.semantic.blocks.parameters() if one.ndim == 2]
+        works["casting the matrices, as autocast does"] = lambda: [
+            one.to(torch.bfloat16) for one in matrices
+        ]
     with torch.inference_mode():
         for name, work in works.items():
             seconds = repeated(work, device, 0.05 if settings.tiny else 0.25)
             yield Figure(f"{what}: {name}", 1000 * seconds, "ms/batch")
+
+
+def longest_kernels(loop: Loop, settings: Settings) -> Facts:
+    """What a bare pass over four batches spends its time in."""
+    batches = loop.on_device()
+    on_gpu = settings.device == "cuda"
+    activity = torch.profiler.ProfilerActivity
+    few = replace(loop, clips=4 * loop.batch)
+    with torch.profiler.profile(
+        activities=[activity.CPU, *([activity.CUDA] if on_gpu else [])]
+    ) as profiler:
+        few.bare(batches)
+        wait(settings.device)
+    kind = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    spent = [(getattr(one, kind), one) for one in profiler.key_averages()]
+    spent.sort(key=lambda pair: -pair[0])
+    rows = [f"{us / 1000:.3f} ms in {one.count} of {one.key[:100]}" for us, one in spent[:20]]
+    return Facts({"longest_kernels": rows})
 
 
 def write_shard(path: Path, clips: list[Samples]) -> Path:
