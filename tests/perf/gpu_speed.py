@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import statistics
 import tarfile
 import tempfile
@@ -28,6 +27,7 @@ from benchmark.audio import AudioPipeline, Samples
 from benchmark.batches import pad, pool
 from benchmark.collect import WINDOW_BATCHES, Clip, EmbedSettings, View, make_collectors
 from benchmark.embed import ShardJob, embed_shards
+from benchmark.settings import RunSettings
 from benchmark.shards import Shard, ShardReader, read_shard
 from encoders.dasheng import TokenizerCodec
 from encoders.dasheng.config import SAMPLE_RATE
@@ -123,8 +123,8 @@ def measure(settings: Settings) -> Measured:
 
 
 def own_settings(settings: Settings, batch_seconds: float) -> EmbedSettings:
-    """As a run has them, with a thread a core that decodes."""
-    return EmbedSettings(settings.device, batch_seconds, os.cpu_count() or 1)
+    """As a run has them by default, but for the batch."""
+    return EmbedSettings(settings.device, batch_seconds, RunSettings.workers)
 
 
 def enough(loop: Loop, settings: Settings) -> Loop:
