@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -67,38 +68,73 @@ def pool(frames: Frames) -> torch.Tensor:
     return total / lengths[:, None]
 
 
+class Padded(NamedTuple):
+    """Crops as a batch: waveforms (B, T) float32, zero beyond their lengths (B,)."""
+
+    waveforms: torch.Tensor
+    lengths: torch.Tensor
+
+
+def pad(crops: Sequence[Samples], device: str) -> Padded:
+    """Crops as a batch on the CPU; for a GPU in pages that it copies from while others compute."""
+    lengths = torch.tensor([len(crop) for crop in crops])
+    waveforms = torch.empty(len(crops), int(lengths.max()), pin_memory=device == "cuda")
+    for row, crop in zip(waveforms.numpy(), crops, strict=True):
+        row[: len(crop)] = crop
+        row[len(crop) :] = 0
+    return Padded(waveforms, lengths)
+
+
+def encode_batches(
+    wants: Sequence[Want], batches: Sequence[Sequence[Samples]], device: str, *, ahead: bool
+) -> Iterator[list[list[Encoded]]]:
+    """`encode_batch` of each. ahead: the next is padded in a thread while one is encoded."""
+    if not ahead:
+        yield from (encode_batch(wants, crops, device) for crops in batches)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        padded: list[Future[Padded]] = []
+        for number, crops in enumerate(batches):
+            for later in batches[number + len(padded) : number + 2]:
+                padded.append(thread.submit(pad, later, device))
+            yield encode_batch(wants, crops, device, padded.pop(0).result)
+
+
 def encode_batch(
-    wants: Sequence[Want], crops: Sequence[Samples], device: str
+    wants: Sequence[Want],
+    crops: Sequence[Samples],
+    device: str,
+    padded: Callable[[], Padded] | None = None,
 ) -> list[list[Encoded]]:
     """For each crop, for each want, what was wanted, or in words why there is none.
 
+    padded: gives the crops as `pad` has them, where that is done elsewhere.
     Encoders that share a forward pass take one. Out of memory on the GPU: the batch is halved. Any
     other failure: one clip at a time, so that only the clip at fault is lost, and it is named.
     Raises EncoderError where an encoder breaks its contract.
     """
     try:
-        return _forward(wants, crops, device)
+        return _forward(wants, pad(crops, device) if padded is None else padded(), device)
     except EncoderError:
         raise
     except Exception as error:  # noqa: BLE001 - an encoder may raise anything
         if len(crops) == 1:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return [[f"encoder {want.encoder.name}: {reason}" for want in wants]]
-        torch.cuda.empty_cache()
         halve = isinstance(error, torch.OutOfMemoryError)
-        step = (len(crops) + 1) // 2 if halve else 1
-        parts = [crops[i : i + step] for i in range(0, len(crops), step)]
-        return [row for part in parts for row in encode_batch(wants, part, device)]
+    # out of the handler: the error, as long as it is handled, keeps all that the pass had made
+    torch.cuda.empty_cache()
+    step = (len(crops) + 1) // 2 if halve else 1
+    parts = [crops[i : i + step] for i in range(0, len(crops), step)]
+    return [row for part in parts for row in encode_batch(wants, part, device)]
 
 
-def _forward(wants: Sequence[Want], crops: Sequence[Samples], device: str) -> list[list[Encoded]]:
-    lengths = torch.tensor([len(crop) for crop in crops])
-    waveforms = torch.zeros(len(crops), int(lengths.max()))
-    for row, crop in zip(waveforms.numpy(), crops, strict=True):
-        row[: len(crop)] = crop
+def _forward(wants: Sequence[Want], batch: Padded, device: str) -> list[list[Encoded]]:
+    lengths = batch.lengths
     encoders = list(dict.fromkeys(want.encoder for want in wants))
     with torch.inference_mode():
-        found = encode_each(encoders, waveforms.to(device), lengths.to(device))
+        waveforms = batch.waveforms.to(device, non_blocking=True)
+        found = encode_each(encoders, waveforms, lengths.to(device))
         in_time = {want.encoder for want in wants if want.frames}
         for encoder, frames in zip(encoders, found, strict=True):
             _check_frames(encoder, frames, lengths, in_time=encoder in in_time)

@@ -14,7 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.audio import AudioPipeline, Samples, cut
-from benchmark.batches import Encoded, Unfit, Want, encode_batch, plan_batches
+from benchmark.batches import (
+    Encoded,
+    Unfit,
+    Want,
+    encode_batch,
+    encode_batches,
+    plan_batches,
+)
 from benchmark.shards import Failure
 from benchmark.store import ShardEmbeddings
 from encoders import AudioEncoder
@@ -170,8 +177,12 @@ class _ByLength(Collector):
         wants = self._wants
         equal = not all(want.encoder.honours_lengths for want in wants)
         found: dict[int, list[Encoded]] = {}
-        for batch in plan_batches([len(crop) for crop in crops], self.budget, equal_lengths=equal):
-            made = encode_batch(wants, [crops[i] for i in batch], self.device)
+        lengths = [len(crop) for crop in crops]
+        batches = plan_batches(lengths, self.budget, equal_lengths=equal)
+        own_crops = [[crops[i] for i in batch] for batch in batches]
+        # a CPU that pads would not encode meanwhile; a GPU would wait
+        encoded = encode_batches(wants, own_crops, self.device, ahead=self.device == "cuda")
+        for batch, made in zip(batches, encoded, strict=True):
             found.update(zip(batch, made, strict=True))
             # a clip counts as done with its last crop
             done = sum(1 for i in batch if i + 1 == len(crops) or owners[i + 1] != owners[i])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.audio import AudioPipeline
-from benchmark.batches import plan_batches, pool
+from benchmark.batches import Want, encode_batches, pad, plan_batches, pool
 from benchmark.collect import EmbedSettings, View
 from benchmark.embed import ShardJob, embed_shards
 from benchmark.shards import read_shard
@@ -70,10 +71,18 @@ class NotANumber(Means):
 
 
 class LittleMemory(Means):
+    """Has room for two clips, less those of earlier passes that something still holds."""
+
     honours_lengths = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: WeakSet[torch.Tensor] = WeakSet()
+
     def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
-        if len(lengths) > 2:
+        made = waveforms.clone()
+        self.held.add(made)
+        if sum(len(one) for one in self.held) > 2:
             raise torch.OutOfMemoryError("out of memory")
         return super().encode(waveforms, lengths)
 
@@ -274,6 +283,40 @@ def test_out_of_memory_halves_the_batch(tmp_path):
     entry = embed(tmp_path, clips, encoder, ALL)
     assert entry.failures == [] and max(map(len, encoder.seen)) == 2
     assert np.allclose(entry.embeddings, embed(tmp_path, clips, Means()).embeddings, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [Means, Fails, NotANumber, LittleMemory])
+def test_batches_padded_ahead_are_those_padded_when_they_are_needed(kind):
+    """As a GPU has them: the same bits and words for every crop, in order."""
+    rng = np.random.default_rng(3)
+    sizes = [[900], [400, 350, 500], [100, 120], [1600, 1500, 1400, 1300], [50]]
+    batches = [[rng.uniform(-0.6, 0.6, n).astype(np.float32) for n in own] for own in sizes]
+    made = [
+        list(encode_batches([Want(kind().eval())], batches, "cpu", ahead=ahead))
+        for ahead in (False, True)
+    ]
+    assert [len(rows) for rows in made[1]] == [len(own) for own in sizes]
+    for plain, ahead in zip(itertools.chain(*made[0]), itertools.chain(*made[1]), strict=True):
+        assert type(plain[0]) is type(ahead[0]) and np.array_equal(plain[0], ahead[0])
+    assert list(encode_batches([Want(Means())], [], "cpu", ahead=True)) == []
+
+
+def test_no_padding_is_made_more_than_one_batch_ahead(monkeypatch):
+    padded, seen = [], []
+
+    class Watches(Means):
+        def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+            seen.append(len(padded))
+            return super().encode(waveforms, lengths)
+
+    def counted(crops, device):
+        padded.append(len(crops))
+        return pad(crops, device)
+
+    monkeypatch.setattr("benchmark.batches.pad", counted)
+    batches = [[np.ones(100 * (i + 1), np.float32)] for i in range(6)]
+    assert len(list(encode_batches([Want(Watches())], batches, "cpu", ahead=True))) == 6
+    assert all(done <= number + 2 for number, done in enumerate(seen)) and len(padded) == 6
 
 
 # ---- encoders that break their contract
