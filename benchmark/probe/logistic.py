@@ -35,7 +35,7 @@ _TOLERANCE = 1e-7  # of the objective, relative: what a step is expected to gain
 _PASSES = 2000  # for one strength
 _ARMIJO = 1e-4
 _NOISE = 1e-9  # of the objective, relative: what a step may lose by rounding
-_LOGITS = 1 << 23  # at once; bounds memory
+_LOGITS = {"cpu": 1 << 23, "cuda": 1 << 27}  # at once; bounds memory
 _SMALL = 1 << 22  # items x features x classes, up to which float64 costs no more than float32
 _ROWS_A_FEATURE, _LEAST_ROWS = 8, 4096  # items from which M is taken
 _RANK = 1e-12  # variance beside the largest, below which a direction is none
@@ -77,7 +77,8 @@ class Problem:
         small = self.count * self.rank * classes <= _SMALL
         self.features = features.to(torch.float64 if small else torch.float32)
         self.product_type = self.features.dtype
-        self.block = max(1, _LOGITS // max(classes, self.rank if small else 1))
+        logits = _LOGITS[self.features.device.type]
+        self.block = max(1, logits // max(classes, self.rank if small else 1))
 
     def start(self) -> torch.Tensor:
         """Parameters (C, R + 1), the bias last: no weights, and each class as often as it is."""
