@@ -139,8 +139,12 @@ def compare(
     names = _chosen(tasks, mine)
     chosen = [result for result in mine if result.task["name"] in names]
     made: list[Comparison] = []
-    for group, found in group_results(chosen).items():
-        sides = tuple(side_of(found, identity, columns[identity]) for identity in identities)
+    groups = group_results(chosen)
+    for group, found in groups.items():
+        sides = tuple(
+            side_of(found, identity, columns[identity], _elsewhere(groups, group, identity))
+            for identity in identities
+        )
         pairs, left_out = pairs_of((sides[0], sides[1]), cache or default_cache(), track)
         by_task = {result.task["name"]: result.task["probes"] for result in found}
         for name in PROBES:
@@ -152,6 +156,19 @@ def compare(
     for table in made:
         table.notes.extend(f"left out: {line}" for line in unreadable)
     return made
+
+
+def _elsewhere(
+    groups: dict[Group, list[RunResult]], here: Group, identity: tuple[str, str]
+) -> dict[str, str]:
+    """The captions of the other groups in which an encoder has each of its tasks."""
+    found: dict[str, list[str]] = {}
+    for group, results in groups.items():
+        for result in results:
+            if group != here and identity_of(result) == identity and result.scores:
+                caption = group.caption(result.scores)
+                found.setdefault(result.task["name"], []).append(f"({caption})")
+    return {task: " and ".join(captions) for task, captions in found.items()}
 
 
 def _identity(name: str, columns: dict[tuple[str, str], str]) -> tuple[str, str]:

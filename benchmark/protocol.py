@@ -34,6 +34,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "resampler": ("soxr", "torchaudio"),
 }
 MEANS = ("domains", "all", "weighted")
+_NAMES = ("strict", "xares-0.1.3")
+REVISIONS = {"strict": 2}  # of each protocol, the one that is computed now; of others 1
+# `strict` as its first revision was, by which results of that time are read
+_STRICT_1: dict[str, Any] = {
+    "validation_share": 0.1, "learning_rate_floor": 0.1, "knn_neighbours": 10,
+    "knn_temperature": 0.07, "bootstrap_resamples": 1000, "confidence": 0.95,
+    "failed_share": 0.01, "padding": "masked", "encode_batch": 16, "encode_batch_of": [],
+    "crops": "all", "validation": "held out", "swapped_splits": [], "sources": "rule",
+    "knn_normalisation": "items", "fold_score": "items", "absent_classes": "left out",
+    "frame_targets": "centre", "caption_training": "unit length", "caption_tokens": "words",
+    "transcripts": "ctc", "language_model": "Qwen/Qwen2.5-0.5B", "resampler": "soxr",
+    "means": ["domains", "all", "weighted"],
+}  # fmt: skip
 
 
 class ProtocolError(ValueError):
@@ -45,6 +58,8 @@ class Protocol:
     """One protocol. Raises ValueError for a value that cannot be.
 
     name: what results and tables call it.
+    revision: how often what its name stands for has changed, from 1; 0 becomes the present one. Of
+        a name that is known here no other can be computed. Results without the field are of 1.
     padding: `masked`: batches by length, an encoder gets true lengths, frames beyond a clip's end
         reach nothing. `averaged`: clips in the order of their file, so many as `encode_batch`, are
         zero-padded to the longest (one shorter than a crop to the crop) and encoded without
@@ -107,13 +122,22 @@ class Protocol:
     language_model: str = "Qwen/Qwen2.5-0.5B"
     resampler: str = "soxr"
     means: tuple[str, ...] = MEANS
+    revision: int = 0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise ValueError(
                 f"a protocol's name may hold letters, digits, '.', '_' and '-', not {self.name!r}"
             )
-        for name in ("seeds", "knn_neighbours", "bootstrap_resamples", "encode_batch"):
+        present = REVISIONS.get(self.name, 1)
+        if self.revision == 0:
+            object.__setattr__(self, "revision", present)
+        if self.name in _NAMES and self.revision != present:
+            raise ValueError(
+                f"revision {self.revision} of protocol {self.name!r} cannot be computed here, only "
+                f"{present}"
+            )
+        for name in ("seeds", "knn_neighbours", "bootstrap_resamples", "encode_batch", "revision"):
             check_whole(name, getattr(self, name))
         for name in ("validation_share", "learning_rate_floor", "confidence", "failed_share"):
             check_share(name, getattr(self, name))
@@ -222,15 +246,23 @@ def protocol_label(facts: Mapping[str, Any]) -> str:
 
     facts: a protocol's fields, as results hold them. All count but the seeds, which are told
     apart by themselves. A name that is not known here is compared with the defaults, and a field
-    that is not known here (another version wrote it) counts as different.
+    that is not known here (another version wrote it) counts as different. Another revision than
+    the present one is said, `strict (revision 1)`, and compared with what its name stood for then.
     """
-    known = PROTOCOLS.get(str(facts["name"]), STRICT).facts()
+    name, revision = str(facts["name"]), facts.get("revision", 1)
+    present = REVISIONS.get(name, 1)
+    known = PROTOCOLS.get(name, STRICT).facts()
+    if (name, revision) == ("strict", 1):
+        known = _STRICT_1
     altered = [
         f"{key}={_text(value)}"
         for key, value in sorted(facts.items())
-        if key not in ("name", "seeds") and (key not in known or _text(value) != _text(known[key]))
+        if key not in ("name", "seeds", "revision")
+        and (key not in known or _text(value) != _text(known[key]))
     ]
-    return f"{facts['name']} ({', '.join(altered)})" if altered else str(facts["name"])
+    if _text(revision) != _text(present):
+        altered.insert(0, f"revision {_text(revision)}")
+    return f"{name} ({', '.join(altered)})" if altered else name
 
 
 def _text(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmark.protocol import REVISIONS
 from benchmark.result import RunResult, Score
 
 
@@ -23,7 +24,9 @@ def make_result(
     protocol: str | dict[str, Any] = "strict", seeds: int = 5, limit: int | None = None,
     error: str | None = None, interval: list[float] | None = None, **data: Any,
 ) -> RunResult:  # fmt: skip
-    """A result; failed where there is an `error`. protocol: its name, or its fields."""
+    """A result; failed where there is an `error`. protocol: its name, or all its fields."""
+    if isinstance(protocol, str):
+        protocol = {"name": protocol, "revision": REVISIONS.get(protocol, 1)}
     values = {"linear": linear, "knn": knn}
     scores = {p: make_score(v, interval) for p, v in values.items() if v is not None and not error}
     facts: dict[str, Any] = {
@@ -41,9 +44,7 @@ def make_result(
             "probes": [probe for probe, value in values.items() if value is not None],
         },
         encoder={"name": encoder, "fingerprint": fingerprint, "spec": encoder},
-        protocol={
-            **({"name": protocol} if isinstance(protocol, str) else protocol), "seeds": seeds
-        },
+        protocol={**protocol, "seeds": seeds},
         scores=scores,
         data={"limit": limit} if error else facts | data,
         error=error,

@@ -208,7 +208,8 @@ def test_one_side_of_a_group_is_named(folder: Path) -> None:
     (single,) = (table for table in tables if table.seeds == 1)
     assert single.tasks == []
     assert (single.mean, single.mean_first) == (None, None)
-    assert single.left_out == [("one", "B has no result")]
+    there = "B has no result but that of (real data, protocol strict, 5 seeds)"
+    assert single.left_out == [("one", there)]
 
 
 def test_other_data_or_declarations_are_not_compared(tmp_path: Path) -> None:

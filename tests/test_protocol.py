@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reference_files import write
 from result_files import make_result
 
 from benchmark import Leaderboard, RunResult, evaluate
 from benchmark.cli import main
-from benchmark.protocol import CHOICES, STRICT, Protocol, protocol_label
+from benchmark.protocol import CHOICES, PROTOCOLS, STRICT, Protocol, protocol_label
 from benchmark.result import result_path
 
 
@@ -55,6 +56,7 @@ LABELS = [
         "strict (confidence=0.9, knn_neighbours=3)",
     ),
     (Protocol("mine"), "mine"),
+    (Protocol("mine", revision=3), "mine (revision 3)"),
     (Protocol("mine", validation_share=0.2), "mine (validation_share=0.2)"),
 ]
 
@@ -67,7 +69,7 @@ def test_label_names_what_is_not_as_the_name_says(protocol: Protocol, label: str
 
 def test_every_field_but_seeds_counts() -> None:
     for field in dataclasses.fields(Protocol):
-        if field.name not in ("name", "seeds"):
+        if field.name not in ("name", "seeds", "revision"):
             usual = getattr(STRICT, field.name)
             # which crop is the first in a batch is known only where batches follow the file
             more = {"padding": "averaged"} if field.name == "crops" else {}
@@ -78,8 +80,15 @@ def test_every_field_but_seeds_counts() -> None:
 @pytest.mark.parametrize(
     ("facts", "label"),
     [
-        ({"name": "strict"}, "strict"),  # an older version had fewer fields
-        ({"name": "strict", "warm_up": [1, None]}, "strict (warm_up=[1, null])"),  # a newer, more
+        ({"name": "strict"}, "strict (revision 1)"),  # an older version had fewer fields
+        ({"name": "strict", "failed_share": 0.5}, "strict (revision 1, failed_share=0.5)"),
+        ({"name": "strict", "revision": 2, "failed_share": 0.01}, "strict"),
+        ({"name": "strict", "revision": 3}, "strict (revision 3)"),
+        (
+            {"name": "strict", "revision": 2, "warm_up": [1, None]},
+            "strict (warm_up=[1, null])",  # a newer, more
+        ),
+        ({"name": "xares-0.1.3"}, "xares-0.1.3"),
         ({"name": "from-afar", "warm_up": 3}, "from-afar (warm_up=3)"),
         ({"name": "from-afar", "failed_share": 0.01}, "from-afar"),
     ],
@@ -159,3 +168,54 @@ def test_a_choice_that_cannot_be_is_one_line(changes: dict[str, Any]) -> None:
 def test_a_name_that_could_be_taken_for_another_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="a protocol's name may hold"):
         Protocol(name)
+
+
+# ------------------------------------------------------------------------------- revisions
+
+# `strict` as result files of its first revision hold it
+FIRST: dict[str, Any] = {
+    "name": "strict", "validation_share": 0.1, "learning_rate_floor": 0.1, "knn_neighbours": 10,
+    "knn_temperature": 0.07, "bootstrap_resamples": 1000, "confidence": 0.95, "failed_share": 0.01,
+    "padding": "masked", "caption_tokens": "words", "means": ["domains", "all", "weighted"],
+}  # fmt: skip
+
+
+def test_revisions_of_a_name() -> None:
+    assert (STRICT.revision, Protocol("strict", seeds=1).revision) == (2, 2)
+    assert (PROTOCOLS["xares-0.1.3"].revision, Protocol("mine").revision) == (1, 1)
+    assert STRICT.facts()["revision"] == 2
+    with pytest.raises(ValueError, match="revision 1 of protocol 'strict' cannot be computed"):
+        Protocol("strict", revision=1)
+    with pytest.raises(ValueError, match="revision"):
+        Protocol("mine", revision=-1)
+
+
+def test_revisions_have_tables_of_their_own() -> None:
+    old = make_result("a", 0.3, encoder="logmel", protocol=FIRST)
+    new = make_result("a", 0.9, encoder="mfcc", protocol=STRICT.facts())
+    tables = Leaderboard([old, new]).tables
+    assert {table.protocol: table.columns for table in tables} == {
+        "strict (revision 1)": ["logmel"], "strict": ["mfcc"],
+    }  # fmt: skip
+    assert "real data, protocol strict (revision 1), 5 seeds" in [t.caption for t in tables]
+
+
+def test_a_revision_is_not_compared_with_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for folder, encoder, protocol in (("x", "A", FIRST), ("x", "B", STRICT.facts())):
+        write(tmp_path / folder, "one", 0.5, encoder=encoder, protocol=protocol)
+    write(tmp_path / "y", "one", 0.5, encoder="A", protocol=STRICT.facts())
+    assert main(["compare", "A", "B", "--results", str(tmp_path / "x")]) == 3
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "one: A has no result but that of (real data, protocol strict (revision 1), 5 seeds)" in out
+    )
+    words = ["check", "--results", str(tmp_path / "x"), "--against", str(tmp_path / "y")]
+    assert main([*words, "--encoder", "A"]) == 3
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "not measured under protocol strict, 5 seeds, real data; only under (protocol strict "
+        "(revision 1), 5 seeds, real data)"
+    ) in out

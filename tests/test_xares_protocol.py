@@ -94,7 +94,8 @@ def test_it_differs_from_strict_in_what_it_says_and_nothing_else() -> None:
         for field in dataclasses.fields(Protocol)
         if getattr(STRICT, field.name) != getattr(XARES, field.name)
     }
-    assert differing == {*CHOICES, "name", "seeds", "means", "encode_batch_of", "swapped_splits"}
+    others = {"name", "revision", "seeds", "means", "encode_batch_of", "swapped_splits"}
+    assert differing == {*CHOICES, *others}
     assert (XARES.seeds, XARES.means, XARES.encode_batch) == (1, ("weighted",), 16)
     assert (XARES.knn_neighbours, XARES.knn_temperature) == (10, 0.07)
     assert XARES.language_model == "Qwen/Qwen2.5-0.5B"
@@ -130,7 +131,7 @@ def test_labels_name_what_is_not_as_the_name_says() -> None:
     facts = json.loads(json.dumps(dataclasses.asdict(XARES)))
     assert protocol_label(facts) == "xares-0.1.3"  # as a file holds it: lists for tuples
     for field in dataclasses.fields(Protocol):
-        if field.name not in ("name", "seeds") and field.name not in ("padding", "crops"):
+        if field.name not in ("name", "seeds", "revision", "padding", "crops"):
             other = dataclasses.replace(XARES, **{field.name: getattr(STRICT, field.name)})
             same = getattr(STRICT, field.name) == getattr(XARES, field.name)
             assert (other.label == XARES.label) == same

@@ -23,11 +23,15 @@ class LeftOut(NamedTuple):
 
 
 class Side(NamedTuple):
-    """One encoder's results of a group: by task and data set; and why tasks failed."""
+    """One encoder's results of a group: by task and data set; and why tasks failed.
+
+    elsewhere: where else it has a task, of results that cannot stand beside these.
+    """
 
     column: str
     done: dict[tuple[str, str], RunResult]
     failed: dict[str, str]
+    elsewhere: dict[str, str]
 
 
 class Pair(NamedTuple):
@@ -39,8 +43,14 @@ class Pair(NamedTuple):
     beyond: tuple[int, int]
 
 
-def side_of(results: Iterable[RunResult], identity: tuple[str, str], column: str) -> Side:
-    """One encoder's side of some results. identity: its name and fingerprint."""
+def side_of(
+    results: Iterable[RunResult],
+    identity: tuple[str, str],
+    column: str,
+    elsewhere: dict[str, str] | None = None,
+) -> Side:
+    """One encoder's side of some results. identity: its name and fingerprint. elsewhere: by task,
+    what it is under that these are not."""
     own = [result for result in results if identity_of(result) == identity]
     failed = {r.task["name"]: str(r.error) for r in own if r.status == FAILED}
     done = {
@@ -49,7 +59,7 @@ def side_of(results: Iterable[RunResult], identity: tuple[str, str], column: str
         # the latest attempt failed: an earlier success does not stand for it
         if r.status != FAILED and r.task["name"] not in failed
     }
-    return Side(column, done, failed)
+    return Side(column, done, failed, elsewhere or {})
 
 
 def pairs_of(
@@ -101,7 +111,8 @@ def _why_alone(key: tuple[str, str], sides: tuple[Side, Side]) -> str:
         return f"failed for {lacks.column}: {lacks.failed[name]}"
     theirs = [result for (task, _), result in lacks.done.items() if task == name]
     if not theirs:
-        return f"{lacks.column} has no result"
+        other = lacks.elsewhere.get(name)
+        return f"{lacks.column} has no result" + (f" but that of {other}" if other else "")
     mine = has.done[key]
     both = f"{sides[0].column} and {sides[1].column} were scored"
     if all(_shards(mine) != _shards(other) for other in theirs):
