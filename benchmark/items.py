@@ -46,6 +46,15 @@ class Items:
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def clips(self) -> NDArray[np.int64]:
+        """(N,) the number of each item's clip; the items of a clip lie together."""
+        apart = (self.keys[1:] != self.keys[:-1]) | (self.splits[1:] != self.splits[:-1])
+        # two shards may hold a clip of one key
+        apart |= self.crops[1:] <= self.crops[:-1]
+        numbers: NDArray[np.int64] = np.append(0, np.cumsum(apart))[: len(self)]
+        return numbers
+
     def straddling_sources(self) -> int:
         """Sources with items in more than one of the given splits or folds."""
         pairs = np.unique(np.stack([self.sources, _numbers(self.splits)]), axis=1)

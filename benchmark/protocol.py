@@ -24,6 +24,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "crops": ("all", "first in batch"),
     "validation": ("held out", "test"),
     "sources": ("rule", "clip"),
+    "linear_probe": ("logistic regression", "adam"),
+    "tested": ("clips", "crops"),
+    "knn_centre": ("training mean", "origin"),
     "knn_normalisation": ("items", "columns"),
     "fold_score": ("items", "folds"),
     "absent_classes": ("left out", "zero"),
@@ -67,13 +70,21 @@ class Protocol:
     encode_batch: crops in such a batch; encode_batch_of: (task, crops) where it is another.
     crops: `all`, or `first in batch`: of a clip's crops in one such batch only the first is kept.
     validation: `held out`: `validation_share` of the training items where the data set has no
-        validation split of its own; whole sources, the same for every seed. `test`: the test split
-        or fold itself.
+        validation split of its own, the same for every seed: whole sources where the test part has
+        sources of its own, whole clips where most of it is of sources that are trained on.
+        `test`: the test split or fold itself.
     swapped_splits: tasks whose validation split and test split change places.
     sources: what intervals resample and splits keep together: what the task's `rule` says, or the
         `clip`.
-    seeds: how often every probe is trained, with seeds 0, 1, ...
+    seeds: how often a probe that is trained by steps is, with seeds 0, 1, ...; logistic regression
+        has one answer.
     learning_rate_floor: what the cosine over the epochs goes towards, as a share of the rate.
+    linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on the
+        validation part (`benchmark.probe.linear`); or layer normalisation and a linear layer trained
+        by `adam` for the task's epochs, the best of which on the validation part is tested.
+    tested: what is judged, on the validation and test parts: `clips`, by the mean of their crops'
+        log-probabilities (several labels: logits; kNN: votes); or `crops`, each by itself.
+    knn_centre: what cosines are about: the `training mean`, or the `origin`.
     knn_neighbours, knn_temperature: k, and the temperature of the neighbours' softmax weights.
     knn_normalisation: to unit length: `items`, or `columns`: test items, and every feature of the
         training matrix over all training items.
@@ -112,6 +123,9 @@ class Protocol:
     validation: str = "held out"
     swapped_splits: tuple[str, ...] = ()
     sources: str = "rule"
+    linear_probe: str = "logistic regression"
+    tested: str = "clips"
+    knn_centre: str = "training mean"
     knn_normalisation: str = "items"
     fold_score: str = "items"
     absent_classes: str = "left out"
@@ -205,6 +219,9 @@ XARES = Protocol(
     validation="test",
     swapped_splits=("clotho",),
     sources="clip",
+    linear_probe="adam",
+    tested="crops",
+    knn_centre="origin",
     knn_normalisation="columns",
     fold_score="folds",
     absent_classes="zero",

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.files import write_atomically
+from benchmark.linear_fit import LinearFit
 from tasks import DOMAINS
 
 SCHEMA = 1
@@ -70,7 +71,9 @@ class Score:
     interval: [low, high] at `confidence`, by bootstrap over sources; null with one source only.
     items, sources: how many of each were tested; of events and notes the items are recordings.
     per_split: mean over seeds for each test fold, or for `test`.
-    best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN.
+    best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN and for
+        logistic regression.
+    fits: per split, how logistic regression was fitted (`LinearFit`); null for other probes.
     not_computed: classes that the metric leaves out for want of a positive item (mAP, macro F1).
     also: other measures, mean over the seeds: `note_f1` (with `note_precision`, `note_recall`),
         `WER` and `CER`, `clip_to_caption_recall@1` and so on.
@@ -98,6 +101,7 @@ class Score:
     validation: list[float] | None = None
     tokens: str | None = None
     too_short: int = 0
+    fits: dict[str, LinearFit] | None = None
 
 
 @dataclass
@@ -388,6 +392,8 @@ def _score(raw: dict[str, Any]) -> Score:
     raw["per_split"] = {
         split: math.nan if value is None else value for split, value in raw["per_split"].items()
     }
+    if raw.get("fits") is not None:
+        raw["fits"] = {split: LinearFit(**fit) for split, fit in raw["fits"].items()}
     return Score(**raw)
 
 

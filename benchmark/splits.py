@@ -73,26 +73,39 @@ def _with_validation(
     """A split of a data set that has no validation part of its own."""
     if protocol.validation == "test":
         return Split(name, train, test, test, train)
-    kept, valid = hold_out(train, items, protocol.validation_share)
+    kept, valid = hold_out(train, items, protocol.validation_share, alike=test)
     return Split(name, kept, valid, test, train)
 
 
-def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Indices]:
+def hold_out(
+    indices: Indices, items: Items, share: float, alike: Indices | None = None
+) -> tuple[Indices, Indices]:
     """Divide `indices` into train and validation, whole sources each.
 
     Sources in the order of the SHA-256 of their names go to validation until it holds `share` of
     the items, but for those that would make it more than twice that: a fixed choice, the same for
     every seed and encoder. Where that leaves it with less than half its share, the smallest of the
     others go too, unless they are most of the items.
+
+    alike: the test items. Where most of them are of sources that are trained on, whole clips are
+    held out in place of whole sources: what is chosen for new speakers is the wrong choice for a
+    test of known ones (spoken digits, whose folds share their speakers: accuracy of `logmel` 0.889
+    with a speaker held out, 0.908 with clips).
     """
-    numbers, sizes = np.unique(items.sources[indices], return_counts=True)
+    sources, names = items.sources, items.source_names
+    if alike is not None and np.isin(sources[alike], sources[indices]).mean() > 0.5:
+        clips, numbers_of_clips = np.unique(items.keys[indices], return_inverse=True)
+        sources = np.zeros(len(items), np.int64)
+        sources[indices] = numbers_of_clips.reshape(-1)
+        names = clips.tolist()
+    numbers, sizes = np.unique(sources[indices], return_counts=True)
     if len(numbers) < 2:
         raise DataError(
             f"all {len(indices)} training items come from one source "
-            f"({items.source_names[int(numbers[0])]}), so no validation part can be held out; "
+            f"({names[int(numbers[0])]}), so no validation part can be held out; "
             "mend the task's source rule or add data"
         )
-    ranked = sorted(range(len(numbers)), key=lambda i: _rank(items.source_names[int(numbers[i])]))
+    ranked = sorted(range(len(numbers)), key=lambda i: _rank(names[int(numbers[i])]))
     held: list[int] = []
     for i in ranked:
         if sizes[held].sum() >= share * len(indices) or len(held) == len(numbers) - 1:
@@ -105,7 +118,7 @@ def hold_out(indices: Indices, items: Items, share: float) -> tuple[Indices, Ind
         if held and sizes[held].sum() + sizes[smallest] > len(indices) / 2:
             break
         held.append(smallest)
-    in_valid = np.isin(items.sources[indices], numbers[held])
+    in_valid = np.isin(sources[indices], numbers[held])
     return indices[~in_valid], indices[in_valid]
 
 

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmark.linear_fit import LinearFit
 from benchmark.probe.heads import threads_worth
 from benchmark.probe.logistic import STRENGTHS, Path, Problem, Solution, as_tensor
 from benchmark.probe.standard import Standard
@@ -30,30 +32,6 @@ _PATIENCE = 3  # strengths in a row ...
 _RISEN = 1.1  # ... with so many times the least validation loss end a path
 _RATIO = float(np.sqrt(10))
 _LOGITS = 1 << 24  # at once when predicting; bounds memory
-
-
-@dataclass(frozen=True)
-class LinearFit:
-    """How a probe was fitted to one split; the result keeps it.
-
-    strength: the one chosen. strengths: all that were tried, from strong to weak.
-    validation_loss: at each of them, mean over the clips of the validation part; empty where no
-        validation clip is of a class that was trained on, so that `strength` is a default.
-    passes: over the data, all strengths and the refit together. gradient_norm: of the objective
-        where the fit that was tested ended. converged: whether it, and every strength tried, got
-        there.
-    at_end: whether the best strength was the last that was tried at an end of the grid.
-    refitted: whether it was fitted again on all training items, the validation part included.
-    """
-
-    strength: float
-    strengths: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    passes: int = 0
-    gradient_norm: float = 0.0
-    converged: bool = True
-    at_end: bool = False
-    refitted: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,27 +96,25 @@ def fit_linear(
         loss = _validation_loss(part, embeddings, labels, valid, clips)
         chosen, fit = _choose(part.problem, loss, strengths, report)
         if every is not None:
-            start = part
             part = _Part.of(embeddings, labels, every, classes, device)
-            passes = fit.passes
             chosen = Path(part.problem).solve(fit.strength)
-            fit = LinearFit(
-                fit.strength, fit.strengths, fit.validation_loss, passes + chosen.passes,
-                chosen.gradient_norm, fit.converged and chosen.converged, fit.at_end, True,
+            fit = replace(
+                fit, passes=fit.passes + chosen.passes, gradient_norm=chosen.gradient_norm,
+                converged=fit.converged and chosen.converged, refitted=True,
             )  # fmt: skip
-            del start
         report(total)
         return part.model(chosen), fit
 
 
-def clip_means(scores: NDArray[np.float32], clips: NDArray[np.int64]) -> NDArray[np.float32]:
+def clip_means(scores: NDArray[Any], clips: NDArray[np.int64]) -> NDArray[Any]:
     """Mean of each clip's items, which lie together: (M, C) and (M,) -> (clips, C)."""
     starts = first_of_clips(clips)
     if len(starts) == len(clips):
         return scores
     sizes = np.diff(np.append(starts, len(clips)))
     sums = np.add.reduceat(scores.astype(np.float64), starts, axis=0)
-    return (sums / sizes[:, None]).astype(np.float32)
+    means: NDArray[Any] = (sums / sizes[:, None]).astype(scores.dtype)
+    return means
 
 
 def first_of_clips(clips: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +14,85 @@ from benchmark.interval import (
     mean_average_precision_interval,
 )
 from benchmark.items import Items
-from benchmark.knn import knn_predict
+from benchmark.knn import knn_votes
 from benchmark.metric import accuracy, average_precision, mean_average_precision
 from benchmark.probe import ProbeResult, ProbeTraining, train_heads
+from benchmark.probe.linear import clip_means, first_of_clips, fit_linear
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
 from benchmark.result import Score
-from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of
+from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, tested_items
 from benchmark.splits import Split
 from tasks import TaskSpec
+
+
+class _Trained(NamedTuple):
+    """What a linear probe predicts, and what its score says of how it came about.
+
+    scores: of each split (S, tested, C), S seeds, or one where there are none.
+    """
+
+    scores: list[NDArray[np.float32]]
+    facts: dict[str, Any]
 
 
 def score_clips(
     items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
 ) -> Scored:
     """Train and test the probes of a task with classes."""
+    by_clip = protocol.tested == "clips"
+    clips = items.clips
+    # the first item of a clip stands for it: its key, its labels, its source
+    judged = [
+        replace(split, test=split.test[first_of_clips(clips[split.test])]) if by_clip else split
+        for split in splits
+    ]
+    fitted = protocol.linear_probe == "logistic regression"
+    trained = (_fitted if fitted else _by_adam)(items, splits, spec, protocol, device, track)
+    tested = tested_items(judged)
+    scores: dict[str, Score] = {}
+    linear: NDArray[np.int64] | NDArray[np.float32]
+    if spec.metric == "accuracy":
+        linear = np.concatenate([part.argmax(axis=2).T for part in trained.scores])
+        scores["linear"] = _accuracy_score(items, judged, linear, protocol)
+    else:
+        linear = np.concatenate(trained.scores, axis=1)
+        scores["linear"] = _map_score(items, judged, trained.scores, protocol, track)
+    scores["linear"] = replace(scores["linear"], **trained.facts)
+    knn: NDArray[np.int64] | None = None
+    if spec.knn:
+        knn = np.concatenate(
+            [_neighbours(items, split, spec, protocol, device) for split in splits]
+        )
+        scores["knn"] = _accuracy_score(items, judged, knn[:, None], protocol)
+    predictions = predictions_of(items, judged, labels=items.labels[tested], linear=linear, knn=knn)
+    return Scored(scores, predictions)
+
+
+def _fitted(
+    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+) -> _Trained:
+    """Logistic regression, split after split."""
+    clips = items.clips if protocol.tested == "clips" else np.arange(len(items))
+    scores, fits = [], {}
+    with track("training probes", len(splits), "fits") as bar:
+        for split in splits:
+            held_out = len(split.train) < len(split.given_train)
+            model, fits[split.name] = fit_linear(
+                items.embeddings, items.labels, train=split.train, valid=split.valid,
+                every=split.given_train if held_out else None, classes=spec.num_classes,
+                clips=clips, device=device,
+            )  # fmt: skip
+            found = model.scores(items.embeddings[split.test])
+            scores.append(clip_means(found, clips[split.test])[None])
+            bar.to(len(scores), len(splits))
+    return _Trained(scores, {"fits": fits})
+
+
+def _by_adam(
+    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+) -> _Trained:
+    """Heads of all splits and seeds, trained together for the task's epochs."""
     training = ProbeTraining(
         epochs=spec.probe.epochs,
         batch_size=spec.probe.batch_size,
@@ -41,34 +106,23 @@ def score_clips(
     seeds = range(protocol.seeds)
     with track("training probes", training.epochs, "epochs") as bar:
         probed = train_heads(items.embeddings, items.labels, splits, seeds, training, bar.to)
-    tested = np.concatenate([split.test for split in splits])
-    scores: dict[str, Score] = {}
-    linear: NDArray[np.int64] | NDArray[np.float32]
-    if spec.metric == "accuracy":
-        predicted = np.concatenate(
-            [np.stack([s.argmax(axis=1) for s in part], axis=1) for part in _by_split(probed)]
-        )
-        linear = predicted
-        scores["linear"] = _accuracy_score(items, splits, predicted, protocol)
-    else:
-        stacked = [np.stack(part) for part in _by_split(probed)]
-        linear = np.concatenate(stacked, axis=1)
-        scores["linear"] = _map_score(items, splits, stacked, protocol, track)
-    by_split = [
+    epochs = [
         probed.best_epochs[[key.split == number for key in probed.keys]]
         for number in range(len(splits))
     ]
-    scores["linear"].best_epochs = best_epochs(splits, by_split)
-    scores["linear"].training_loss = probed.losses.mean(axis=0).tolist()
-    scores["linear"].validation = probed.validation.mean(axis=0).tolist()
-    knn: NDArray[np.int64] | None = None
-    if spec.knn:
-        knn = np.concatenate(
-            [_neighbours(items, split, spec, protocol, device) for split in splits]
-        )
-        scores["knn"] = _accuracy_score(items, splits, knn[:, None], protocol)
-    predictions = predictions_of(items, splits, labels=items.labels[tested], linear=linear, knn=knn)
-    return Scored(scores, predictions)
+    stacked = [np.stack(part) for part in _by_split(probed)]
+    if protocol.tested == "clips":
+        clips = items.clips
+        stacked = [
+            np.stack([clip_means(one, clips[split.test]) for one in part])
+            for split, part in zip(splits, stacked, strict=True)
+        ]
+    facts = {
+        "best_epochs": best_epochs(splits, epochs),
+        "training_loss": probed.losses.mean(axis=0).tolist(),
+        "validation": probed.validation.mean(axis=0).tolist(),
+    }
+    return _Trained(stacked, facts)
 
 
 def _by_split(probed: ProbeResult) -> list[list[NDArray[np.float32]]]:
@@ -83,7 +137,7 @@ def _neighbours(
     items: Items, split: Split, spec: TaskSpec, protocol: Protocol, device: str
 ) -> NDArray[np.int64]:
     labels = np.asarray(items.labels, np.int64)
-    return knn_predict(
+    votes = knn_votes(
         items.embeddings[split.given_train],
         labels[split.given_train],
         items.embeddings[split.test],
@@ -91,8 +145,13 @@ def _neighbours(
         neighbours=protocol.knn_neighbours,
         temperature=protocol.knn_temperature,
         normalisation=protocol.knn_normalisation,
+        centre=protocol.knn_centre,
         device=device,
     )
+    if protocol.tested == "clips":
+        votes = clip_means(votes, items.clips[split.test])
+    predicted: NDArray[np.int64] = votes.argmax(axis=1)
+    return predicted
 
 
 def _accuracy_score(

@@ -1,0 +1,29 @@
+"""How a linear probe was fitted, as results keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """How a probe was fitted to one split; the result keeps it.
+
+    strength: the one chosen. strengths: all that were tried, from strong to weak.
+    validation_loss: at each of them, mean over the clips of the validation part; empty where no
+        validation clip is of a class that was trained on, so that `strength` is a default.
+    passes: over the data, all strengths and the refit together. gradient_norm: of the objective
+        where the fit that was tested ended. converged: whether it, and every strength tried, got
+        there.
+    at_end: whether the best strength was the last that was tried at an end of the grid.
+    refitted: whether it was fitted again on all training items, the validation part included.
+    """
+
+    strength: float
+    strengths: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    passes: int = 0
+    gradient_norm: float = 0.0
+    converged: bool = True
+    at_end: bool = False
+    refitted: bool = False
