@@ -5,8 +5,9 @@ for table in compare("logmel", "mfcc", "results/runs"):
     for task in table.tasks:
         print(task.task, task.difference.value, task.holm_p, task.verdict)
 
-Both are tested on the same items and the same draws of sources. Intervals and p-values cover which
-sources were tested; the heads' seeds are averaged, and how scores spread over seeds is not in them.
+Both are tested on the same items, source by source (`benchmark/jackknife.py`). Intervals and
+p-values cover which sources were tested; the heads' seeds are averaged, and how scores spread over
+seeds is not in them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from benchmark.groups import (
     identity_of,
     read_results,
 )
-from benchmark.leaderboard import FEW_SOURCES, PROBES
+from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
+from benchmark.leaderboard import PROBES
 from benchmark.paired import (
     Difference,
     LeftOut,
@@ -56,7 +58,8 @@ class TaskComparison:
     first, second: the scores, on the items that both have. difference: first less second, with its
     interval and p-value for this task alone. holm_p: the p-value corrected over the table's tasks.
     verdict: of the first, by holm_p. items, sources: how many both have; only_first, only_second:
-    items left out as the other lost them.
+    items left out as the other lost them. `too few sources` and `not tested` (one source has all
+    that counts) are verdicts without a p-value.
     """
 
     task: str
@@ -122,8 +125,8 @@ def compare(
     first, second: columns of the leaderboard: a name, or `name@fingerprint` (its first 8 digits)
     where two encoders share a name. results: a folder of result files, or results read from or
     written to files. tasks: names, domains, or `all`. probe: `linear`, `knn` or `all`. cache:
-    folder in which bootstrap values are kept (default: that of the embeddings). track: what shows
-    the progress.
+    folder in which scores without each source are kept (default: that of the embeddings). track:
+    what shows the progress.
 
     Raises ComparisonError for an unknown encoder, task or probe.
     """
@@ -220,13 +223,7 @@ def _table(
         _CONFIDENCE,
     )
     differences = [
-        difference_of(
-            pair.values[0].by_probe[probe],
-            pair.values[1].by_probe[probe],
-            pair.values[0].sources,
-            confidence,
-        )
-        for pair in usable
+        difference_of(pair.values[0], pair.values[1], probe, confidence) for pair in usable
     ]
     adjusted = holm([difference.p for difference in differences])
     rows = [
@@ -235,12 +232,7 @@ def _table(
     ]
     mean = None
     if usable:
-        mean = mean_difference(
-            [pair.values[0].by_probe[probe] for pair in usable],
-            [pair.values[1].by_probe[probe] for pair in usable],
-            [pair.values[0].sources for pair in usable],
-            confidence,
-        )
+        mean = mean_difference([pair.values for pair in usable], probe, confidence)
     return Comparison(
         first=columns[0],
         second=columns[1],
@@ -276,11 +268,11 @@ def _row(
     pair: Pair, probe: str, difference: Difference, holm_p: float | None, confidence: float
 ) -> TaskComparison:
     verdict = NOT_DISTINGUISHABLE
+    result, values = pair.results[0], pair.values[0]
     if holm_p is None:
-        verdict = NOT_TESTED
+        verdict = TOO_FEW if values.sources < FEWEST_SOURCES else NOT_TESTED
     elif holm_p < 1 - confidence:
         verdict = BETTER if difference.value > 0 else WORSE
-    result, values = pair.results[0], pair.values[0]
     return TaskComparison(
         task=result.task["name"],
         title=pair.title,
@@ -303,11 +295,17 @@ def _notes(pairs: list[Pair], rows: list[TaskComparison], columns: tuple[str, st
     notes = []
     for pair, row in zip(pairs, rows, strict=True):
         unit = pair.results[0].data["source_unit"]
-        if row.difference.p is None:
-            few = f"from {row.sources} source{'s' if row.sources != 1 else ''} ({unit})"
-            notes.append(f"{row.task}: no interval and no p-value can be had {few}")
-        elif row.sources < FEW_SOURCES:
-            notes.append(f"{row.task}: rests on {row.sources} sources ({unit}) and is rough")
+        if row.sources < FEWEST_SOURCES:
+            few = f"{row.sources} source{'s' if row.sources != 1 else ''} ({unit})"
+            notes.append(
+                f"{row.task}: {TOO_FEW} for an interval, of the mean too: {few}, "
+                f"not {FEWEST_SOURCES}"
+            )
+        elif row.difference.p is None:
+            notes.append(
+                f"{row.task}: no interval and no p-value: not computable without one of the "
+                f"{row.sources} sources ({unit})"
+            )
         if row.only_first or row.only_second:
             lost = [
                 f"{count} only {column} has"

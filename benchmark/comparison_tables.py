@@ -19,11 +19,12 @@ from benchmark.comparison import (
     Comparison,
     TaskComparison,
 )
+from benchmark.jackknife import TOO_FEW
 from benchmark.paired import Difference
 from benchmark.whole import print_whole
 
 _STYLES = {BETTER: "green", WORSE: "red"}
-_SHORT = {NOT_DISTINGUISHABLE: "unclear"}  # a terminal may be 80 columns wide
+_SHORT = {NOT_DISTINGUISHABLE: "unclear", TOO_FEW: "too few"}  # a terminal may be 80 columns wide
 _MEAN = "mean"
 
 
@@ -125,8 +126,8 @@ def _explained(tables: Sequence[Comparison], unclear: str = "") -> list[str]:
     lone = any(table.seeds == 1 and table.probe == "linear" for table in drawn)
     seeds = "with one seed, how training varies is not in them" if lone else "seeds are averaged"
     return [
-        f"difference: {first} - {second}, with its {shown} interval and p-value by paired "
-        f"bootstrap over the test sources; {seeds}",
+        f"difference: {first} - {second}, with its {shown} interval and p-value by a "
+        f"paired test over sources (jackknife and Student's t); {seeds}",
         f"better, worse: {first}, at {shown} by the Holm p-value, corrected over the tasks of a "
         f"table{unclear}",
         "mean: over the tasks listed; says nothing of other tasks",

@@ -1,11 +1,12 @@
-"""Confidence intervals by bootstrap over sources.
+"""Confidence intervals over sources, of scores: by the jackknife, or by percentiles.
 
-Items of one source (a speaker, a recording) are not independent, so whole sources are drawn with
-replacement and the metric is computed on what was drawn. For accuracy the interval is the
-percentile interval (Efron and Tibshirani 1993, chapter 13). For mAP it is the basic interval
-(Davison and Hinkley 1997, section 5.2), the percentiles mirrored at the estimate: a positive item
-drawn twice vouches for itself, so average precision is higher in resamples than in the sample, and
-percentiles would miss the truth on that side. Seeded: the same items give the same interval.
+`jackknife` is Earmark's own, and what `compare` rests on too; see `benchmark/jackknife.py`.
+
+`percentiles` are those of a bootstrap: whole sources are drawn with replacement and the metric is
+computed on what was drawn (Efron and Tibshirani 1993, chapter 13); of mAP they are mirrored at the
+estimate (the basic interval, Davison and Hinkley 1997, section 5.2). They cover too little for few
+sources, and are kept for the protocol whose intervals they are. Seeded: the same items give the
+same interval.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from benchmark.jackknife import FEWEST_SOURCES, share_interval
+from benchmark.leave_out import mean_average_precision_without_each, sums_without_each
+
+JACKKNIFE, PERCENTILES = "jackknife", "percentiles"
 _SEED = 20250523
 _CHUNK = 100  # resamples at once; bounds memory to _CHUNK x N
 
@@ -38,13 +43,20 @@ def accuracy_interval(
     correct: NDArray[np.float64],
     sources: NDArray[np.int64],
     *,
+    method: str,
     resamples: int,
     confidence: float,
 ) -> tuple[float, float] | None:
     """Interval of the mean of `correct` (N,), each item's share of right answers over the seeds.
 
-    None where there is only one source: nothing can be said then.
+    method: `jackknife`; or `percentiles`, of so many resamples. None where nothing can be said:
+    with too few sources, which of percentiles is one.
     """
+    if method == JACKKNIFE:
+        counts = np.stack([correct, np.ones_like(correct)], axis=1)
+        return additive_interval(
+            counts, sources, _share, method=method, resamples=resamples, confidence=confidence
+        )
     _, numbers = np.unique(sources, return_inverse=True)
     weights = source_weights(sources, resamples).astype(np.float64)
     if weights.shape[1] < 2:
@@ -59,20 +71,27 @@ def additive_interval(
     sources: NDArray[np.int64],
     statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
+    method: str,
     resamples: int,
     confidence: float,
 ) -> tuple[float, float] | None:
-    """Percentile interval of a statistic of sums: errors over words, F1 of counts.
+    """Interval of a statistic of sums: errors over words, F1 of counts.
 
-    counts: (N, ...) what each item adds. statistic: sums (R, ...) -> (R,). None where there is only
-    one source, and where the statistic of the sample itself cannot be computed.
+    counts: (N, ...) what each item adds. statistic: sums (R, ...) -> (R,), by the jackknife shares
+    in 0..1. method and None as for accuracy; None also where the statistic of the sample itself, or
+    by the jackknife of the sample without one source, cannot be computed.
     """
-    _, numbers = np.unique(sources, return_inverse=True)
+    _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
+    numbers = numbers.reshape(-1)
+    if method == JACKKNIFE:
+        if len(sizes) < FEWEST_SOURCES:
+            return None
+        return share_interval(sums_without_each(counts, numbers, statistic), sizes, confidence)
     weights = source_weights(sources, resamples).astype(np.float64)
     if weights.shape[1] < 2 or not np.isfinite(statistic(counts.sum(axis=0)[None])).all():
         return None
     by_source = np.zeros((weights.shape[1], *counts.shape[1:]))
-    np.add.at(by_source, numbers.reshape(-1), counts)
+    np.add.at(by_source, numbers, counts)
     return _percentiles(statistic(np.tensordot(weights, by_source, axes=1)), confidence)
 
 
@@ -80,23 +99,38 @@ def mean_average_precision_interval(
     folds: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]],
     sources: NDArray[np.int64],
     *,
+    method: str,
     resamples: int,
     confidence: float,
     absent_classes: str = "left out",
     on_resamples: Callable[[int, int], None] | None = None,
 ) -> tuple[float, float] | None:
-    """Basic interval of mAP, averaged over folds and seeds within each resample; within 0..1.
+    """Interval of mAP, averaged over folds and seeds within each resample; within 0..1.
 
     folds: for each test fold its labels (N_f, C) and scores (S, N_f, C) for S seeds. sources:
     (N,) of all folds' items, in their order. A class without a positive item in a resample is
-    left out of that resample's mean, or counts as `zero` (absent_classes). None where there is
-    only one source, and where a fold has no positive item at all, so that mAP itself cannot be
-    computed. on_resamples(done, total) is called now and then.
+    left out of that resample's mean, or counts as `zero` (absent_classes). method and None as for
+    accuracy; None also where a fold has no positive item at all, so that mAP itself cannot be
+    computed, and by the jackknife where one source has all positive items.
+    on_resamples(done, resamples) is called now and then, with the share that is done.
     """
-    _, numbers = np.unique(sources, return_inverse=True)
-    weights = source_weights(sources, resamples)
-    if weights.shape[1] < 2 or not all(labels.any() for labels, _ in folds):
+    _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
+    if not all(labels.any() for labels, _ in folds):
         return None
+    if method == JACKKNIFE:
+        if len(sizes) < FEWEST_SOURCES:
+            return None
+        told = on_resamples or (lambda done, total: None)
+        left = mean_average_precision_without_each(
+            folds,
+            numbers,
+            absent_classes=absent_classes,
+            on_round=lambda done, total: told(resamples * done // total, resamples),
+        )
+        return share_interval(left, sizes, confidence)
+    if len(sizes) < 2:
+        return None
+    weights = source_weights(sources, resamples)
     weights = np.concatenate([np.ones_like(weights[:1]), weights])  # first the sample itself
     values = np.empty(len(weights))
     ends = np.cumsum([len(labels) for labels, _ in folds])
@@ -176,6 +210,11 @@ def weighted_average_precision(
         precision = np.where(drawn > 0, hits[last_positive] / drawn, 0.0)
         result: NDArray[np.float64] = (precision * own).sum(axis=0) / hits[-1]
     return result
+
+
+def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = sums[:, 0] / sums[:, 1]
+    return shares
 
 
 def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:

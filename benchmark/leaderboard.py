@@ -21,14 +21,17 @@ from benchmark.groups import (
     read_results,
     variant_of,
 )
-from benchmark.paired import best_cells
+from benchmark.interval import PERCENTILES
+from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
+from benchmark.marking import mark_best
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
 from benchmark.protocol import MEANS, titled
 from benchmark.result import DONE, FAILED, RunResult, Score
 from tasks import DOMAINS, TaskSpec
 
-FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
+# with fewer, percentiles of a bootstrap miss the truth twice as often as they say, or more
+FEW_FOR_PERCENTILES = 30
 PROBES = {"linear": "linear probe", "knn": "kNN"}
 
 
@@ -76,8 +79,9 @@ class PublishedColumn:
 class Row:
     """A task's row: encoder column -> probe -> cell. probes: those that measure the task.
 
-    best: probe -> the columns whose score is the best or cannot be told from it; without a probe
-    that has fewer than two scores to compare. results: encoder column -> what its cells rest on.
+    best: probe -> the columns whose score is the best or cannot be told from it, none where no
+    column can; without a probe where nothing is known (`benchmark/paired/best.py`).
+    results: encoder column -> what its cells rest on.
     """
 
     name: str
@@ -180,8 +184,8 @@ class Leaderboard:
     """Tables made from results alone.
 
     tasks: those that a table of one of them lists all, with `not run` where there is no result;
-    means then say over how many of them they are. cache: folder in which bootstrap values are
-    kept (default: that of the embeddings). track: what shows the progress.
+    means then say over how many of them they are. cache: folder in which scores without each
+    source are kept (default: that of the embeddings). track: what shows the progress.
     """
 
     def __init__(
@@ -285,7 +289,7 @@ def _table(
                 f"{name}: results on {len(known)} different data sets or declarations, told apart "
                 f"by the digits in brackets: {', '.join(known)}"
             )
-    notes += _mark_best(rows, measured, cache, track)
+    notes += mark_best(rows, measured, cache, track)
     found = {name for name, _ in rows}
     if any(spec.name in found for spec in listed):
         for spec in (titled(spec, results[0].protocol) for spec in listed):
@@ -304,47 +308,18 @@ def _table(
     )  # fmt: skip
 
 
-def _mark_best(
-    rows: dict[tuple[str, str], Row],
-    measured: dict[tuple[str, str], dict[str, RunResult]],
-    cache: Path,
-    track: Track,
-) -> list[str]:
-    """Tell each row its best cells; notes on what that means and on what was not compared."""
-    faults = []
-    for key, results in measured.items():
-        row = rows[key]
-        done = {
-            column: result
-            for column, result in results.items()
-            if row.cell(column, row.probes[0]).status != FAILED
-        }
-        row.best, reasons = best_cells(done, cache, track)
-        faults += [f"{row.name} · {reason}" for reason in reasons]
-    confidences = {
-        score.confidence
-        for results in measured.values()
-        for result in results.values()
-        for score in result.scores.values()
-    }
-    notes = []
-    if any(row.best for row in rows.values()):
-        shown = " or ".join(f"{100 * confidence:g} %" for confidence in sorted(confidences))
-        lone = any(
-            result.protocol["seeds"] == 1
-            for results in measured.values()
-            for result in results.values()
-        )
-        training = "; with one seed, how training varies is not in it" if lone else ""
-        notes.append(
-            f"bold: the best of a row, and what cannot be told from it at {shown} (paired "
-            "bootstrap over sources; each against the best alone, not corrected for the number of "
-            f"encoders or tasks{training})"
-        )
-    if faults:
-        more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
-        notes.append(f"not compared with the best of the row: {faults[0]}{more}")
-    return notes
+def _on_sources(result: RunResult, tested: int) -> list[str]:
+    """What so many tested sources are too few for."""
+    name, unit = result.task["name"], result.data["source_unit"]
+    if all(score.interval is None for score in result.scores.values()):
+        if tested < FEWEST_SOURCES:
+            some = f"{tested} source{'s' if tested != 1 else ''} ({unit})"
+            return [f"{name}: {TOO_FEW} for an interval: {some}, not {FEWEST_SOURCES}"]
+        return []
+    # results of before there was a choice hold percentiles too
+    if result.protocol.get("interval", PERCENTILES) != PERCENTILES or tested >= FEW_FOR_PERCENTILES:
+        return []
+    return [f"{name}: intervals rest on {tested} sources ({unit}) and are too narrow"]
 
 
 def _new_row(result: RunResult, title: str) -> Row:
@@ -381,10 +356,7 @@ def _notes(result: RunResult, column: str) -> list[str]:
             f"independent of the {data['source_unit']}"
         )
     tested = min(score.sources for score in result.scores.values())
-    if tested < FEW_SOURCES:
-        notes.append(
-            f"{name}: intervals rest on {tested} sources ({data['source_unit']}) and are rough"
-        )
+    notes += _on_sources(result, tested)
     missing = sum(score.not_computed for score in result.scores.values())
     if missing:
         metric = result.task["metric"]

@@ -35,6 +35,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "caption_tokens": ("words", "bert"),
     "transcripts": ("ctc", "language model"),
     "resampler": ("soxr", "torchaudio"),
+    "interval": ("jackknife", "percentiles"),
 }
 MEANS = ("domains", "all", "weighted")
 _NAMES = ("strict", "xares-0.1.3")
@@ -103,7 +104,10 @@ class Protocol:
     language_model: its name on the Hugging Face hub, or a folder.
     resampler: `soxr` or `torchaudio` (windowed sinc, width 6).
     means: which means over tasks are shown: `domains`, `all`, `weighted`.
-    bootstrap_resamples, confidence: of the interval over sources.
+    interval: over sources, by the `jackknife` and Student's distribution, from six sources on
+        (`benchmark/jackknife.py`); or by `percentiles` of a bootstrap, which for few sources are
+        too narrow.
+    bootstrap_resamples: of percentiles. confidence: of the interval.
     failed_share: a task has failed where more than this share of its clips failed.
     """
 
@@ -135,6 +139,7 @@ class Protocol:
     transcripts: str = "ctc"
     language_model: str = "Qwen/Qwen2.5-0.5B"
     resampler: str = "soxr"
+    interval: str = "jackknife"
     means: tuple[str, ...] = MEANS
     revision: int = 0
 
@@ -230,6 +235,7 @@ XARES = Protocol(
     caption_tokens="bert",
     transcripts="language model",
     resampler="torchaudio",
+    interval="percentiles",
     means=("weighted",),
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (STRICT, XARES)}

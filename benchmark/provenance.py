@@ -21,8 +21,8 @@ from tasks import TaskSpec, builtin_tasks
 # The modules between embeddings and scores: where one changes, results are computed again (which
 # takes seconds). The store has versions of its own: a comment must not cost days of encoding.
 _SCORING_MODULES = (
-    "annotations", "dataset", "interval", "items", "knn", "labels", "language_model", "metric",
-    "probe", "score", "shards", "splits", "tokens",
+    "annotations", "dataset", "interval", "items", "jackknife", "knn", "labels", "language_model",
+    "leave_out", "metric", "probe", "score", "shards", "splits", "tokens",
 )  # fmt: skip
 _LIBRARIES = (
     "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",

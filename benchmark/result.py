@@ -68,7 +68,7 @@ class Score:
     value: mean over the seeds. mAP: mean over folds, whose scores come from different heads and
         cannot be ranked together; the others: over the test items of all folds together.
     per_seed: the value of each seed. spread: their standard deviation (n - 1); null for one seed.
-    interval: [low, high] at `confidence`, by bootstrap over sources; null with one source only.
+    interval: [low, high] at `confidence`, over sources (protocol: `interval`); null with too few.
     items, sources: how many of each were tested; of events and notes the items are recordings.
     per_split: mean over seeds for each test fold, or for `test`.
     best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN and for

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.leaderboard import (
     NOT_PUBLISHED,
     PROBES,
@@ -51,8 +52,10 @@ def to_csv(board: Leaderboard) -> str:
     """All tables as one CSV: a line a task or mean, columns per encoder and probe.
 
     `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
-    task holds `failed`, one that did not run is empty. `best` is true for the best of a row and
-    what cannot be told from it, and empty where there is nothing to compare.
+    task holds `failed`, one that did not run is empty. `low` and `high` are empty where there is no
+    interval, and `interval` says `too few sources` where that is why. `best` is true for the best
+    of a row and what cannot be told from it, false for all where that is all, and empty where
+    nothing can be compared.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -89,12 +92,15 @@ def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
     if cell.score is None:
         return {head: FAILED} if cell.status == FAILED else {}
     low, high = cell.score.interval or (math.nan, math.nan)
-    return {
+    facts: dict[str, object] = {
         head: cell.score.value,
         f"{head} low": low,
         f"{head} high": high,
         f"{head} items": cell.score.items,
     }
+    if cell.score.interval is None and cell.score.sources < FEWEST_SOURCES:
+        facts[f"{head} interval"] = TOO_FEW
+    return facts
 
 
 def _pairs(table: Table) -> list[tuple[str, str]]:
@@ -178,7 +184,8 @@ def cell_text(cell: Cell, measured: bool) -> str:
     interval = cell.score.interval
     shown = f"{cell.score.value:.3f}"
     if interval is None:
-        return shown
+        # the note below says it in whole
+        return f"{shown} [too few]" if cell.score.sources < FEWEST_SOURCES else shown
     low, high = (f"{bound:.3f}".removeprefix("0").replace("1.000", "1.0") for bound in interval)
     return f"{shown} [{low} {high}]"
 

@@ -14,10 +14,11 @@
 CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not run`,
 `published` or (in a column of published values) `not published`. One that is done has also
 `interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
-null), `items` and `sources` (how many were tested), and `best`: whether it is the best of its row
-or cannot be told from it, null where there is nothing to compare. `probe` is `linear` or `knn`;
-`name` is that of the mean; `tasks` is how many tasks a mean is over, `of` how many it could be
-over. What cannot be computed is null.
+null), `items` and `sources` (how many were tested), `best`: whether it is the best of its row or
+cannot be told from it (false for all where that is all), null where nothing can be compared; and,
+where there are too few sources for an interval, `no_interval`: "too few sources". `probe` is
+`linear` or `knn`; `name` is that of the mean; `tasks` is how many tasks a mean is over, `of` how
+many it could be over. What cannot be computed is null.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.leaderboard import Leaderboard, Row, Table
 
 SCHEMA = 1
@@ -87,6 +89,8 @@ def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
     if cell.score is None:
         return facts
     interval = cell.score.interval
+    if interval is None and cell.score.sources < FEWEST_SOURCES:
+        facts["no_interval"] = TOO_FEW
     return facts | {
         "interval": None if interval is None else [_number(bound) for bound in interval],
         "confidence": cell.score.confidence,

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paired_cells import class_predictions, write_cell
 from reconstruction_files import make_result as make_codec
 from result_files import make_result
 from rich.console import Console
@@ -197,9 +199,11 @@ def test_what_fits_is_one_table_in_the_order_given() -> None:
 def test_the_best_is_marked_where_bold_cannot_be_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("x", 0.1), ("y", 0.9)):
-        result = make_result("a", value, encoder=name, interval=[0.05, 0.95])
-        (tmp_path / f"{name}.json").write_text(result.to_json())
+    def interval(result: RunResult) -> None:
+        result.scores["linear"].interval = [0.05, 0.95]
+
+    for name, right in (("x", np.arange(40) < 4), ("y", np.arange(40) < 36)):
+        write_cell(tmp_path, class_predictions(right, np.arange(40)), name, change=interval)
     assert main(["leaderboard", "--results", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out

@@ -85,7 +85,9 @@ def test_accuracy_interval_is_that_of_a_literal_loop() -> None:
     rng = np.random.default_rng(0)
     sources = rng.integers(0, 40, 300)
     correct = (rng.random(300) < 0.2 + 0.6 * (sources % 2)).astype(float)
-    interval = accuracy_interval(correct, sources, resamples=4000, confidence=0.95)
+    interval = accuracy_interval(
+        correct, sources, method="percentiles", resamples=4000, confidence=0.95
+    )
     loop = resample_literally(lambda items: correct[items].mean(), sources, 4000, seed=99)
     assert interval == pytest.approx(loop, abs=0.01)
     assert interval is not None
@@ -97,7 +99,9 @@ def test_accuracy_interval_of_the_same_draws_exactly() -> None:
     rng = np.random.default_rng(3)
     sources = np.repeat([4, 2, 11, 7, 30], [3, 1, 6, 2, 4])
     correct = rng.choice([0, 0.2, 1.0], len(sources))
-    interval = accuracy_interval(correct, sources, resamples=200, confidence=0.9)
+    interval = accuracy_interval(
+        correct, sources, method="percentiles", resamples=200, confidence=0.9
+    )
     names = np.unique(sources)
     values = []
     for counts in source_weights(sources, 200).astype(int):
@@ -123,7 +127,7 @@ def test_map_interval_is_that_of_a_literal_loop() -> None:
         )
 
     interval = mean_average_precision_interval(
-        [(labels, scores)], sources, resamples=1000, confidence=0.95
+        [(labels, scores)], sources, method="percentiles", resamples=1000, confidence=0.95
     )
     loop = resample_literally(mean_over_seeds, sources, 300, seed=7)
     assert interval == pytest.approx(loop, abs=0.03)
@@ -140,7 +144,9 @@ def test_map_interval_over_folds_of_the_same_draws_exactly() -> None:
     for size in sizes:
         labels = rng.random((size, 2)) < 0.5
         parts.append((labels, (labels + rng.standard_normal((3, size, 2))).astype(np.float32)))
-    interval = mean_average_precision_interval(parts, sources, resamples=resamples, confidence=0.95)
+    interval = mean_average_precision_interval(
+        parts, sources, method="percentiles", resamples=resamples, confidence=0.95
+    )
     names = np.unique(sources)
     values = []
     for counts in source_weights(sources, resamples).astype(int):
@@ -165,7 +171,11 @@ def test_class_absent_from_a_resample_is_left_out_of_its_mean() -> None:
     labels = np.array([[1, 0], [0, 0], [1, 1], [0, 0]], bool)
     scores = np.array([[[3.0, 0], [2, 1], [1, 2], [0, 3]]], np.float32)
     interval = mean_average_precision_interval(
-        [(labels, scores)], np.array([0, 0, 1, 1]), resamples=300, confidence=0.95
+        [(labels, scores)],
+        np.array([0, 0, 1, 1]),
+        method="percentiles",
+        resamples=300,
+        confidence=0.95,
     )
     # drawn twice each: source 0 gives (1), source 1 gives (1 + 1/2) / 2, both (5/6 + 1/2) / 2;
     # so resamples lie between 2/3 and 1, and the estimate, 2/3, is their mirror
@@ -181,7 +191,7 @@ def test_coverage_is_about_what_is_promised() -> None:
         hardness = rng.beta(1, 1, 60)
         sources = np.repeat(np.arange(60), rng.integers(1, 12, 60))
         correct = (rng.random(len(sources)) < hardness[sources]).astype(float)
-        options: Any = {"resamples": 300, "confidence": 0.95}
+        options: Any = {"method": "percentiles", "resamples": 300, "confidence": 0.95}
         low, high = accuracy_interval(correct, sources, **options) or (1, 0)
         inside += low <= 0.5 <= high
         low, high = accuracy_interval(correct, np.arange(len(sources)), **options) or (1, 0)
@@ -204,7 +214,11 @@ def test_map_interval_covers_where_percentiles_would_not() -> None:
     for _ in range(rounds):
         labels, scores = draw(300)
         interval = mean_average_precision_interval(
-            [(labels, scores[None])], np.arange(300), resamples=200, confidence=0.95
+            [(labels, scores[None])],
+            np.arange(300),
+            method="percentiles",
+            resamples=200,
+            confidence=0.95,
         )
         assert interval is not None
         inside += interval[0] <= truth <= interval[1]
@@ -220,7 +234,9 @@ def test_few_sources_mean_a_wider_interval() -> None:
     correct = np.repeat(rng.random(20) < 0.5, 15).astype(float)
     widths = []
     for sources in (np.repeat(np.arange(20), 15), np.arange(300)):
-        low, high = accuracy_interval(correct, sources, resamples=1000, confidence=0.95) or (0, 0)
+        low, high = accuracy_interval(
+            correct, sources, method="percentiles", resamples=1000, confidence=0.95
+        ) or (0, 0)
         widths.append(high - low)
     # items of a source are alike here: 20 observations, not 300
     assert widths[0] / widths[1] == pytest.approx(np.sqrt(15), rel=0.15)
@@ -231,7 +247,7 @@ def test_more_confidence_is_wider() -> None:
     widths = []
     for confidence in (0.5, 0.8, 0.95, 0.99):
         low, high = accuracy_interval(
-            correct, np.arange(100), resamples=2000, confidence=confidence
+            correct, np.arange(100), method="percentiles", resamples=2000, confidence=confidence
         ) or (0, 0)
         widths.append(high - low)
     assert widths == sorted(widths)
@@ -240,7 +256,7 @@ def test_more_confidence_is_wider() -> None:
 
 
 def test_one_source_says_nothing() -> None:
-    options: Any = {"resamples": 50, "confidence": 0.95}
+    options: Any = {"method": "percentiles", "resamples": 50, "confidence": 0.95}
     assert accuracy_interval(np.array([1.0, 0.0]), np.array([4, 4]), **options) is None
     labels = np.array([[1], [0]], bool)
     scores = np.array([[[1.0], [0.0]]], np.float32)
@@ -253,7 +269,7 @@ def test_fold_without_a_positive_item_has_no_interval() -> None:
     scores = np.array([[[1.0], [0.0]]], np.float32)
     parts = [(np.array([[1], [0]], bool), scores), (np.zeros((2, 1), bool), scores)]
     sources = np.arange(4)
-    options: Any = {"resamples": 50, "confidence": 0.95}
+    options: Any = {"method": "percentiles", "resamples": 50, "confidence": 0.95}
     assert mean_average_precision_interval(parts, sources, **options) is None
     assert mean_average_precision_interval(parts[:1], sources[:2], **options) is not None
 
@@ -261,7 +277,7 @@ def test_fold_without_a_positive_item_has_no_interval() -> None:
 def test_same_items_give_the_same_interval() -> None:
     rng = np.random.default_rng(8)
     sources, correct = rng.integers(0, 30, 200), rng.integers(0, 2, 200).astype(float)
-    options: Any = {"resamples": 500, "confidence": 0.95}
+    options: Any = {"method": "percentiles", "resamples": 500, "confidence": 0.95}
     one = accuracy_interval(correct, sources, **options)
     assert one == accuracy_interval(correct, sources, **options)
     assert one == accuracy_interval(correct, sources * 7 + 3, **options)  # only who is who counts
@@ -296,7 +312,7 @@ def test_a_mean_as_a_ratio_of_sums_has_the_interval_of_accuracy() -> None:
     sources = rng.integers(0, 25, 200) * 3
     correct = rng.choice([0, 0.4, 1.0], 200)
     counts = np.stack([correct, np.ones(200)], axis=1)
-    options: Any = {"resamples": 700, "confidence": 0.9}
+    options: Any = {"method": "percentiles", "resamples": 700, "confidence": 0.9}
     interval = additive_interval(counts, sources, lambda sums: sums[:, 0] / sums[:, 1], **options)
     assert interval == pytest.approx(accuracy_interval(correct, sources, **options))
 
@@ -311,6 +327,7 @@ def test_interval_of_errors_over_words_of_the_same_draws_exactly() -> None:
         np.stack([errors, words], axis=1).astype(float),
         sources,
         lambda sums: np.maximum(0, 1 - sums[:, 0] / sums[:, 1]),
+        method="percentiles",
         resamples=150,
         confidence=0.95,
     )
@@ -335,7 +352,9 @@ def test_interval_of_f1_of_the_same_draws_exactly() -> None:
         f1 = 2 * sums[..., 0] / (2 * sums[..., 0] + sums[..., 1] + sums[..., 2])
         return f1.mean(axis=(1, 2))
 
-    interval = additive_interval(counts, sources, mean_f1, resamples=60, confidence=0.8)
+    interval = additive_interval(
+        counts, sources, mean_f1, method="percentiles", resamples=60, confidence=0.8
+    )
     values = [
         np.mean(
             [
@@ -356,7 +375,7 @@ def test_sums_that_say_nothing_have_no_interval() -> None:
         with np.errstate(invalid="ignore"):
             return sums[:, 0] / sums[:, 1]
 
-    options: Any = {"resamples": 50, "confidence": 0.95}
+    options: Any = {"method": "percentiles", "resamples": 50, "confidence": 0.95}
     two, one = np.array([4, 9]), np.array([4, 4])
     assert additive_interval(np.array([[1.0, 2], [1, 2]]), one, ratio, **options) is None
     assert additive_interval(np.zeros((2, 2)), two, ratio, **options) is None

@@ -213,6 +213,22 @@ def test_notes_say_what_a_reader_must_know() -> None:
     assert "2 of 10 sources (speaker) are in more than one split" in notes
 
 
+@pytest.mark.parametrize(
+    ("interval", "sources", "said"),
+    [
+        ("percentiles", 9, "a: intervals rest on 9 sources (file) and are too narrow"),
+        (None, 29, "a: intervals rest on 29 sources (file) and are too narrow"),  # before the field
+        ("percentiles", 30, None), ("jackknife", 6, None),
+    ],
+)  # fmt: skip
+def test_narrow_intervals_are_told(interval: str | None, sources: int, said: str | None) -> None:
+    facts = {"name": "strict"} | ({"interval": interval} if interval else {})
+    result = make_result("a", 0.4, interval=[0.3, 0.5], protocol=facts)
+    result.scores["linear"].sources = sources
+    found = [note for note in only_table(result).notes if "sources" in note]
+    assert found == ([said] if said else [])
+
+
 def test_markdown_is_a_table_whatever_the_names() -> None:
     nasty = r"a|b\|c"
     board = Leaderboard(
@@ -224,7 +240,7 @@ def test_markdown_is_a_table_whatever_the_names() -> None:
     rows = markdown_rows(to_markdown(board))
     assert {len(row) for row in rows} == {4}
     assert rows[0] == ["task", "metric", r"a\|b\\\|c", "mfcc"]
-    assert rows[2] == [r"x \| y z", "accuracy", "**0.400** [.310 .500]", "**0.400**"]
+    assert rows[2] == [r"x \| y z", "accuracy", "0.400 [.310 .500]", "0.400"]
 
 
 def test_csv_read_back_by_pandas() -> None:

@@ -1,4 +1,4 @@
-"""What the paired bootstrap resamples: metrics by the book, the same draws for all, the cache."""
+"""Scores without each source: metrics by the book, pairing, the cache."""
 
 from __future__ import annotations
 
@@ -18,27 +18,12 @@ import benchmark.paired.values as module
 from benchmark import evaluate
 from benchmark.paired.items import UnpairedError, fingerprint, pair
 from benchmark.paired.kept import Values, kept, key_of
-from benchmark.paired.resample import Draws, bootstrap, draws_of
-from benchmark.paired.statistic import statistic_of
-from benchmark.paired.values import common_values, values_of
+from benchmark.paired.statistic import without_each_source
+from benchmark.paired.values import common_values, drawn_from, values_of
 from benchmark.result import Predictions, RunResult
 
 Toy = Callable[..., tuple[Path, Path]]
 METRICS = ("accuracy", "mAP", "segment_f1_macro", "segment_f1_micro", "recall@1", "WER_inv")
-
-
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RESAMPLES", 200)
-    monkeypatch.setattr(module, "RESAMPLES_OF_MAP", 100)
-
-
-def drawn_items(predictions: Predictions, weights: Any, rows: Any = None) -> Any:
-    """Items one by one, as often as their source is drawn. Sources count in order of name."""
-    rows = np.arange(len(predictions.keys)) if rows is None else rows
-    names = sorted(set(predictions.sources[rows].tolist()))
-    often = dict(zip(names, weights.astype(int).tolist(), strict=True))
-    return np.repeat(rows, [often[source] for source in predictions.sources[rows].tolist()])
 
 
 # ------------------------------------------------------------------------------ the statistics
@@ -46,25 +31,34 @@ def drawn_items(predictions: Predictions, weights: Any, rows: Any = None) -> Any
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("some", [False, True])
-def test_weighted_sources_are_sources_drawn_again(metric: str, some: bool, tmp_path: Path) -> None:
+def test_without_a_source_is_without_its_items(metric: str, some: bool, tmp_path: Path) -> None:
     predictions = random_predictions(metric, 0)
     result = write_cell(tmp_path, predictions, metric=metric)
-    rows = np.flatnonzero(np.arange(24) % 5) if some and metric != "recall@1" else None
+    rows = np.arange(24)
+    if some and metric != "recall@1":
+        rows = np.flatnonzero(np.arange(24) % 5)
+    sources = predictions.sources[rows]
     for probe in result.scores:
-        statistic = statistic_of(result, probe, predictions, rows)
-        weights = next(Draws(9, 3, 20).blocks())
-        whole = set(predictions.splits.tolist())  # without a fold its mean is not defined
-        drawn = [drawn_items(predictions, one, rows) for one in weights]
-        held = [set(predictions.splits[items].tolist()) == whole for items in drawn]
-        found = statistic(weights[held])
+        found = without_each_source(result, probe, predictions, rows if some else None)
         wanted = [
-            by_the_book(predictions, probe, metric, items)
-            for items, known in zip(drawn, held, strict=True)
-            if known
+            by_the_book(predictions, probe, metric, rows[sources != left])
+            for left in ["none", *sorted(set(sources.tolist()))]
         ]
-        assert len(wanted) > 10
         np.testing.assert_allclose(found, wanted, atol=1e-9)
-        assert len(set(np.round(found, 6))) > 5
+        assert len(set(np.round(found, 6))) > 4
+
+
+def test_a_fold_without_an_item_is_left_out_of_the_mean(tmp_path: Path) -> None:
+    """One source is all of fold f0, so without it only f1 is there."""
+    predictions = random_predictions("accuracy", 0)
+    predictions.splits = np.where(predictions.sources == predictions.sources[0], "f0", "f1")
+    result = write_cell(tmp_path, predictions)
+    result.protocol["fold_score"] = "folds"
+    rest = np.flatnonzero(predictions.splits == "f1")
+    place = sorted(set(predictions.sources.tolist())).index(predictions.sources[0])
+    found = without_each_source(result, "linear", predictions)
+    assert found[1 + place] == pytest.approx(by_the_book(predictions, "linear", "accuracy", rest))
+    assert np.isfinite(found).all()
 
 
 def test_mean_over_folds_and_absent_classes_as_the_protocol_has_them(tmp_path: Path) -> None:
@@ -72,16 +66,15 @@ def test_mean_over_folds_and_absent_classes_as_the_protocol_has_them(tmp_path: P
     predictions.splits = np.array(["f0"] * 5 + ["f1"] * 19)
     result = write_cell(tmp_path, predictions)
     result.protocol["fold_score"] = "folds"
-    whole = np.ones((1, 9), np.float32)
     parts = [by_the_book(predictions, "linear", "accuracy", i) for i in (range(5), range(5, 24))]
-    value = statistic_of(result, "linear", predictions)(whole)[0]
+    value = without_each_source(result, "linear", predictions)[0]
     assert value == pytest.approx(np.mean(parts))
     assert value != pytest.approx(result.scores["linear"].value)
 
     predictions = random_predictions("segment_f1_macro", 0)
     result = write_cell(tmp_path, predictions, metric="segment_f1_macro")
     result.protocol["absent_classes"] = "zero"
-    value = statistic_of(result, "linear", predictions)(whole)[0]
+    value = without_each_source(result, "linear", predictions)[0]
     assert value == pytest.approx(result.scores["linear"].value * 9 / 10)  # class 4 never occurs
 
 
@@ -90,14 +83,14 @@ def test_a_metric_of_the_future_is_refused(tmp_path: Path) -> None:
     result = write_cell(tmp_path, predictions)
     result.scores["linear"].metric = "d_prime"
     with pytest.raises(UnpairedError, match="does not know the metric 'd_prime'"):
-        statistic_of(result, "linear", predictions)
+        without_each_source(result, "linear", predictions)
     result.scores["linear"].metric = "recall@1"
     with pytest.raises(UnpairedError, match="its predictions are not those of recall@1"):
-        statistic_of(result, "linear", predictions)
+        without_each_source(result, "linear", predictions)
 
 
 @pytest.mark.parametrize("kind", ["events", "notes", "captions", "transcript"])
-def test_predictions_of_a_run_give_its_score(kind: str, tmp_path: Path, few: None) -> None:
+def test_predictions_of_a_run_give_its_score(kind: str, tmp_path: Path) -> None:
     """`values_of` says so where they do not."""
     task = make_task(tmp_path, kind)
     folders = {"data": tmp_path / "data", "results": tmp_path / "r", "cache": tmp_path / "c"}
@@ -105,12 +98,10 @@ def test_predictions_of_a_run_give_its_score(kind: str, tmp_path: Path, few: Non
     (values,) = values_of([result], tmp_path / "c")
     assert isinstance(values, Values)
     assert values.by_probe["linear"][0] == pytest.approx(result.scores["linear"].value)
-    assert values.by_probe["linear"].shape == (201,)
+    assert values.by_probe["linear"].shape == (1 + values.sources,)
 
 
-def test_predictions_of_a_run_with_classes_give_its_scores(
-    toy: Toy, tmp_path: Path, few: None
-) -> None:
+def test_predictions_of_a_run_with_classes_give_its_scores(toy: Toy, tmp_path: Path) -> None:
     task, data = toy()
     (result,) = evaluate("logmel", str(task), data=data, results=tmp_path / "r", seeds=2)
     (values,) = values_of([result], tmp_path / "c")
@@ -129,39 +120,14 @@ def test_a_score_that_predictions_do_not_give_is_told(tmp_path: Path) -> None:
     assert "but its predictions give" in why
 
 
-# ------------------------------------------------------------------------------ draws
+# ------------------------------------------------------------------------------ drawn together
 
 
-def test_draws_are_with_replacement_and_the_same_for_more() -> None:
-    weights = np.concatenate(list(Draws(5, 1, 4000).blocks()))
-    assert weights.shape == (4000, 5)
-    assert (weights.sum(axis=1) == 5).all()
-    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.06)
-    np.testing.assert_allclose(weights.var(axis=0), 0.8, atol=0.06)  # Binomial(5, 1/5)
-    more = np.concatenate(list(Draws(5, 1, 6000).blocks()))
-    np.testing.assert_array_equal(more[:4000], weights)
-
-
-def test_draws_are_alike_for_the_same_sources_of_the_same_data_only() -> None:
-    one = draws_of(["b", "a", "b"], ["x", "y"], 10)
-    assert one == draws_of(["a", "b"], ["y", "x"], 10)
-    assert one.sources == 2
-    for other in (draws_of(["a", "c"], ["x", "y"], 10), draws_of(["a", "b"], ["x"], 10)):
-        assert other.seed != one.seed
-
-
-def test_all_statistics_see_the_same_draws() -> None:
-    seen: list[Any] = []
-
-    def statistic(weights: Any) -> Any:
-        seen.append(weights)
-        return weights[:, 0].astype(float)
-
-    values = bootstrap([statistic, statistic], Draws(3, 0, 50))
-    np.testing.assert_array_equal(values[0], values[1])
-    assert values.shape == (2, 51)
-    assert values[0, 0] == 1.0
-    assert len(set(values[0])) > 1
+def test_the_same_sources_of_the_same_data_only_are_drawn_together() -> None:
+    one = drawn_from(["b", "a", "b"], ["x", "y"])
+    assert one == drawn_from(["a", "b"], ["y", "x"])
+    assert one != drawn_from(["a", "c"], ["x", "y"])
+    assert one != drawn_from(["a", "b"], ["x"])
 
 
 # ------------------------------------------------------------------------------ pairing
@@ -233,9 +199,7 @@ def test_keys_of_two_shards_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_cells_alone_and_together_have_the_same_values(
-    metric: str, tmp_path: Path, few: None
-) -> None:
+def test_cells_alone_and_together_have_the_same_values(metric: str, tmp_path: Path) -> None:
     cells = [
         write_cell(tmp_path, random_predictions(metric, seed), f"E{seed}", metric=metric)
         for seed in range(2)
@@ -251,7 +215,7 @@ def test_cells_alone_and_together_have_the_same_values(
 
 
 def test_what_is_kept_is_used_and_is_that_of_these_predictions(
-    tmp_path: Path, few: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = write_cell(tmp_path, random_predictions("accuracy", 0))
     (first,) = values_of([cell], tmp_path / "c")
@@ -267,10 +231,10 @@ def test_what_is_kept_is_used_and_is_that_of_these_predictions(
     (values,) = values_of([other], tmp_path / "c")
     assert isinstance(values, Values)
     assert values.by_probe["linear"][0] == pytest.approx(other.scores["linear"].value)
-    assert key_of([other], 200) != key_of([cell], 200) != key_of([cell], 100)
+    assert key_of([other]) != key_of([cell])
 
 
-def test_a_damaged_or_unwritable_cache_makes_no_difference(tmp_path: Path, few: None) -> None:
+def test_a_damaged_or_unwritable_cache_makes_no_difference(tmp_path: Path) -> None:
     cell = write_cell(tmp_path, random_predictions("accuracy", 0))
     (first,) = values_of([cell], tmp_path / "c")
     (file,) = (tmp_path / "c").rglob("*.npz")
@@ -284,7 +248,7 @@ def test_a_damaged_or_unwritable_cache_makes_no_difference(tmp_path: Path, few: 
         np.testing.assert_array_equal(first.by_probe["linear"], again.by_probe["linear"])
 
 
-def test_missing_and_damaged_predictions_are_told_in_a_line(tmp_path: Path, few: None) -> None:
+def test_missing_and_damaged_predictions_are_told_in_a_line(tmp_path: Path) -> None:
     cells = [write_cell(tmp_path, random_predictions("accuracy", i), f"E{i}") for i in range(4)]
     paths = [cell.path.with_suffix(".predictions.npz") for cell in cells if cell.path is not None]
     paths[0].unlink()
@@ -301,7 +265,7 @@ def test_missing_and_damaged_predictions_are_told_in_a_line(tmp_path: Path, few:
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "mAP", "segment_f1_macro", "WER_inv"])
-def test_common_items_are_those_of_both(metric: str, tmp_path: Path, few: None) -> None:
+def test_common_items_are_those_of_both(metric: str, tmp_path: Path) -> None:
     """As if both had never had the others."""
     whole = [random_predictions(metric, seed) for seed in range(2)]
     cells = []

@@ -219,7 +219,7 @@ def test_results_on_a_sample_of_the_data_are_left_alone(
     measured_row, *own = table.rows
     assert (measured_row.cell(column, "linear").status == "published") != sampled
     assert [row.cell(column, "linear").status for row in own] == ["published"] * sampled
-    assert measured_row.best == {"linear": {"logmel"}}
+    assert measured_row.best == {}  # there are no predictions to compare
     assert [row.best for row in own] == [{}] * sampled
     said = f"{task}: tested on {items // folds} items a fold or split"
     assert any(note.startswith(said) for note in table.notes) == sampled

@@ -148,6 +148,23 @@ def test_the_best_and_what_cannot_be_told_from_it(tmp_path: Path) -> None:
     assert [cell_of(content, "esc50", name)["linear"][3] for name in "ABC"] == [True, True, False]
 
 
+def test_too_few_sources_are_told_in_the_cell(tmp_path: Path) -> None:
+    for encoder, count, sources in (("A", 54, 5), ("B", 6, 5), ("C", 30, 6)):
+        own = np.arange(60) < count
+        predictions = class_predictions(own, np.arange(60) % sources)
+        write_cell(tmp_path, predictions, encoder, "esc50", shard=f"{sources}")
+    _, content = page_of(tmp_path)
+    (table,) = content["tables"]
+    cells = {
+        column["name"]: row["cells"][place]["linear"]
+        for row in table["rows"]
+        for place, column in enumerate(table["columns"])
+        if row["name"] == "esc50" and row["cells"][place]
+    }
+    assert cells["A"] == [0.9, None, None, False, "too few sources"]
+    assert cells["C"] == [0.5, None, None, False]  # a result of before it had one
+
+
 def test_protocols_seeds_and_limits_have_tables_of_their_own(tmp_path: Path) -> None:
     write(tmp_path, make_result("esc50", 0.5))
     write(tmp_path, make_result("esc50", 0.4, protocol="xares-0.1.3", seeds=1))

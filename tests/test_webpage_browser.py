@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reconstruction_files
-from paired_cells import class_predictions
+from paired_cells import class_predictions, write_cell
 from result_files import make_result
 from webpage_files import EVIL, fill, write, write_codec, write_large, write_pair
 
@@ -212,18 +212,40 @@ def test_forty_encoders_are_sorted_filtered_and_switched(large: Path, browser: B
     assert "kNN" in browser.one("#caption").text
 
 
+def bold_cells(browser: Browser) -> Any:
+    return browser.run(
+        "return [...document.querySelectorAll('.cell')].filter("
+        "(e) => getComputedStyle(e).fontWeight >= 700).map((e) => e.innerText.trim())"
+    )
+
+
+def test_too_few_sources_are_told_and_nothing_is_bold(tmp_path: Path, browser: Browser) -> None:
+    """Not the best of the scores, and not a difference of 0.6 either."""
+    for encoder, count in (("alpha", 48), ("beta", 12)):
+        predictions = class_predictions(np.arange(60) < count, np.arange(60) % 5)
+        write_cell(tmp_path, predictions, encoder, "esc50", protocol=STRICT.facts())
+    browser.open(report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths[0])
+    told = browser.one('.cell[aria-label^="Task esc50 · alpha"]').get_attribute("aria-label")
+    assert "accuracy 0.800, too few sources for an interval" in told
+    assert browser.texts(".cell .note") == ["too few sources"] * 2
+    assert bold_cells(browser) == []
+    browser.choose("#base", "1")
+    told = browser.one('.cell[aria-label^="Task esc50 · alpha"]').get_attribute("aria-label")
+    assert "+0.600 to beta, too few sources for an interval" in told
+    assert bold_cells(browser) == []
+
+
 def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser) -> None:
     browser.open(small)
     assert browser.texts("#grid thead th")[1:] == ["alpha", "beta", "gamma"]
     assert browser.scores()["ESC-50"] == ["0.750", "0.250", "0.500"]
     assert browser.scores()["Fluent"] == ["0.600", "0.625", "✕ failed"]
     assert browser.scores()["GTZAN Genre"] == ["not run"] * 3
-    bold = browser.run(
-        "return [...document.querySelectorAll('.cell')].filter("
-        "(e) => getComputedStyle(e).fontWeight >= 700).map((e) => e.innerText.trim())"
-    )
-    assert bold == ["0.600", "0.625", "0.750"]  # the first is not told from the second
+    assert bold_cells(browser) == ["0.750"]  # of Fluent neither is told from the other
+    assert browser.one("#bold").text == "best of its row, or not told from it"
     browser.choose("#base", "1")
+    assert bold_cells(browser) == ["+0.500", "+0.250"]  # what differs, and no best of scores
+    assert browser.one("#bold").text == "differs from beta"
     assert browser.scores()["ESC-50"] == ["+0.500", "base", "+0.250"]
     assert browser.scores()["Fluent"] == ["−0.025", "base", "✕ failed"]
     (paired,) = [
@@ -239,6 +261,8 @@ def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser
     browser.choose("#base", "0")
     told = browser.one('.cell[aria-label^="ESC-50 · beta"]').get_attribute("aria-label")
     assert f"−0.500 to alpha, 95 % interval −{paired.high:.3f} to −{paired.low:.3f}" in told
+    assert "(paired): differs" in told
+    assert bold_cells(browser) == ["−0.500", "−0.250"]
     # means over other tasks have no difference
     assert browser.texts("#grid tr.mean td")[0] == "other tasks\n2 of 22"
 

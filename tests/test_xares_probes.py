@@ -321,7 +321,7 @@ def test_a_class_that_a_draw_leaves_out_is_zero_in_it() -> None:
     """Perfect scores; class 1 is in source 1 alone: a draw without it has half the mAP."""
     labels = np.array([[True, False], [True, True]])
     scores = np.where(labels, 1.0, 0.0).astype(np.float32)[None]
-    options: dict[str, Any] = {"resamples": 400, "confidence": 0.95}
+    options: dict[str, Any] = {"method": "percentiles", "resamples": 400, "confidence": 0.95}
     found = mean_average_precision_interval(
         [(labels, scores)], np.array([0, 1]), absent_classes="zero", **options
     )
@@ -340,7 +340,7 @@ def test_a_class_that_a_draw_leaves_out_is_zero_in_it() -> None:
 def test_interval_of_macro_f1_counts_absent_classes() -> None:
     """Two recordings, perfect; each class in one of them only."""
     counts = np.array([[[1, 0, 0], [0, 0, 0]], [[0, 0, 0], [1, 0, 0]]], float)
-    options: dict[str, Any] = {"resamples": 300, "confidence": 0.95}
+    options: dict[str, Any] = {"method": "percentiles", "resamples": 300, "confidence": 0.95}
     for absent, lowest in (("zero", 0.5), ("left out", 1.0)):
         found = additive_interval(
             counts, np.array([0, 1]), lambda sums, a=absent: f1_of_counts(sums, "macro", a),

@@ -2,9 +2,9 @@
 
 The tolerance of a cell is the larger of a stated floor and the distance from a score to the bound
 of its own interval on the side where the other value lies. That is: the other value must lie within
-the interval, widened to `floor` on either side where it is narrower. Intervals by bootstrap are
-not symmetric (Efron and Tibshirani 1993, chapter 13); half their width would allow too much on one
-side and too little on the other.
+the interval, widened to `floor` on either side where it is narrower. Intervals are not
+symmetric (`benchmark/jackknife.py`); half their width would allow too much on one side and too
+little on the other.
 
 Against reference results it is the reference's interval: it was fixed before the check, and a
 fault that widens intervals cannot excuse itself. Published values have none; there it is that of

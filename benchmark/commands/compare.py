@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
         "compare",
         help="compare two encoders task by task",
         description="Compare two encoders on the tasks that either has: each task's difference "
-        "with interval and p-value from a paired bootstrap over sources, corrected over the tasks "
+        "with interval and p-value from a paired test over sources, corrected over the tasks "
         "by Holm's method. Results of different protocols, seeds, limits or kinds of data have "
         "tables of their own.",
         epilog=_EXAMPLES,
@@ -53,7 +53,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the terminal")
     parser.add_argument(
         "--cache", type=Path, metavar="DIR",
-        help="folder for bootstrap values (default: $EARMARK_CACHE, else ~/.cache/earmark)",
+        help="folder for what tests rest on (default: $EARMARK_CACHE, else ~/.cache/earmark)",
     )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 

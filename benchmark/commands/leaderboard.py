@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--cache", type=Path, metavar="DIR",
-        help="folder for bootstrap values (default: $EARMARK_CACHE, else ~/.cache/earmark)",
+        help="folder for what tests rest on (default: $EARMARK_CACHE, else ~/.cache/earmark)",
     )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 

@@ -1,7 +1,7 @@
-"""Two encoders on the same items: paired bootstrap over sources.
+"""Two encoders on the same items, source by source.
 
-Predictions -> what each item adds -> the same draws of sources for both -> the difference, with
-its interval and p-value.
+Predictions -> what each item adds -> both scores without each source -> the difference, with its
+interval and p-value.
 """
 
 from benchmark.paired.best import best_cells

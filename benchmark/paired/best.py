@@ -6,22 +6,25 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.paired.items import UnpairedError
 from benchmark.paired.kept import Values
 from benchmark.paired.significance import difference_of
 from benchmark.paired.values import common_values, values_of
 from benchmark.progress import Track, silent
-from benchmark.result import ResultError, RunResult
+from benchmark.result import ResultError, RunResult, Score
 
 
 def best_cells(
     results: Mapping[str, RunResult], cache: Path, track: Track = silent
 ) -> tuple[dict[str, frozenset[str]], list[str]]:
-    """By probe, the columns with the best score and those not told from it; and why some were not
-    compared, a line each.
+    """By probe, the columns to be marked; and why some were not compared, a line each.
 
-    results: by column, of one task on the same data. A probe with fewer than two scores is left
-    out. Where nothing can be said (predictions are missing, one source) only the best is best.
+    results: by column, of one task on the same data. Marked are the best score and those that the
+    paired test does not tell from it, where it tells at least one other: a mark on all says
+    nothing, and there is none then. A probe is left out where there is nothing to say: with fewer
+    than two scores, and where the best could not be compared with one of the others (too few
+    sources, predictions are missing).
     """
     scores = {
         probe: {
@@ -39,22 +42,36 @@ def best_cells(
     reasons: list[str] = []
     for probe, by_column in scores.items():
         top = max(by_column, key=lambda column: by_column[column].value)
-        equal = {column for column in by_column if by_column[column].value == by_column[top].value}
-        for column in by_column.keys() - equal:
-            try:
-                one, other = _paired(top, column, results, values, cache, track)
-            except (UnpairedError, ResultError) as error:
-                reasons.append(f"{column}: {error}")
-                continue
-            found = difference_of(
-                one.by_probe[probe], other.by_probe[probe], one.sources, by_column[top].confidence
-            )
-            if found.p is None:
-                reasons.append(f"{column}: nothing can be said of {one.sources} source")
-            elif found.p >= 1 - by_column[top].confidence:
-                equal.add(column)
-        best[probe] = frozenset(equal)
+        told, faults = _told(top, probe, by_column, results, values, cache)
+        reasons += faults
+        if not faults:
+            best[probe] = frozenset(by_column.keys() - told if told else ())
     return best, sorted(set(reasons))
+
+
+def _told(
+    top: str,
+    probe: str,
+    scores: Mapping[str, Score],
+    results: Mapping[str, RunResult],
+    values: Mapping[str, Values | str],
+    cache: Path,
+) -> tuple[set[str], list[str]]:
+    """Columns that the test tells from the top, and why others could not be compared with it."""
+    told, faults = set(), []
+    for column in scores.keys() - {top}:
+        try:
+            one, other = _paired(top, column, results, values, cache)
+        except (UnpairedError, ResultError) as error:
+            faults.append(f"{column}: {error}")
+            continue
+        found = difference_of(one, other, probe, scores[top].confidence)
+        if found.p is None:
+            few = f"{TOO_FEW} ({one.sources})" if one.sources < FEWEST_SOURCES else "not computable"
+            faults.append(f"{column}: {few}")
+        elif found.p < 1 - scores[top].confidence:
+            told.add(column)
+    return told, faults
 
 
 def _paired(
@@ -63,7 +80,6 @@ def _paired(
     results: Mapping[str, RunResult],
     values: Mapping[str, Values | str],
     cache: Path,
-    track: Track,
 ) -> tuple[Values, Values]:
     """Values of two columns on the same items. Raises UnpairedError and ResultError."""
     one, other = values[top], values[column]
@@ -74,5 +90,5 @@ def _paired(
     assert isinstance(other, Values)
     if one.items == other.items:
         return one, other
-    one, other, _, _ = common_values(results[top], results[column], cache, track)
+    one, other, _, _ = common_values(results[top], results[column], cache)
     return one, other

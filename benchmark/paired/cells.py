@@ -99,7 +99,7 @@ def _pair(title: str, results: tuple[RunResult, RunResult], cache: Path, track: 
     assert isinstance(second, Values)
     if first.items == second.items:
         return Pair(title, results, (first, second), (0, 0))
-    one, other, only_first, only_second = common_values(*results, cache, track)
+    one, other, only_first, only_second = common_values(*results, cache)
     return Pair(title, results, (one, other), (only_first, only_second))
 
 

@@ -1,7 +1,8 @@
-"""Bootstrap values on the disk: mAP of ten thousand clips takes seconds, transcripts likewise.
+"""Values without each source on the disk: mAP of ten thousand clips takes seconds.
 
-80 KB a score, in the cache, under a name that covers the predictions, the data and the code: what
-is out of date is never found. A file that cannot be read or written counts as not there.
+8 bytes a source and score, in the cache, under a name that covers the predictions, the data and
+the code: what is out of date is never found. A file that cannot be read or written counts as not
+there.
 """
 
 from __future__ import annotations
@@ -23,25 +24,35 @@ from numpy.typing import NDArray
 from benchmark.files import write_atomically
 from benchmark.result import RunResult
 
-_FOLDER = "bootstrap"
+_FOLDER = "jackknife"
 _PROBE = "probe "  # before a probe's name, that no array of another meaning is taken for one
 
 
 @dataclass(frozen=True)
 class Values:
-    """Bootstrap values of a cell.
+    """What a cell's scores are without each source.
 
-    items: fingerprint of the items. count: how many these are. sources: how many were drawn from.
-    by_probe: the score, then the score in each of R resamples, (1 + R,).
+    items: fingerprint of the items. drawn: fingerprint of the sources and the data they are in.
+    sizes: (g,) items of each source, sorted by its name. by_probe: the score, then without each
+    source, (1 + g,).
     """
 
     items: str
-    count: int
-    sources: int
+    drawn: str
+    sizes: NDArray[np.int64]
     by_probe: dict[str, NDArray[np.float64]]
 
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return int(self.sizes.sum())
 
-def key_of(results: Sequence[RunResult], resamples: int) -> str:
+    @property
+    def sources(self) -> int:
+        return len(self.sizes)
+
+
+def key_of(results: Sequence[RunResult]) -> str:
     """Name of the values of the first result, on the items that it shares with the others."""
     facts = [
         {
@@ -53,7 +64,7 @@ def key_of(results: Sequence[RunResult], resamples: int) -> str:
         }
         for result in results
     ]
-    text = json.dumps([facts, resamples, _code()], sort_keys=True)
+    text = json.dumps([facts, _code()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -62,7 +73,7 @@ def kept(folder: Path, key: str) -> Values | None:
     try:
         with np.load(_path(folder, key), allow_pickle=False) as arrays:
             return Values(
-                str(arrays["items"]), int(arrays["count"]), int(arrays["sources"]),
+                str(arrays["items"]), str(arrays["drawn"]), np.asarray(arrays["sizes"], np.int64),
                 {
                     name.removeprefix(_PROBE): arrays[name]
                     for name in arrays.files
@@ -77,7 +88,7 @@ def keep(folder: Path, key: str, values: Values) -> None:
     """Write values for later; a folder that cannot be written makes nothing worse but slower."""
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {
-        "items": values.items, "count": values.count, "sources": values.sources,
+        "items": values.items, "drawn": values.drawn, "sizes": values.sizes,
         **{f"{_PROBE}{probe}": array for probe, array in values.by_probe.items()},
     }  # fmt: skip
     np.savez(buffer, **arrays)
@@ -95,7 +106,7 @@ def _code() -> str:
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for path in (
-        here.parent / "interval.py", *sorted(here.glob("*.py")),
+        here.parent / "leave_out.py", *sorted(here.glob("*.py")),
         *sorted((here.parent / "metric").glob("*.py")),
     ):  # fmt: skip
         digest.update(path.read_bytes())

@@ -1,35 +1,32 @@
-"""From per-item predictions to a metric of weighted sources: what the bootstrap resamples.
+"""From per-item predictions to a metric, and what it is without each source.
 
 Every metric is put together here as `benchmark/score` does it: from sums of what the items add
-(right answers, hits and misses of segments, edits and words), or, for mAP, from weighted ranks;
-the mean over the seeds within each resample.
+(right answers, hits and misses of segments, edits and words), or, for mAP, from ranks; the mean
+over the seeds is taken each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.interval import weighted_mean_average_precision
+from benchmark.leave_out import mean_average_precision_without_each, sums_without_each
 from benchmark.metric import f1_of_counts, mean_recall, recall_counts, share_right, word_edits
 from benchmark.paired.items import UnpairedError
 from benchmark.result import Predictions, RunResult
 
-# How often each source is drawn (R, sources, sorted by name) -> the metric of each resample (R,).
-Statistic = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 _Metric = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def statistic_of(
+def without_each_source(
     result: RunResult,
     probe: str,
     predictions: Predictions,
     rows: NDArray[np.int64] | None = None,
-) -> Statistic:
-    """The metric of a result's probe as a function of how often each source is drawn.
+) -> NDArray[np.float64]:
+    """The metric of a result's probe, then without each source, sorted by name: (1 + g,).
 
     rows: the items that count; all where None. Raises UnpairedError for a metric or predictions
     that this version does not know how to put together.
@@ -47,19 +44,16 @@ def statistic_of(
             raise
         raise UnpairedError(f"its predictions are not those of {metric} ({error})") from error
     names = list(dict.fromkeys(splits.tolist()))
-    folds = np.zeros(len(splits), np.int64)
-    if result.protocol.get("fold_score") == "folds":
-        folds = np.array([names.index(name) for name in splits.tolist()])
-    by_source = np.zeros((numbers.max() + 1, folds.max() + 1, *counts.shape[1:]))
-    np.add.at(by_source, (numbers, folds), counts[chosen])
-    return partial(_of_sums, by_source=by_source, share=share)
+    if result.protocol.get("fold_score") != "folds" or len(names) == 1:
+        return sums_without_each(counts[chosen], numbers, share)
+    folds = np.array([names.index(name) for name in splits.tolist()])
+    apart = np.zeros((len(chosen), len(names), *counts.shape[1:]))
+    apart[np.arange(len(chosen)), folds] = counts[chosen]
+    return sums_without_each(apart, numbers, lambda sums: _mean_of_folds(sums, share))
 
 
-def _of_sums(
-    weights: NDArray[np.float32], by_source: NDArray[np.float64], share: _Metric
-) -> NDArray[np.float64]:
-    """Mean over the folds, those left out of which nothing was drawn."""
-    sums = np.tensordot(weights.astype(np.float64), by_source, axes=1)
+def _mean_of_folds(sums: NDArray[np.float64], share: _Metric) -> NDArray[np.float64]:
+    """Mean over the folds (R, F, ...), those left out of which no item is left."""
     with np.errstate(invalid="ignore"):
         by_fold = np.stack([share(sums[:, fold]) for fold in range(sums.shape[1])])
         known = np.isfinite(by_fold)
@@ -101,7 +95,8 @@ def _counts(
 
 
 def _first_over_second(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = sums[..., 0] / sums[..., 1]
+    with np.errstate(invalid="ignore"):
+        shares: NDArray[np.float64] = sums[..., 0] / sums[..., 1]
     return shares
 
 
@@ -127,23 +122,14 @@ def _ranked(
     rows: NDArray[np.int64],
     numbers: NDArray[np.int64],
     absent_classes: str,
-) -> Statistic:
+) -> NDArray[np.float64]:
     """mAP: mean over the classes that have a positive item, over seeds, and over folds."""
     splits = predictions.splits[rows]
-    folds = []
-    for split in dict.fromkeys(splits.tolist()):
-        own = splits == split
-        labels = np.asarray(predictions.labels[rows[own]], np.bool_)
-        folds.append((labels, predictions.linear[:, rows[own]], numbers[own]))
-
-    def statistic(weights: NDArray[np.float32]) -> NDArray[np.float64]:
-        by_source = np.ascontiguousarray(weights.T)
-        values = [
-            weighted_mean_average_precision(labels, scores, by_source[sources].T, absent_classes)
-            for labels, logits, sources in folds
-            for scores in logits
-        ]
-        mean: NDArray[np.float64] = np.mean(values, axis=0)
-        return mean
-
-    return statistic
+    by_fold = [np.flatnonzero(splits == split) for split in dict.fromkeys(splits.tolist())]
+    folds = [
+        (np.asarray(predictions.labels[rows[own]], np.bool_), predictions.linear[:, rows[own]])
+        for own in by_fold
+    ]
+    return mean_average_precision_without_each(
+        folds, numbers[np.concatenate(by_fold)], absent_classes=absent_classes
+    )

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.files import write_atomically
-from benchmark.interval import additive_interval
+from benchmark.interval import PERCENTILES, additive_interval
 from benchmark.reconstruction.measure import ItemRecord
 from benchmark.reconstruction.metrics import Metric
 from benchmark.result import DONE, FAILED, RECONSTRUCTION, ResultError
@@ -144,7 +144,7 @@ def summarise(metrics: Sequence[Metric], records: Sequence[ItemRecord]) -> dict[
             counts = np.stack([values[known], np.ones(int(known.sum()))], axis=1)
             interval = additive_interval(
                 counts, sources[known], lambda sums: sums[:, 0] / sums[:, 1],
-                resamples=RESAMPLES, confidence=CONFIDENCE,
+                method=PERCENTILES, resamples=RESAMPLES, confidence=CONFIDENCE,
             )  # fmt: skip
         reasons = Counter(r.reasons[metric.name] for r in records if metric.name in r.reasons)
         scores[metric.name] = MetricScore(

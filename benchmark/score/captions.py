@@ -42,6 +42,7 @@ def score_captions(
         counts,
         items.sources[split.test],
         lambda sums: mean_recall(sums).mean(axis=1),
+        method=protocol.interval,
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )

@@ -164,6 +164,7 @@ def _accuracy_score(
     by_split = np.split(correct, bounds)
     bootstrap: dict[str, Any] = {
         "resamples": protocol.bootstrap_resamples, "confidence": protocol.confidence,
+        "method": protocol.interval,
     }  # fmt: skip
     if protocol.fold_score == "folds":
         per_seed = np.mean([part.mean(axis=0) for part in by_split], axis=0).tolist()
@@ -207,6 +208,7 @@ def _map_score(
         interval = mean_average_precision_interval(
             list(zip(labels, scores, strict=True)),
             items.sources[tested],
+            method=protocol.interval,
             resamples=protocol.bootstrap_resamples,
             confidence=protocol.confidence,
             absent_classes=protocol.absent_classes,

@@ -124,6 +124,7 @@ def _interval(
         counts.astype(np.float64),
         items.sources[tested],
         lambda sums: _mean_f1(objective, sums).mean(axis=-1),
+        method=protocol.interval,
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )

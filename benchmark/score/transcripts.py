@@ -55,6 +55,7 @@ def score_transcripts(
         words,
         items.sources[split.test],
         lambda sums: share_right(sums).mean(axis=1),
+        method=protocol.interval,
         resamples=protocol.bootstrap_resamples,
         confidence=protocol.confidence,
     )

@@ -64,7 +64,7 @@ def report(
         with the most values, `all`: every one); None: no columns of them.
     published_folder: of the published values; None: those that come with Earmark.
     audio, plots: folders that `reconstruct` wrote with `--save-audio` and `--plots`.
-    cache: folder of bootstrap values. track: what shows the progress.
+    cache: folder of scores without each source. track: what shows the progress.
     Raises PublishedError as `Leaderboard.with_published` does.
     """
     cache = cache or default_cache()

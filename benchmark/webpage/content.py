@@ -4,6 +4,7 @@ A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means
 differences}.
 A row has a cell for each column, null where the task did not run:
 {status, linear: [value, low, high, best], knn: the same, details}; `details` is what reproduces it.
+Where there are too few sources for an interval, a fifth element says so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.leaderboard import (
     NOT_PUBLISHED,
     NOT_RUN,
@@ -35,8 +37,8 @@ def tables_of(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """All tables of a leaderboard; and, a line each, why matrices could not be made of some.
 
-    pool: where shared facts are put. cache: folder of bootstrap values. track: what shows the
-    progress.
+    pool: where shared facts are put. cache: folder of scores without each source. track: what
+    shows the progress.
     """
     matrices: dict[int, RowConfusions] = {}
     faults: list[str] = []
@@ -133,6 +135,8 @@ def _cell(row: Row, column: str, pool: Pool) -> dict[str, Any] | None:
             low, high = cell.score.interval or (math.nan, math.nan)
             best = row.is_best(column, probe)
             found[probe] = [exact(cell.score.value), exact(low), exact(high), best]
+            if cell.score.interval is None and cell.score.sources < FEWEST_SOURCES:
+                found[probe].append(TOO_FEW)
     if column in row.results:
         found["details"] = details_of(row.results[column], pool)
     return found

@@ -1,7 +1,7 @@
 """Intervals of differences between encoders, pair by pair: those that `compare` would give.
 
-Both are resampled by the same draws of sources (`benchmark/paired`), so the interval is much
-narrower than two single ones suggest. The number of pairs grows with the square of the encoders:
+Both are tested source by source (`benchmark/paired`), so the interval is much narrower than two
+single ones suggest. The number of pairs grows with the square of the encoders:
 beyond a bound there are none, and the page says which command gives them.
 """
 
@@ -28,8 +28,8 @@ def differences_of(table: Table, cache: Path, track: Track) -> list[dict[str, li
 
     Pairs are in the order of `itertools.combinations`; null where one has no score, where clips
     failed for one that the other has, and where nothing can be said. None instead of the rows
-    where there are too many pairs. cache: folder of bootstrap values. track: what shows the
-    progress.
+    where there are too many pairs. cache: folder of scores without each source. track: what
+    shows the progress.
     """
     columns = [column for column in table.columns if column not in table.published]
     count = math.comb(len(columns), 2) * sum(len(row.probes) for row in table.rows)
@@ -67,5 +67,5 @@ def _bounds(
         return None
     if probe not in one.by_probe or probe not in other.by_probe:
         return None
-    found = difference_of(one.by_probe[probe], other.by_probe[probe], one.sources, confidence)
+    found = difference_of(one, other, probe, confidence)
     return None if found.low is None else [exact(found.low), exact(found.high)]

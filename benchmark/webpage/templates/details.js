@@ -75,12 +75,12 @@ function scoresOf(row, cell, facts) {
   const lines = Object.entries(table().probes)
     .filter(([probe]) => cell[probe])
     .map(([probe, name]) => {
-      const [value, low, high] = cell[probe],
+      const [value, low, high, , few] = cell[probe],
         more = facts?.scores?.[probe];
       return [
         name,
         fixed(value, 4),
-        isNumber(low) ? `${fixed(low, 4)} to ${fixed(high, 4)}` : "none",
+        isNumber(low) ? `${fixed(low, 4)} to ${fixed(high, 4)}` : (few ?? "none"),
         more ? more.seeds.map((one) => fixed(one)).join(" ") : "",
         more ? fixed(more.spread, 4) : "",
         more?.items ?? "",

@@ -61,6 +61,10 @@ function drawCaption(rows, columns) {
   if (without) parts.push(`${without} task${without > 1 ? "s have" : " has"} no ${probe}`);
   if (!rows.length || !columns.length) parts.push("nothing fits the filter");
   byId("caption").textContent = parts.join(" · ");
+  byId("bold").textContent =
+    state.base === null
+      ? "best of its row, or not told from it"
+      : `differs from ${nameOf(state.base)}`;
 }
 
 /** A line of the table: keeps what of it can have the focus. */
@@ -198,7 +202,7 @@ function scoreCell(r, c, widest) {
   const kind = cell === null ? "missing" : cell.status;
   const made = el("td", {
     role: "gridcell",
-    class: `cell number ${kind}${score?.[3] ? " best" : ""}`,
+    class: `cell number ${kind}${isBold(r, c) ? " best" : ""}`,
     "data-row": r,
     "data-column": c,
     "aria-label": told(r, c).join("; "),
@@ -209,8 +213,18 @@ function scoreCell(r, c, widest) {
   });
   if (!isNumber(value)) made.append(wordOf(kind, c));
   else if (c === state.base) made.append("base");
-  else made.append(shown(value), barOf(value, intervalAt(r, c), widest));
+  else {
+    made.append(shown(value), barOf(value, intervalAt(r, c), widest));
+    if (score[4]) made.append(el("span", {class: "note"}, score[4]));
+  }
   return made;
+}
+
+/** Of scores: best of the row or not told from it. Of differences: told from 0. */
+function isBold(r, c) {
+  if (state.base === null) return Boolean(scoreAt(r, c)?.[3]);
+  const interval = intervalAt(r, c);
+  return interval !== null && (interval[0] > 0 || interval[1] < 0);
 }
 
 function wordOf(kind, c) {
@@ -247,7 +261,9 @@ function told(r, c) {
   const confidence = facts ? `${Number((100 * facts.confidence).toPrecision(4))} %` : "";
   const interval = isNumber(score[1])
     ? `${confidence} interval ${fixed(score[1])} to ${fixed(score[2])}`
-    : "no interval";
+    : score[4]
+      ? `${score[4]} for an interval`
+      : "no interval";
   lines.push(`${row.metric} ${fixed(score[0])}, ${interval}`);
   if (state.base !== null && c !== state.base && isNumber(valueAt(r, c))) {
     lines.push(toldDifference(r, c, confidence));
@@ -261,7 +277,7 @@ function told(r, c) {
     );
     lines.push(`${facts.items} items of ${facts.sources} sources`);
   }
-  if (score[3]) lines.push("best of its row, or not told from it");
+  if (state.base === null && score[3]) lines.push("best of its row, or not told from it");
   return lines;
 }
 
@@ -270,8 +286,11 @@ function toldDifference(r, c, confidence) {
     to = `${signed(valueAt(r, c))} to ${nameOf(state.base)}`;
   if (interval) {
     const [low, high] = interval.map((bound) => signed(bound));
-    return `${to}, ${confidence} interval ${low} to ${high} (paired bootstrap)`;
+    const differs = isBold(r, c) ? "differs" : "not told apart";
+    return `${to}, ${confidence} interval ${low} to ${high} (paired): ${differs}`;
   }
+  const few = scoreAt(r, c)?.[4];
+  if (few) return `${to}, ${few} for an interval`;
   return table().differences
     ? `${to}, no interval`
     : `${to}; for its interval: run_bench.py compare`;
