@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from benchmark.interval import (
     accuracy_interval,
@@ -53,8 +54,8 @@ def score_clips(
     scores: dict[str, Score] = {}
     linear: NDArray[np.int64] | NDArray[np.float32]
     if spec.metric == "accuracy":
-        linear = np.concatenate([part.argmax(axis=2).T for part in trained.scores])
-        scores["linear"] = _accuracy_score(items, judged, linear, protocol)
+        linear = predicted = np.concatenate([part.argmax(axis=2).T for part in trained.scores])
+        scores["linear"] = _accuracy_score(items, judged, predicted, protocol)
     else:
         linear = np.concatenate(trained.scores, axis=1)
         scores["linear"] = _map_score(items, judged, trained.scores, protocol, track)
@@ -113,8 +114,14 @@ def _by_adam(
     stacked = [np.stack(part) for part in _by_split(probed)]
     if protocol.tested == "clips":
         clips = items.clips
+        several = training.loss == "bce"
         stacked = [
-            np.stack([clip_means(one, clips[split.test]) for one in part])
+            np.stack(
+                [
+                    clip_means(one if several else log_softmax(one, axis=1), clips[split.test])
+                    for one in part
+                ]
+            )
             for split, part in zip(splits, stacked, strict=True)
         ]
     facts = {
