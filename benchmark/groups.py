@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,12 @@ class Group(NamedTuple):
     seeds: int
     limit: int
 
+    @property
+    def _converged(self) -> bool:
+        """Whether probes of clips are logistic regression, which has no seeds."""
+        label = self.protocol
+        return label.startswith("strict") and not re.search(r"revision 1\b|adam", label)
+
     def caption(self, probes: Iterable[str]) -> str:
         """In one line; the seeds only where these probes have any."""
         words = [
@@ -31,7 +38,8 @@ class Group(NamedTuple):
             f"protocol {self.protocol}",
         ]
         if not _WITHOUT_SEEDS.issuperset(probes):
-            words.append(f"{self.seeds} seed{'s' if self.seeds != 1 else ''}")
+            seeds = f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
+            words.append(f"{seeds} where frames or text are learned" if self._converged else seeds)
         if self.limit >= 0:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)

@@ -23,6 +23,7 @@ from benchmark.groups import (
 )
 from benchmark.interval import PERCENTILES
 from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
+from benchmark.linear_fit import fit_notes
 from benchmark.marking import mark_best
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
@@ -370,6 +371,7 @@ def _notes(result: RunResult, column: str) -> list[str]:
                 f"{name} · {column}: {score.too_short} training clips have fewer frames than their "
                 "transcript takes, and taught nothing"
             )
+        notes += [f"{name} · {column}: {note}" for note in fit_notes(score.fits or {})]
         if score.tokens is not None:
             notes.append(f"{name}: tokens are {score.tokens}")
     return notes

@@ -80,9 +80,9 @@ class Protocol:
     seeds: how often a probe that is trained by steps is, with seeds 0, 1, ...; logistic regression
         has one answer.
     learning_rate_floor: what the cosine over the epochs goes towards, as a share of the rate.
-    linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on the
-        validation part (`benchmark.probe.linear`); or layer normalisation and a linear layer trained
-        by `adam` for the task's epochs, the best of which on the validation part is tested.
+    linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on
+        the validation part (`benchmark.probe.linear`); or layer normalisation and a linear layer,
+        trained by `adam` for the task's epochs, the best of which on the validation part is tested.
     tested: what is judged, on the validation and test parts: `clips`, by the mean of their crops'
         log-probabilities (several labels: logits; kNN: votes); or `crops`, each by itself.
     knn_centre: what cosines are about: the `training mean`, or the `origin`.
