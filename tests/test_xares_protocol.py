@@ -221,7 +221,8 @@ def test_two_protocols_in_one_folder_are_as_each_alone(
     found = results_in(tmp_path / "both")
     strict, xares = found["strict"], found["xares-0.1.3"]
     assert (strict.data["parts"]["test"]["valid"], xares.data["parts"]["test"]["valid"]) == (4, 20)
-    assert len(strict.scores["linear"].per_seed) == 5 and len(xares.scores["linear"].per_seed) == 1
+    # logistic regression has no seeds, and Adam one here
+    assert strict.scores["linear"].fits and xares.scores["linear"].best_epochs
     assert (strict.data["source_unit"], xares.data["source_unit"]) == ("recording", "clip")
     assert xares.scores["linear"].sources == 20 == 2 * strict.scores["linear"].sources
     board, _ = Leaderboard.from_folder(tmp_path / "both" / "r")
