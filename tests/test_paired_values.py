@@ -273,7 +273,7 @@ def test_what_is_kept_is_used_and_is_that_of_these_predictions(
 def test_a_damaged_or_unwritable_cache_makes_no_difference(tmp_path: Path, few: None) -> None:
     cell = write_cell(tmp_path, random_predictions("accuracy", 0))
     (first,) = values_of([cell], tmp_path / "c")
-    (file,) = (tmp_path / "c").rglob("*.npz")
+    (file,) = (tmp_path / "c").rglob("*.values")
     file.write_bytes(file.read_bytes()[:100])
     assert kept(tmp_path / "c", file.stem) is None
     (tmp_path / "file").write_text("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -108,7 +109,7 @@ class Stored:
                 f"{path} is not the file that was written with its result (another SHA-256)"
             )
         try:
-            return Predictions.load(path)
+            return Predictions.load(io.BytesIO(data))
         except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise PredictionsMissingError(f"{path} holds no predictions ({error})") from error
 

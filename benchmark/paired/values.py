@@ -19,7 +19,13 @@ from benchmark.paired.kept import Values, keep, kept, key_of
 from benchmark.paired.resample import bootstrap, draws_of
 from benchmark.paired.statistic import Statistic, statistic_of
 from benchmark.progress import Track, silent
-from benchmark.result import Predictions, ResultError, RunResult, predictions_path, read_predictions
+from benchmark.result import (
+    Predictions,
+    ResultError,
+    RunResult,
+    predictions_bytes,
+    read_predictions,
+)
 
 RESAMPLES = 10_000
 RESAMPLES_OF_MAP = 2_000  # each takes as long as a hundred of the others
@@ -37,8 +43,8 @@ def values_of(
     missing: list[int] = []
     for place, result in enumerate(results):
         try:
-            predictions_path(result).stat()
-        except (ResultError, OSError) as error:
+            predictions_bytes(result)  # what is kept does not stand for altered ones
+        except ResultError as error:
             found[place] = str(error)
             continue
         known = kept(cache, key_of([result], _resamples(result)))

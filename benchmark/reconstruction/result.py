@@ -25,6 +25,7 @@ from benchmark.interval import additive_interval
 from benchmark.reconstruction.measure import ItemRecord
 from benchmark.reconstruction.metrics import Metric
 from benchmark.result import DONE, FAILED, RECONSTRUCTION, ResultError
+from benchmark.strict_json import parse, without_nan
 
 SCHEMA = 1
 RESAMPLES, CONFIDENCE = 1000, 0.95
@@ -106,13 +107,13 @@ class ReconstructionResult:
         """JSON text. NaN, which JSON lacks, becomes null."""
         facts = asdict(self)
         del facts["path"]
-        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> ReconstructionResult:
         """Read what `to_json` wrote. Raises ResultError naming `where`."""
         try:
-            raw = json.loads(text)
+            raw = parse(text)
             if raw.get("schema") != SCHEMA:
                 raise ResultError(
                     f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
@@ -322,11 +323,3 @@ def _score(raw: dict[str, Any]) -> MetricScore:
     if raw.get("value") is None:
         raw["value"] = math.nan
     return MetricScore(**raw)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
