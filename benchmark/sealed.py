@@ -92,8 +92,8 @@ def make_folder(
         if os.path.lexists(target):
             check()
             known = read_manifest(target, manifest)
-            if known is None or facts.items() <= known.items():  # else it is an older one
-                say_bad(target, "is damaged")
+            own = known is None or facts.items() <= known.items()
+            say_bad(target, "is damaged" if own else "holds something else")
         with folder_written_whole(target, replace=True) as made:
             make(made)
             content = {**facts, "files": _digests(made)}

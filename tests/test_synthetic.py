@@ -290,7 +290,7 @@ def test_older_version_is_made_anew(
     assert synthesise(spec, tmp_path) == folder
     assert json.loads((folder / twins.MANIFEST).read_text())["version"] == VERSION + 1
     assert not (folder / "left_over.tar").exists()
-    assert capsys.readouterr().err == ""  # it is old and not damaged
+    assert capsys.readouterr().err == f"{folder} holds something else; it is made anew\n"
 
 
 def test_real_data_is_left_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmark.files import write_atomically
 from benchmark.progress import say
-from benchmark.sealed import clear_folder, locked
+from benchmark.sealed import clear_folder, locked, say_bad
 
 FORMAT = 2
 _DIGITS = 32  # of the digest, as hex
@@ -35,8 +35,10 @@ class Journal:
         self._known: dict[str, dict[int, dict[str, Any]]] = {}
         if os.path.lexists(self.path):
             with locked(self.path):
-                if self.path.is_dir() or fresh:
+                if self.path.is_dir():
+                    say_bad(self.path, "is a folder")
                     clear_folder(self.path)
+                elif fresh:
                     self.path.unlink(missing_ok=True)
                 else:
                     self._read()
