@@ -61,10 +61,14 @@ def clear_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time for what lies at `path`. Raises OSError where it cannot be written."""
+def locked(path: Path, wait_s: float = -1) -> Iterator[None]:
+    """One process at a time for what lies at `path`.
+
+    wait_s: how long to wait for another, below 0 as long as it takes. Raises filelock.Timeout where
+    that was not enough, and OSError where nothing can be written there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+    with FileLock(path.with_name(f".{path.name}.lock"), timeout=wait_s):
         yield
 
 

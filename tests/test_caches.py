@@ -1,4 +1,4 @@
-"""Every cache beside the store: damaged in any manner, the next use gives what a clean one gives."""
+"""Every cache: damaged in any manner, the next use gives what a clean one gives."""
 
 from __future__ import annotations
 

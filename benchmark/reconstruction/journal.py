@@ -2,7 +2,7 @@
 
 A journal is kept for one codec, device, set of metrics and their settings. A clip's lines are found
 again by its bytes, so that whatever changes is measured anew; a killed run loses the clips in hand.
-Each line holds a digest of itself and of the journal's key. Lines that are damaged are dropped, which
+Each line begins with a digest of itself and of the journal's key. Damaged lines are dropped, which
 is said, and their clips measured again.
 """
 
