@@ -15,7 +15,7 @@ import yaml
 
 from benchmark.agreement.folder import column_names
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds
+from benchmark.agreement.rule import Rule, exceeds, off_by
 from benchmark.agreement.stored import Stored, listed
 from benchmark.published import PublishedError, PublishedValue
 from benchmark.published_columns import sampled
@@ -100,7 +100,7 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
     wrong = exceeds(difference, allowed)
-    faults = [f"off by {difference:+.3f}, more than {allowed:.3f}"] if wrong else []
+    faults = [off_by(difference, allowed)] if wrong else []
     if math.isnan(difference):
         faults = ["not computable"]
     return Checked(

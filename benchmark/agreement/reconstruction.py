@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds, faults_of
+from benchmark.agreement.rule import Rule, exceeds, faults_of, off_by
 from benchmark.published import PublishedValue
 from benchmark.reconstruction.board import PUBLISHED_AS
 from benchmark.reconstruction.result import ReconstructionResult, asked_of, read_results
@@ -102,7 +102,7 @@ def _check_value(
     difference = score.value - value.value
     if not exceeds(difference, allowed):
         return cell(OK, (), score.value, allowed)
-    off = f"off by {difference:+.3f}, more than {allowed:.3f}"
+    off = off_by(difference, allowed)
     said = "not computable" if difference != difference else off
     return cell(BREACH, (said, UNCONFIRMED), score.value, allowed)
 
