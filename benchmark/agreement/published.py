@@ -103,8 +103,11 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
     faults = [off_by(difference, allowed)] if wrong else []
     if math.isnan(difference):
         faults = ["not computable"]
+    altered = stored.altered()
+    if altered is not None:
+        faults.append(altered)
     return Checked(
-        column, str(value.task), str(value.probe), score.metric, BREACH if wrong else OK,
+        column, str(value.task), str(value.probe), score.metric, BREACH if faults else OK,
         score.value, value.value, allowed, tuple(faults), value.source, value.primary,
     )  # fmt: skip
 

@@ -14,7 +14,12 @@ from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
 from benchmark.agreement.rule import Rule, exceeds, faults_of, off_by
 from benchmark.published import PublishedValue
 from benchmark.reconstruction.board import PUBLISHED_AS
-from benchmark.reconstruction.result import ReconstructionResult, asked_of, read_results
+from benchmark.reconstruction.result import (
+    ReconstructionResult,
+    altered,
+    asked_of,
+    read_results,
+)
 from benchmark.result import DONE, FAILED
 
 PROTOCOL = "reconstruction"
@@ -100,6 +105,9 @@ def _check_value(
         return cell(NOT_CHECKED, (f"{value.metric} was not measured",))
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
+    changed = altered(result)
+    if changed is not None:
+        return cell(BREACH, (changed,), score.value, allowed)
     if not exceeds(difference, allowed):
         return cell(OK, (), score.value, allowed)
     off = off_by(difference, allowed)
@@ -153,12 +161,13 @@ def _check_pair(
     if mine.comparable != reference.comparable:
         return _unsaid(column, reference, "measured on other clips or with other settings")
     cells = []
+    changed = altered(mine)
     for name, theirs in reference.scores.items():
         score = mine.scores.get(name)
         if score is None:
             cells.append(_cell(column, reference, name, NOT_CHECKED, why=("was not measured",)))
             continue
-        faults = tuple(faults_of(score, theirs, rule))
+        faults = (*faults_of(score, theirs, rule), *([] if changed is None else [changed]))
         cells.append(
             _cell(
                 column, reference, name, BREACH if faults else OK, score.value,

@@ -264,6 +264,26 @@ def write_result(root: Path, result: ReconstructionResult, table: str) -> Path:
     return path
 
 
+def altered(result: ReconstructionResult) -> str | None:
+    """In a line, where the table of a result's clips is not the one that was written with it.
+
+    A table that is not there, as beside published references, is no fault.
+    """
+    named = result.clips if isinstance(result.clips, dict) else {}
+    if result.path is None or not {"file", "sha256"} <= named.keys():
+        return None
+    path = result.path.with_name(Path(str(named["file"])).name)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    if hashlib.sha256(data).hexdigest() == named["sha256"]:
+        return None
+    return f"{path} is not the file that was written with its result (another SHA-256)"
+
+
 def has_more(root: Path, result: ReconstructionResult) -> list[str]:
     """Metrics that this result lacks, as their packages are not installed, and the one that it
     would replace has."""
