@@ -156,6 +156,7 @@ def _numbers(row: TaskComparison) -> list[str]:
 
 def _mean_numbers(table: Comparison) -> list[str]:
     assert table.mean is not None
+    assert table.mean_first is not None and table.mean_second is not None
     return [
         rounded(table.mean_first), rounded(table.mean_second), _gap(table.mean),
         _p_value(table.mean.p),

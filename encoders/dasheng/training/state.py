@@ -97,7 +97,7 @@ def _digest(content: dict[str, Any]) -> str:
         if isinstance(value, torch.Tensor):
             flat = value.detach().cpu().contiguous().reshape(-1)
             digest.update(f"{value.dtype} {tuple(value.shape)};".encode())
-            digest.update(flat.view(torch.uint8).numpy())
+            digest.update(flat.view(torch.uint8).numpy().data)
         elif isinstance(value, dict):
             digest.update(f"{{{len(value)}".encode())
             for key, inner in value.items():
