@@ -18,9 +18,9 @@ from benchmark.conformance import (
     quick_checks,
     random_numbers_kept,
 )
-from benchmark.files import write_atomically
 from benchmark.passes import Passes
 from benchmark.progress import Progress
+from benchmark.sealed import read_sealed, write_sealed
 from benchmark.settings import RunSettings
 from encoders import AudioEncoder, EncoderError
 
@@ -44,7 +44,7 @@ class Gate:
         """Raise EncoderError, naming claim and measure, for an encoder that breaks its contract."""
         if encoder not in self.refusals:
             mark = self._mark(encoder)
-            known = mark.is_file() and not self.run.force
+            known = not self.run.force and read_sealed(mark) is not None
             self.refusals[encoder] = None if known else self._look(encoder, mark)
         refusal = self.refusals[encoder]
         if refusal is not None:
@@ -70,14 +70,14 @@ class Gate:
             return None  # not marked: the next run tries again
         facts = {"encoder": encoder.name, "version": VERSION}
         with contextlib.suppress(OSError):  # a cache that cannot be written
-            write_atomically(mark, json.dumps(facts).encode())
+            write_sealed(mark, json.dumps(facts).encode())
         return None
 
     def _mark(self, encoder: AudioEncoder) -> Path:
         """The file that says that an encoder has passed."""
         facts = [self.fingerprints[encoder], VERSION, self.run.device, torch.__version__]
         name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        return self.run.cache / "conformance" / f"{name}.json"
+        return self.run.cache / "conformance" / f"{name}.passed"
 
 
 def _refusal(encoder: AudioEncoder, check: Check) -> str:

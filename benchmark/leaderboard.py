@@ -29,6 +29,7 @@ from benchmark.places import default_cache
 from benchmark.progress import Track, silent
 from benchmark.protocol import MEANS, titled
 from benchmark.result import DONE, FAILED, RunResult, Score
+from benchmark.rounding import rounded
 from tasks import DOMAINS, TaskSpec
 
 # with fewer, percentiles of a bootstrap miss the truth twice as often as they say, or more
@@ -364,7 +365,7 @@ def _notes(result: RunResult, column: str) -> list[str]:
         notes.append(f"{name}: {metric} leaves out {missing} classes without a positive item")
     for score in result.scores.values():
         if score.also:
-            shown = ", ".join(f"{key} {value:.3f}" for key, value in score.also.items())
+            shown = ", ".join(f"{key} {rounded(value)}" for key, value in score.also.items())
             notes.append(f"{name} · {column}: {shown}")
         if score.too_short:
             notes.append(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmark.files import write_atomically
 from benchmark.linear_fit import LinearFit
+from benchmark.strict_json import parse, without_nan
 from tasks import DOMAINS
 
 SCHEMA = 1
@@ -156,13 +157,13 @@ class RunResult:
         """JSON text. NaN, which JSON lacks, becomes null."""
         facts = asdict(self)
         del facts["path"]
-        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> RunResult:
         """Read what `to_json` wrote. Raises ResultError naming `where`."""
         try:
-            raw = json.loads(text)
+            raw = parse(text)
             if raw.get("schema") != SCHEMA:
                 raise ResultError(
                     f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
@@ -288,8 +289,8 @@ def predictions_path(result: RunResult) -> Path:
     return result.path.with_name(name)
 
 
-def read_predictions(result: RunResult) -> Predictions:
-    """The per-item predictions that a result rests on. Raises ResultError."""
+def predictions_bytes(result: RunResult) -> bytes:
+    """The file that a result rests on, whole and the one it was written with, or ResultError."""
     path = predictions_path(result)
     try:
         data = path.read_bytes()
@@ -297,6 +298,12 @@ def read_predictions(result: RunResult) -> Predictions:
         raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != (result.predictions or {}).get("sha256"):
         raise ResultError(f"{path}: not what its result file names; run the task again")
+    return data
+
+
+def read_predictions(result: RunResult) -> Predictions:
+    """The per-item predictions that a result rests on. Raises ResultError."""
+    path, data = predictions_path(result), predictions_bytes(result)
     try:
         return Predictions.load(io.BytesIO(data))
     except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -309,15 +316,12 @@ def still_valid(path: Path, inputs: str) -> RunResult | None:
         return None
     try:
         result = read_result(path)
+        if result.status != DONE or result.inputs != inputs:
+            return None
+        predictions_bytes(result)
     except ResultError:
         return None
-    if result.status != DONE or result.inputs != inputs or result.predictions is None:
-        return None
-    try:
-        data = (path.parent / result.predictions["file"]).read_bytes()
-    except (OSError, KeyError, TypeError):
-        return None
-    return result if hashlib.sha256(data).hexdigest() == result.predictions.get("sha256") else None
+    return result
 
 
 def result_files(root: Path) -> Iterator[Path]:
@@ -336,6 +340,8 @@ def _check(result: RunResult) -> None:
         raise ValueError(f"its status is {result.status!r}")
     if not isinstance(result.synthetic, bool):
         raise ValueError(f"its synthetic is {result.synthetic!r}")
+    if not isinstance(result.predictions, dict | None):
+        raise ValueError(f"its predictions are {result.predictions!r:.40}")
     done = result.status == DONE
     for part, needed in _NEEDED.items():
         _check_part(getattr(result, part), needed if part != "data" or done else {}, f"its {part}")
@@ -395,11 +401,3 @@ def _score(raw: dict[str, Any]) -> Score:
     if raw.get("fits") is not None:
         raw["fits"] = {split: LinearFit(**fit) for split, fit in raw["fits"].items()}
     return Score(**raw)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

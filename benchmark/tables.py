@@ -19,6 +19,7 @@ from benchmark.leaderboard import (
     Table,
 )
 from benchmark.result import FAILED
+from benchmark.rounding import rounded
 
 # How a metric is shown where it must be short; files hold its full name.
 SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
@@ -174,7 +175,7 @@ def mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[s
 
 def cell_text(cell: Cell, measured: bool) -> str:
     if cell.status == PUBLISHED:
-        return f"{cell.value:.3f}"
+        return rounded(cell.value)
     if cell.status == NOT_PUBLISHED:
         return "-" if measured else ""
     if cell.score is None:
@@ -182,18 +183,18 @@ def cell_text(cell: Cell, measured: bool) -> str:
     if not math.isfinite(cell.score.value):
         return "not computable"
     interval = cell.score.interval
-    shown = f"{cell.score.value:.3f}"
+    shown = rounded(cell.score.value)
     if interval is None:
         # the note below says it in whole
         return f"{shown} [too few]" if cell.score.sources < FEWEST_SOURCES else shown
-    low, high = (f"{bound:.3f}".removeprefix("0").replace("1.000", "1.0") for bound in interval)
+    low, high = (rounded(bound).removeprefix("0").replace("1.000", "1.0") for bound in interval)
     return f"{shown} [{low} {high}]"
 
 
 def _mean_text(mean: Mean) -> str:
     if not math.isfinite(mean.value):
         return f"none of {mean.of}"
-    return f"{mean.value:.3f} ({mean.tasks} of {mean.of})"
+    return f"{rounded(mean.value)} ({mean.tasks} of {mean.of})"
 
 
 def fitting(

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from benchmark.leaderboard import NOT_PUBLISHED, PUBLISHED, Cell, Leaderboard, Mean, Row, Table
 from benchmark.result import DONE, FAILED
+from benchmark.rounding import rounded
 from benchmark.tables import (
     SHORT_METRICS,
     cell_text,
@@ -192,7 +193,7 @@ def _mean_head(name: str, by_column: dict[str, Mean]) -> str:
 def _short_mean(mean: Mean) -> str:
     if not math.isfinite(mean.value):
         return "none"
-    return f"{mean.value:.3f}" + (f" ({mean.tasks})" if mean.tasks < mean.of else "")
+    return rounded(mean.value) + (f" ({mean.tasks})" if mean.tasks < mean.of else "")
 
 
 # ----------------------------------------------------------------------------------- pages

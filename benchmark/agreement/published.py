@@ -15,7 +15,7 @@ import yaml
 
 from benchmark.agreement.folder import column_names
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds
+from benchmark.agreement.rule import Rule, exceeds, off_by
 from benchmark.agreement.stored import Stored, listed
 from benchmark.published import PublishedError, PublishedValue
 from benchmark.published_columns import sampled
@@ -100,11 +100,14 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
     wrong = exceeds(difference, allowed)
-    faults = [f"off by {difference:+.3f}, more than {allowed:.3f}"] if wrong else []
+    faults = [off_by(difference, allowed)] if wrong else []
     if math.isnan(difference):
         faults = ["not computable"]
+    altered = stored.altered()
+    if altered is not None:
+        faults.append(altered)
     return Checked(
-        column, str(value.task), str(value.probe), score.metric, BREACH if wrong else OK,
+        column, str(value.task), str(value.probe), score.metric, BREACH if faults else OK,
         score.value, value.value, allowed, tuple(faults), value.source, value.primary,
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.values import layer, positive, seconds, share
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+from benchmark.rounding import rounded
 
 if TYPE_CHECKING:
     from benchmark.result import RunResult
@@ -181,7 +182,7 @@ def _announce(result: RunResult, begun: str) -> None:
         print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
         return
     shown = ", ".join(
-        f"{probe} {score.metric} {score.value:.3f}" for probe, score in result.scores.items()
+        f"{probe} {score.metric} {rounded(score.value)}" for probe, score in result.scores.items()
     )
     spent = clock(result.run["seconds"]) if result.run["started"] >= begun else "as before"
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)

@@ -264,9 +264,9 @@ function matrixRows(names, {seeds, cells}) {
       return {
         true: name,
         predicted: other,
-        count: Number(counts[i][j].toFixed(2)),
+        count: Number(rounded(counts[i][j], 2)),
         share,
-        percent: share === null ? "no clip" : `${(100 * share).toFixed(1)} %`,
+        percent: share === null ? "no clip" : `${rounded(100 * share, 1)} %`,
         label: names.length <= 12 && window.innerWidth > 640 && share >= 0.005,
       };
     });
