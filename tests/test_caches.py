@@ -22,7 +22,6 @@ from benchmark import gate as gating
 from benchmark.dataset import DataError
 from benchmark.gate import Gate
 from benchmark.hashed_shards import HashJob, hash_shards
-from benchmark.paired import values as paired_values
 from benchmark.paired.values import values_of
 from benchmark.reconstruction.journal import Journal
 from benchmark.sealed import read_sealed, write_sealed
@@ -64,7 +63,7 @@ def audio_hashes(room: Path) -> Any:
     return hash_shards(jobs, cache=room / "cache", workers=1, label="toy")
 
 
-def bootstrap(room: Path) -> Any:
+def values_for_comparing(room: Path) -> Any:
     cells = [
         write_cell(room / "results", random_predictions("accuracy", i), f"E{i}") for i in (0, 1)
     ]
@@ -117,7 +116,7 @@ def corpus(room: Path) -> Any:
 
 
 CACHES: dict[str, Use] = {
-    "shard digests": digests, "audio hashes": audio_hashes, "bootstrap": bootstrap,
+    "shard digests": digests, "audio hashes": audio_hashes, "values for comparing": values_for_comparing,
     "store": store, "journal": journal, "twin": twin, "corpus": corpus,
 }  # fmt: skip
 
@@ -126,7 +125,6 @@ CACHES: dict[str, Use] = {
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two shards, few resamples, and a twin whose clips are a few bytes."""
     shards(tmp_path / "data")
-    monkeypatch.setattr(paired_values, "RESAMPLES", 50)
     monkeypatch.setattr(twins, "_audio", lambda clip, draw: clip.key.encode())
 
 

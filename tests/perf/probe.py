@@ -2,9 +2,10 @@
 
     python tests/perf/probe.py [--part NAME ...] [--data DIR] [--threads N]
 
-Parts: `digits` (spoken digits beside scikit-learn), `commands` and `speakers` (made-up embeddings of
-1280 dimensions in the numbers of Speech Commands and of a slice of VoxCeleb1, beside the machine's
-own matrix products), `choice` (spoken digits and ESC-10, five encoders: the chosen strength beside
+Parts: `digits` (spoken digits beside scikit-learn), `commands` and `speakers` (made-up embeddings
+of 1280 dimensions in the numbers of Speech Commands and of a slice of VoxCeleb1, beside what the
+machine's own matrix products take), `choice` (spoken digits and ESC-10, five encoders: the chosen
+strength beside
 the best by test), `ranks` (--before, --after: folders of results; how linear probe and kNN agree on
 the order of encoders). Not a test: times depend on the machine. Ratios are of one run.
 """
@@ -87,9 +88,9 @@ def digits(arguments: argparse.Namespace) -> None:
     print(
         f"fsdd, {len(items)} x {x.shape[1]}, 5 folds x 15 strengths + refit: {whole:.1f} s, as run "
         f"(paths end early) {as_run:.1f} s (to reach: 6 s)\n"
-        f"  one fold, 15 strengths: {mine:.2f} s; scikit-learn's lbfgs (tol 1e-5) {theirs_s:.1f} s, "
-        f"{theirs_s / mine:.0f} times as long (to reach: 20); our objective is at most {worst:+.1e} "
-        "above its"
+        f"  one fold, 15 strengths: {mine:.2f} s; scikit-learn's lbfgs (tol 1e-5) {theirs_s:.1f} "
+        f"s, {theirs_s / mine:.0f} times as long (to reach: 20); our objective is at most "
+        f"{worst:+.1e} above its"
     )
 
 
