@@ -26,6 +26,7 @@ from benchmark.places import default_cache
 from benchmark.progress import Track, silent
 from benchmark.protocol import MEANS, titled
 from benchmark.result import DONE, FAILED, RunResult, Score
+from benchmark.training_notes import training_notes
 from tasks import DOMAINS, TaskSpec
 
 FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
@@ -400,4 +401,5 @@ def _notes(result: RunResult, column: str) -> list[str]:
             )
         if score.tokens is not None:
             notes.append(f"{name}: tokens are {score.tokens}")
+        notes += [f"{name} · {column}: {note}" for note in training_notes(score, result.protocol)]
     return notes
