@@ -367,7 +367,7 @@ def test_one_seed_has_no_spread_and_one_source_no_interval() -> None:
 
 
 def test_positive_frames_weigh_what_the_task_says() -> None:
-    """The heavier a positive frame, the more is found (of epochs chosen by F1, which evens it out)."""
+    """The heavier a positive frame, the more is found; that F1 chooses the epoch evens it out."""
     items = timed_items(SPLITS)
     found = []
     for weight in (0.1, 1.0, 10.0):
