@@ -126,7 +126,8 @@ class Search:
         done = (self.checkpoints[k] + 1) / self.epochs
         best = self._best[seed]
         assert best is not None
-        if self.patience and done - (self.checkpoints[best[1]] + 1) / self.epochs >= self.patience:
+        waited = self.checkpoints[k] - self.checkpoints[best[1]]
+        if self.patience and waited >= round(self.patience * self.epochs, 6):
             return False
         room = min([len(self.rates), *(rates for share, rates in HALVINGS if done >= share)])
         rivals = [other for other in self.alive if other // len(self.rates) == seed]
