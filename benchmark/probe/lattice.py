@@ -24,7 +24,7 @@ from which the end cannot be reached any more are emptied. What underflows is bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 BLANK = 0  # the symbol that is not a letter
+_SLOTS = 10_000  # together: bounds memory, 80 kB a step of the longest sequence
 _STEPS = 8  # between scalings
 _TILT_BITS = 20.0  # tilt is 2 ** -20 to 2 ** 20
 _GROWTH_BITS = 400.0  # states that start at 1 may grow to 2 ** 400 between scalings, not further
@@ -52,6 +53,29 @@ def ctc(
     targets: each sequence's symbols, none of them the blank. A sequence too short for its target
     has loss and gradient 0. A sequence's result depends on no other.
     """
+    loss, gradient = np.zeros(len(lengths)), np.zeros(logits.shape)
+    for start, stop in _groups([len(target) + 1 for target in targets]):
+        own = slice(start, stop)
+        loss[own], gradient[:, own] = _ctc(logits[:, own], lengths[own], targets[own])
+    return loss, gradient
+
+
+def _groups(slots: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Sequences start..stop that are computed together: so many slots as memory may hold."""
+    start = held = 0
+    for i, own in enumerate(slots):
+        if held and held + own > _SLOTS:
+            yield start, i
+            start, held = i, 0
+        held += own
+    if held:
+        yield start, len(slots)
+
+
+def _ctc(
+    logits: NDArray[Any], lengths: Sequence[int], targets: Sequence[Sequence[int]]
+) -> tuple[Floats, Floats]:
+    """As `ctc`, all at once."""
     lengths = [int(length) for length in lengths]
     loss, gradient = np.zeros(len(lengths)), np.zeros(logits.shape)
     feasible = [i for i, length in enumerate(lengths) if length >= max(1, steps_needed(targets[i]))]
