@@ -6,7 +6,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,22 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EARMARK_DATA", raising=False)
     # nobody listens there: a test that fetches names a server of its own
     monkeypatch.setenv("EARMARK_ZENODO", "http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def few_updates(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Under `strict`, heads on frames and towers take 20 updates at least in place of 3000.
+
+    What most tests ask does not depend on how long a probe trains. Those marked `whole_training`
+    have the protocol as it is.
+    """
+    from benchmark.protocol import STRICT
+
+    whole = STRICT.least_updates
+    if request.node.get_closest_marker("whole_training") is None:
+        object.__setattr__(STRICT, "least_updates", 20)  # frozen, and known by its identity
+    yield
+    object.__setattr__(STRICT, "least_updates", whole)
 
 
 @pytest.fixture

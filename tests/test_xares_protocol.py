@@ -91,6 +91,7 @@ def test_probes_weights_and_crops_are_the_packages(declared: dict[str, Any]) -> 
 SEARCH = ("learning_rates", "least_updates", "checkpoints", "patience", "tower_width")
 
 
+@pytest.mark.whole_training
 def test_it_differs_from_strict_in_what_it_says_and_nothing_else() -> None:
     differing = {
         field.name
@@ -100,6 +101,8 @@ def test_it_differs_from_strict_in_what_it_says_and_nothing_else() -> None:
     assert differing == {
         *CHOICES, "name", "seeds", "means", "encode_batch_of", "swapped_splits", *SEARCH,
     }  # fmt: skip
+    assert STRICT.learning_rates == (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+    assert STRICT.least_updates == 3000
     # the published recipe: the task's own rate and epochs, each of which is judged
     assert [getattr(XARES, name) for name in SEARCH] == [(), 0, 0, 0.0, 1024]
     assert (XARES.seeds, XARES.means, XARES.encode_batch) == (1, ("weighted",), 16)

@@ -105,7 +105,7 @@ def _ctc(
             columns = columns[calm]
             every, symbols = columns, _Symbols([targets[i] for i in columns])
             own = slice(0, int(times[calm[0]]))
-            ratios, softmax, over = (one[own, calm] for one in (ratios, softmax, over))
+            ratios, softmax, over = ratios[own, calm], softmax[own, calm], over[own, calm]
             log_blank, tilt = log_blank[:, calm], tilt[calm]
             lattice = _Lattice(ratios, times[calm], symbols, tilt)
         if len(calm):
