@@ -154,6 +154,7 @@ def test_a_dropped_head_is_not_still_learning() -> None:
     assert chosen.still_learning.tolist() == [False]
 
 
+@pytest.mark.whole_training
 @pytest.mark.parametrize(
     ("epochs", "least", "batches", "wanted"),
     [(10, 3000, 11, 273), (10, 3000, 3000, 10), (10, 3000, 299, 11), (50, 3000, 1, 3000),

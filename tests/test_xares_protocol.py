@@ -91,7 +91,6 @@ def test_probes_weights_and_crops_are_the_packages(declared: dict[str, Any]) -> 
 SEARCH = ("learning_rates", "least_updates", "checkpoints", "patience", "tower_width")
 
 
-@pytest.mark.whole_training
 def test_it_differs_from_strict_in_what_it_says_and_nothing_else() -> None:
     differing = {
         field.name
