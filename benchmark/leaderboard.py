@@ -30,6 +30,7 @@ from benchmark.progress import Track, silent
 from benchmark.protocol import MEANS, titled
 from benchmark.result import DONE, FAILED, RunResult, Score
 from benchmark.rounding import rounded
+from benchmark.training_notes import training_notes
 from tasks import DOMAINS, TaskSpec
 
 # with fewer, percentiles of a bootstrap miss the truth twice as often as they say, or more
@@ -375,4 +376,5 @@ def _notes(result: RunResult, column: str) -> list[str]:
         notes += [f"{name} · {column}: {note}" for note in fit_notes(score.fits or {})]
         if score.tokens is not None:
             notes.append(f"{name}: tokens are {score.tokens}")
+        notes += [f"{name} · {column}: {note}" for note in training_notes(score, result.protocol)]
     return notes

@@ -100,9 +100,9 @@ def print_plan(
     if operations:
         rate = product_rate(settings.device)
         stream.write(
-            f"linear probes of clips: about {operations / 1e12:.2g} TFLOP, {operations / rate:.0f} s "
-            f"at the {rate / 1e9:.0f} GFLOP/s of a matrix product here (heads on frames, captions "
-            "and transcripts come on top)\n"
+            f"linear probes of clips: about {operations / 1e12:.2g} TFLOP, "
+            f"{operations / rate:.0f} s at the {rate / 1e9:.0f} GFLOP/s of a matrix product here "
+            "(heads on frames, captions and transcripts come on top)\n"
         )
     return complete
 

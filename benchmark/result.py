@@ -83,7 +83,12 @@ class Score:
     tokens: captions: what their tokens are.
     training_loss, validation: the loss of the training part in each epoch and the metric of the
         validation part after it, means over the heads of all seeds and folds; null for kNN, and in
-        files of before these were kept.
+        files of before these were kept. Of a search over learning rates those of the heads that
+        were tested, as long as these trained.
+    checkpoints: per split, the epochs, counted from 1, that these two are of; null: each.
+    learning_rates: per split, the rate chosen for each seed; null where there was one.
+    still_learning: per split, whether each seed's validation metric was still rising in the last
+        fifth of the training, see `probe/search.py`; null where no rate was chosen.
     """
 
     metric: str
@@ -103,6 +108,9 @@ class Score:
     tokens: str | None = None
     too_short: int = 0
     fits: dict[str, LinearFit] | None = None
+    checkpoints: dict[str, list[int]] | None = None
+    learning_rates: dict[str, list[float]] | None = None
+    still_learning: dict[str, list[bool]] | None = None
 
 
 @dataclass

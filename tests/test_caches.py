@@ -116,7 +116,8 @@ def corpus(room: Path) -> Any:
 
 
 CACHES: dict[str, Use] = {
-    "shard digests": digests, "audio hashes": audio_hashes, "values for comparing": values_for_comparing,
+    "shard digests": digests, "audio hashes": audio_hashes,
+    "values for comparing": values_for_comparing,
     "store": store, "journal": journal, "twin": twin, "corpus": corpus,
 }  # fmt: skip
 

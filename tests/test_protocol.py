@@ -31,6 +31,8 @@ def other_value(field: str, usual: Any) -> Any:
     match usual:
         case str():
             return "another"
+        case tuple() if field == "learning_rates":
+            return (0.5,)
         case tuple():
             return ("weighted",) if field == "means" else (("esc50", 2),)
         case _:

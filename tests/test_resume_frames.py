@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ from test_resume import CONTEXT, in_process, outcome, run, run_until
 
 from benchmark import RunResult, evaluate
 from benchmark.audio import AudioPipeline
+from benchmark.protocol import STRICT
 from encoders.logmel import LogMel
 
 KINDS = ("events", "notes", "captions", "transcript")
@@ -26,6 +28,7 @@ def score(task: Path, folder: Path, out: str, **settings: Any) -> RunResult:
     facts: dict[str, Any] = {
         "data": folder / "data", "results": folder / out / "results",
         "cache": folder / out / "cache", "seeds": 2, "device": "cpu", "batch_seconds": 2.0,
+        "protocol": dataclasses.replace(STRICT, least_updates=0, learning_rates=(), patience=0.0),
     }  # fmt: skip
     (result,) = evaluate("logmel", str(task), **(facts | settings))
     assert result.error is None

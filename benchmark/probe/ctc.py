@@ -51,7 +51,12 @@ class CTCObjective:
         yield [Span(clip, 0, self.lengths[clip]) for clip in batch.tolist()]
 
     def slope(
-        self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
+        self,
+        logits: torch.Tensor,
+        block: list[Span],
+        batch: NDArray[np.int64],
+        *,
+        with_loss: bool = True,
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
         """The loss is each clip's by letter of its transcript, its mean over the batch."""
         seeds = logits.shape[1]

@@ -76,8 +76,8 @@ def _score(one: Score) -> dict[str, Any]:
         "also": {name: exact(value) for name, value in one.also.items()},
         "tokens": one.tokens,
         "too_short": one.too_short,
-        "loss": _curve(one.training_loss),
-        "validation": _curve(one.validation),
+        "loss": _curve(one.training_loss, one.checkpoints),
+        "validation": _curve(one.validation, one.checkpoints),
         "path": _path(one.fits or {}),
         "fits": {name: _fit(fit) for name, fit in (one.fits or {}).items()},
     }
@@ -103,10 +103,16 @@ def _fit(fit: LinearFit) -> str:
     return f"{fit.strength:.2g} ({fit.passes} passes{ended})"
 
 
-def _curve(values: list[float] | None) -> list[list[float | None]] | None:
-    """[epoch from 1, value] pairs; of long ones evenly spaced epochs, the last among them."""
+def _curve(
+    values: list[float] | None, checkpoints: dict[str, list[int]] | None
+) -> list[list[float | None]] | None:
+    """[epoch from 1, value] pairs; of long ones evenly spaced epochs, the last among them.
+
+    Folds that differ in their epochs are shown over those of the first.
+    """
     if values is None:
         return None
+    epochs = next(iter((checkpoints or {}).values()), range(1, len(values) + 1))
     step = -(-len(values) // _POINTS)
     chosen = sorted({*range(0, len(values), step), len(values) - 1}) if values else []
-    return [[place + 1, short(values[place])] for place in chosen]
+    return [[epochs[place], short(values[place])] for place in chosen]
