@@ -25,6 +25,7 @@ from benchmark.embed import parameter_count
 from benchmark.files import write_atomically
 from benchmark.finding import stored_audit
 from benchmark.gate import Gate
+from benchmark.identity import Identity, identify
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
 from benchmark.language_model import model_digest
@@ -67,9 +68,13 @@ def make_cells(
 
     encoders: by how they were asked for; loaded together, they may share a forward pass.
     """
-    fingerprints = {encoder: encoder.fingerprint() for encoder in encoders.values()}
+    known = identify(list(encoders.values()), run.device, run.cache, run.results)
+    fingerprints = {encoder: identity.fingerprint for encoder, identity in known.items()}
     stock = Stock(fingerprints, run)
-    makers = [CellMaker(encoder, asked, run, specs, stock) for asked, encoder in encoders.items()]
+    makers = [
+        CellMaker(encoder, asked, run, specs, stock, known[encoder])
+        for asked, encoder in encoders.items()
+    ]
     for maker in makers:
         maker.mates = [mate for mate in makers if mate is maker or _one_pass(maker, mate)]
         # they are checked in one go too
@@ -93,8 +98,10 @@ class CellMaker:
         run: RunSettings,
         specs: Sequence[TaskSpec],
         stock: Stock,
+        identity: Identity,
     ) -> None:
         self.encoder, self.asked, self.run = encoder, asked, run
+        self.identity = identity
         self.specs = [run.protocol.read(spec) for spec in specs]
         self.fingerprint = stock.fingerprints[encoder]
         self.stock = stock
@@ -118,6 +125,7 @@ class CellMaker:
                 failed_path(path).unlink(missing_ok=True)
                 return result
             result.run |= provenance.circumstances(started, self.run.device)
+            result.run["behaviour"] = self.identity.facts()
             write_result(path, result, predictions)
             return result
         except TooManyFailuresError as error:

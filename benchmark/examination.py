@@ -9,7 +9,7 @@ import torch
 
 from benchmark.batches import FRAME_SLACK
 from benchmark.passes import Broken, Heard, NotMade, Passes, difference, in_words, make_clip, slope
-from encoders import AudioEncoder, Codec, Frames
+from encoders import AudioEncoder, Codec, Frames, decode_at_home
 
 # By how coarse the arithmetic is: float32, fp16, bf16. See benchmark.conformance.
 _SAME = (1e-3, 1e-2, 5e-2)
@@ -262,7 +262,7 @@ class Examination:
         assert isinstance(self.encoder, Codec)
         try:
             with torch.inference_mode():
-                sounds, lengths = self.encoder.decode(frames)
+                sounds, lengths = decode_at_home(self.encoder, frames)
             count = len(frames.values)
             if sounds.ndim != 2 or len(sounds) != count or lengths.shape != (count,):
                 raise Broken(f"waveforms {tuple(sounds.shape)}, lengths {tuple(lengths.shape)}")

@@ -1,6 +1,15 @@
 """What is measured: the plugin class, the registry, and one file or folder per family."""
 
-from encoders.encoder import AudioEncoder, Codec, EncoderError, Frames
+from encoders.encoder import (
+    AudioEncoder,
+    Codec,
+    EncoderError,
+    Frames,
+    has_weights,
+    is_built_in,
+    outline,
+)
+from encoders.home import draw_anew
 from encoders.lent import left_as_found
 from encoders.registry import (
     encoder_names,
@@ -12,10 +21,11 @@ from encoders.registry import (
     register_encoder,
     with_layer,
 )
-from encoders.shared import OutputEncoder, SharedPass, encode_each
+from encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_each
 
 __all__ = [
-    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass", "encode_each",
-    "encoder_names", "find_encoder", "group_names", "left_as_found", "load_encoder",
-    "load_encoders", "ready_encoder", "register_encoder", "with_layer",
+    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
+    "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
+    "has_weights", "is_built_in", "left_as_found", "load_encoder", "load_encoders", "outline",
+    "ready_encoder", "register_encoder", "with_layer",
 ]  # fmt: skip

@@ -19,10 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-import torch
-
 from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from encoders.family import ALL_LAYERS, FAMILIES, full_name
+from encoders.home import Home, inside, settle
 from encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
 ENTRY_POINT_GROUP = "earmark.encoders"
@@ -35,6 +34,8 @@ _BUILTIN = {
     "griffinlim": "encoders.anchors.griffinlim:GriffinLim",
 }
 _registered: dict[str, Callable[[], AudioEncoder]] = {}
+# Of encoder files by the name of their module, of packages' encoders by their own.
+_homes: dict[str, Home] = {}
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -141,21 +142,25 @@ def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncod
     if family in FAMILIES:
         outputs = tuple(name.partition(":")[2] for name in names)
         folder = None if weights is None else Path(weights)
-        made = _made(names[0], partial(FAMILIES[family].make, family, outputs, folder))
+        load = partial(FAMILIES[family].make, family, outputs, folder)
+        made = _made(names[0], load, Home())
         return [ready_encoder(encoder).requires_grad_(False) for encoder in made]
     (name,) = names
-    one = _made(name, find_encoder(name))
+    factory, home = _found(name)
+    one = _made(name, factory, home)
     if not isinstance(one, AudioEncoder) and is_xares_encoder(one):
         one = XaresEncoder(one)
+    if isinstance(one, AudioEncoder):
+        settle(one, home)
     return [ready_encoder(one, name).requires_grad_(False)]
 
 
-def _made(name: str, factory: Callable[[], Any]) -> Any:
+def _made(name: str, factory: Callable[[], Any], home: Home) -> Any:
     """What a factory makes. Raises EncoderError, naming the encoder."""
+    # what an encoder draws at random without a seed of its own is the same in every run
+    home.reseed()
     try:
-        # what an encoder draws at random without a seed of its own is the same in every run
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with inside(home):
             return factory()
     except EncoderError:
         raise
@@ -163,6 +168,8 @@ def _made(name: str, factory: Callable[[], Any]) -> Any:
         raise EncoderError(
             f"encoder {name!r}: {type(error).__name__} while it was made: {_line(error)}"
         ) from error
+    finally:
+        home.reseed()
 
 
 def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
@@ -174,11 +181,23 @@ def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncod
 
 def find_encoder(name: str) -> Callable[[], Any]:
     """What makes the encoder of this name, without making it. Raises EncoderError."""
+    return _found(name)[0]
+
+
+def _found(name: str) -> tuple[Callable[[], Any], Home]:
+    """What makes the encoder of this name, and where that is to be done. Raises EncoderError."""
     if ".py:" in name:
         path, _, attribute = name.rpartition(":")
-        return _attribute(_module_from_file(Path(path)), attribute, path)
+        module = _module_from_file(Path(path))
+        return _attribute(module, attribute, path), _homes[module.__name__]
     if name.endswith(".py"):
-        return only_encoder_class(_module_from_file(Path(name)), name)
+        module = _module_from_file(Path(name))
+        return only_encoder_class(module, name), _homes[module.__name__]
+    return _named(name), _homes.setdefault(name, Home())
+
+
+def _named(name: str) -> Callable[[], Any]:
+    """What makes an encoder that has a name. Raises EncoderError."""
     family, colon, output = name.partition(":")
     if family in FAMILIES:
         if FAMILIES[family].knows(output) and bool(colon) == bool(output):
@@ -192,7 +211,8 @@ def find_encoder(name: str) -> Callable[[], Any]:
     for point in _entry_points():
         if point.name == name:
             try:
-                found: Callable[[], Any] = point.load()
+                with inside(_homes.setdefault(name, Home())):
+                    found: Callable[[], Any] = point.load()
             except Exception as error:
                 raise EncoderError(
                     f"encoder {name!r}: its package {_package(point)} cannot be imported: "
@@ -236,18 +256,17 @@ def _module_from_file(path: Path) -> ModuleType:
         raise EncoderError(f"encoder file {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    # as for a script: what lies beside the file can be imported by it
-    sys.path.insert(0, str(path.resolve().parent))
+    # as for a script: what lies beside the file can be imported by it, now and later
+    home = _homes[module_name] = Home(path.resolve().parent)
     try:
         vars(module)[SOURCE_DIGEST] = hashlib.sha256(source).hexdigest()
-        exec(compile(source, str(path), "exec"), vars(module))
+        with inside(home):
+            exec(compile(source, str(path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[module_name]
         raise EncoderError(
             f"encoder file {path} cannot be imported: {type(error).__name__}: {_line(error)}"
         ) from error
-    finally:
-        sys.path.pop(0)
     return module
 
 

@@ -26,6 +26,7 @@ from benchmark.dataset import DataError
 from benchmark.embed import choose_device, parameter_count
 from benchmark.files import remove_leftovers
 from benchmark.gate import Gate
+from benchmark.identity import identify
 from benchmark.progress import Track, silent
 from benchmark.reconstruction import metrics as measured
 from benchmark.reconstruction.alignment import MOST_DELAY
@@ -171,7 +172,7 @@ def _over(
     track: Track,
 ) -> Iterator[ReconstructionResult]:
     """One codec over all data sets."""
-    fingerprint = codec.fingerprint()
+    fingerprint = identify([codec], run.device, run.cache, decode=True)[codec].fingerprint
     facts = {
         "name": codec.name,
         "spec": provenance.asked_for(asked, weights),
