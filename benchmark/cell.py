@@ -156,13 +156,17 @@ class CellMaker:
         audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
-            current = self._blank(spec, DONE, None).task
+            current = self._blank(spec, DONE, None)
+            command = known.command
+            if provenance.is_command(current.command) > provenance.is_command(command):
+                command = current.command
             # a weight, a title or an audit, which no number of it depends on
-            if (known.task, known.data) != (current, known.data | audit):
-                known.task, known.data = current, known.data | audit
+            now = (current.task, known.data | audit, command)
+            if (known.task, known.data, known.command) != now:
+                known.task, known.data, known.command = now
                 write_atomically(path, known.to_json().encode())
             return known, None
-        self.gate.check(self.encoder)
+        self.gate.check(self.encoder, in_time=spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
         if dataset.clips:
@@ -349,7 +353,8 @@ class CellMaker:
             "honours_lengths": encoder.honours_lengths,
             "parameters": parameter_count(encoder),
         }
-        return blank_result(facts, spec, self.run, status, error)
+        why = provenance.no_command(self.asked, encoder.name, self.fingerprint, self.identity.of)
+        return blank_result(facts, spec, self.run, status, error, no_command=why)
 
 
 def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:

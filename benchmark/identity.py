@@ -61,8 +61,7 @@ def identify(
     found = behaviours(encoders, device, decode=decode)
     for encoder in encoders:
         if outline(encoder) != before[encoder]:  # layers that are made as it first encodes, say
-            with contextlib.suppress(RuntimeError):  # weights on a device without values
-                prints[encoder] = encoder.fingerprint()
+            prints[encoder] = encoder.fingerprint()
     return {
         encoder: _resolve(encoder, prints[encoder], found[encoder], cache, results)
         for encoder in encoders

@@ -15,8 +15,10 @@ from encoders.registry import (
     encoder_names,
     find_encoder,
     group_names,
+    is_registered,
     load_encoder,
     load_encoders,
+    names_of,
     ready_encoder,
     register_encoder,
     with_layer,
@@ -26,6 +28,6 @@ from encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_ea
 __all__ = [
     "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
     "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
-    "has_weights", "is_built_in", "left_as_found", "load_encoder", "load_encoders", "outline",
-    "ready_encoder", "register_encoder", "with_layer",
+    "has_weights", "is_built_in", "is_registered", "left_as_found", "load_encoder",
+    "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder", "with_layer",
 ]  # fmt: skip

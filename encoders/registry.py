@@ -6,6 +6,7 @@ that listing encoders imports no model library.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import importlib
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from encoders.family import ALL_LAYERS, FAMILIES, full_name
 from encoders.home import Home, inside, settle
+from encoders.shared import OutputEncoder
 from encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
 ENTRY_POINT_GROUP = "earmark.encoders"
@@ -36,6 +38,7 @@ _BUILTIN = {
 _registered: dict[str, Callable[[], AudioEncoder]] = {}
 # Of encoder files by the name of their module, of packages' encoders by their own.
 _homes: dict[str, Home] = {}
+_told: set[str] = set()  # names of which it was said that others have them too
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -59,14 +62,44 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
 
 
 def encoder_names() -> dict[str, str]:
-    """Every encoder that can be asked for by name, with where it comes from."""
+    """Every encoder that can be asked for by name, with where it comes from.
+
+    A name that is there more than once stands for what is built in, else for what was registered in
+    this process, else for the first package's; the others are named in what is said of it.
+    """
     names = dict.fromkeys(_BUILTIN, "built in")
     for family, facts in FAMILIES.items():
         origin = f"built in, extra {facts.extra}" if facts.extra else "built in"
         names |= {full_name(family, output): origin for output in facts.outputs}
-    names |= {point.name: f"package {_package(point)}" for point in _entry_points()}
-    names |= dict.fromkeys(_registered, "registered in this process")
+    others = [(name, "registered in this process") for name in _registered]
+    others += [(point.name, f"package {_package(point)}") for point in _entry_points()]
+    taken: dict[str, list[str]] = {}
+    for name, origin in others:
+        if name in names or name.partition(":")[0] in FAMILIES:  # a family's outputs are its own
+            taken.setdefault(name, []).append(origin)
+        else:
+            names[name] = origin
+    for name, origins in taken.items():
+        if name in names:
+            names[name] += f"; not that of {', '.join(origins)}"
     return dict(sorted(names.items()))
+
+
+def is_registered(name: str) -> bool:
+    """Whether a name is known because a program registered it, and so to no command."""
+    return name in _registered and name not in _BUILTIN and name.partition(":")[0] not in FAMILIES
+
+
+def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str]:
+    """By which name each of the encoders can be asked for that were loaded together by `names`."""
+    if len(names) == len(encoders):
+        return list(names)
+    # only a family's names stand for several encoders
+    family = names[0].partition(":")[0]
+    return [
+        full_name(family, one.output) if isinstance(one, OutputEncoder) else one.name
+        for one in encoders
+    ]
 
 
 def load_encoder(name: str, *, weights: str | Path | None = None) -> AudioEncoder:
@@ -138,6 +171,8 @@ def with_layer(name: str, layer: int | str | None) -> str:
 
 def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     """Encoders whose names `group_names` put together."""
+    for name in names:
+        _say_others(name)
     family = names[0].partition(":")[0]
     if family in FAMILIES:
         outputs = tuple(name.partition(":")[2] for name in names)
@@ -153,6 +188,15 @@ def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncod
     if isinstance(one, AudioEncoder):
         settle(one, home)
     return [ready_encoder(one, name).requires_grad_(False)]
+
+
+def _say_others(name: str) -> None:
+    """Say once where others have an encoder of this name too."""
+    said = "" if ".py" in name else encoder_names().get(name, "")
+    if "; not that of " in said and name not in _told:
+        _told.add(name)
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stderr.write(f"encoder {name!r}: {said}\n")
 
 
 def _made(name: str, factory: Callable[[], Any], home: Home) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ PLACES: dict[str, dict[str, str]] = {
     },
     "layers made at the first encode": {
         "init": "self.layer = None",
-        "encode": "self.layer = self.layer or model(WEIGHT_FILE())\n        model_here = self.layer",
+        "encode": "self.layer = model_here = self.layer or model(WEIGHT_FILE())",
     },
 }
 
@@ -104,15 +105,13 @@ def checkpoint(
     """load(place, weight) -> the encoder with these weights, as in a process of its own."""
 
     def load(place: str, weight: float) -> AudioEncoder:
-        from encoders import registry
-
         path = tmp_path / "enc.py"
-        path.write_text(FILE.format(**{"top": "", "init": "pass", "encode": "", "decode": "gain = 1"}
-                                    | PLACES[place]))  # fmt: skip
+        code = {"top": "", "init": "pass", "encode": "", "decode": "gain = 1"} | PLACES[place]
+        path.write_text(FILE.format(**code))
         (tmp_path / "weight.txt").write_text(str(weight))
         monkeypatch.setenv("MINE", str(weight))
-        for name in [name for name in registry.sys.modules if name.startswith("earmark_plugin_enc")]:
-            del registry.sys.modules[name]
+        for name in [name for name in sys.modules if name.startswith("earmark_plugin_enc")]:
+            del sys.modules[name]
         return load_encoder(f"{path}:Mine")
 
     return load
@@ -297,3 +296,58 @@ def test_what_a_result_keeps_is_small(score: Callable[..., Any], tmp_path: Path)
     kept = json.loads(path.read_text())["run"]["behaviour"]
     assert kept["of"] == result.encoder["fingerprint"]
     assert len(json.dumps(kept)) < 2500
+
+
+def test_a_command_is_recorded_only_where_it_makes_the_cell_again(
+    toy: Callable[..., tuple[Path, Path]], tmp_path: Path, checkpoint: Callable[..., AudioEncoder],
+    score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from encoders import registry
+
+    one, other = Honest(), Honest()
+    with torch.no_grad():
+        other.layer.weight *= 2
+    results = [score(one), score(other)]
+    assert [result.command for result in results] == [
+        f"no command: honest was a Python object, fingerprint {encoder.fingerprint()}"
+        for encoder in (one, other)
+    ]
+    task = str(tmp_path / "toy.yaml")
+    places = {"data": tmp_path / "data", "results": tmp_path / "r", "cache": tmp_path / "c"}
+
+    def by_name(name: str) -> Any:
+        (result,) = evaluate(name, task, seeds=1, device="cpu", **places)
+        assert result.status == "done", result.error
+        return result
+
+    assert score(load_encoder("logmel")).command.startswith("no command: logmel was a Python")
+    # of a cell that is there already too, once it is known
+    assert by_name("logmel").command.startswith("python run_bench.py --encoder logmel ")
+    assert score(load_encoder("logmel")).command.startswith("python run_bench.py --encoder logmel")
+    monkeypatch.setattr(registry, "_registered", {"mine-here": Rough})
+    assert by_name("mine-here").command == (
+        f"no command: honest was registered by a program, fingerprint {Rough().fingerprint()}"
+    )
+    # of a file by its name, the second that it stood for
+    checkpoint("global", 0.5)
+    spec = f"{tmp_path / 'enc.py'}:Mine"
+    assert by_name(spec).command.startswith(f"python run_bench.py --encoder {spec} ")
+    checkpoint("global", 1.5)
+    second = by_name(spec)
+    assert second.command.startswith(f"no command alone: what {spec} gives depends on more")
+    assert second.encoder["fingerprint"] in second.command
+
+
+def test_no_command_of_a_codec_that_was_handed_over(
+    toy: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    _, data = toy({"train": 2, "valid": 2, "test": 2})
+    options = {"workers": 1, "device": "cpu", "results": tmp_path / "r", "cache": tmp_path / "c"}
+    identity = load_encoder("identity")
+    assert isinstance(identity, Codec)
+    (handed,) = reconstruct(identity, data / "toy", **options)
+    assert handed.command == (
+        f"no command: identity was a Python object, fingerprint {identity.fingerprint()}"
+    )
+    (named,) = reconstruct("identity", data / "toy", **options)
+    assert named.command.startswith("python run_bench.py reconstruct --encoder identity ")
