@@ -104,6 +104,8 @@ _LAST_RULES = (
     _Rule("NaN, infinity", "none", _X.numbers, "mend encode()", True),
     _Rule("float16 range", "up to 65504", _X.half, "scale the output down: frames are kept so"),
     _Rule("eval mode", "eval", _X.eval_mode, "leave the modules in eval mode", True),
+    _Rule("weights", "covered by the fingerprint", _X.weights,
+          "keep models as attributes of the encoder, not in globals, lists or other objects"),
     _Rule("fingerprint", "unchanged by encoding", _X.unchanged,
           "keep no state, counters or caches, in the encoder"),
 )  # fmt: skip
@@ -190,5 +192,5 @@ def _checked(rule: _Rule, examination: Examination, left_out: str | None = None)
     if skipped is not None:
         return Check(rule.what, claimed, "-", SKIPPED, skipped)
     if found.ok:
-        return Check(rule.what, claimed, found.measured, OK)
+        return Check(rule.what, claimed, found.measured, OK, found.note)
     return Check(rule.what, claimed, found.measured, BREACH, rule.mend, found.stops)

@@ -9,7 +9,15 @@ import torch
 
 from benchmark.batches import FRAME_SLACK
 from benchmark.passes import Broken, Heard, NotMade, Passes, difference, in_words, make_clip, slope
-from encoders import AudioEncoder, Codec, Frames, decode_at_home
+from encoders import (
+    AudioEncoder,
+    Codec,
+    Frames,
+    decode_at_home,
+    has_weights,
+    is_built_in,
+    unseen_weights,
+)
 
 # By how coarse the arithmetic is: float32, fp16, bf16. See benchmark.conformance.
 _SAME = (1e-3, 1e-2, 5e-2)
@@ -26,6 +34,9 @@ _LONG_S = 600
 LONG_SLACK = 3  # frames
 # What is decoded from noise is silent where no sample reaches this: 20 dB below a 16-bit step.
 _SILENT = 3e-6
+_WITHOUT_WEIGHTS = (
+    "a run tells its checkpoints, if it has any, by its output on three signals alone"
+)
 # Modules that do something else while they train.
 _BY_MODE = (
     torch.nn.modules.dropout._DropoutNd,
@@ -35,11 +46,15 @@ _BY_MODE = (
 
 
 class Found(NamedTuple):
-    """measured: in words. ok: whether as claimed. stops: if not, whether a run must not start."""
+    """measured: in words. ok: whether as claimed. stops: if not, whether a run must not start.
+
+    note: what is to be known though it is as claimed.
+    """
 
     measured: str
     ok: bool
     stops: bool = True
+    note: str = ""
 
 
 class Examination:
@@ -260,6 +275,16 @@ class Examination:
         said = f"{len(training)} in train mode: {', '.join((acting or list(training))[:3])}"
         # of the others it is measured whether they depend on it
         return Found(said, False, stops=bool(acting))
+
+    def weights(self) -> Found:
+        """Whether the fingerprint covers what the output comes from; after it has encoded."""
+        hidden = unseen_weights(self.encoder)
+        if not hidden and not has_weights(self.encoder) and not is_built_in(self.encoder):
+            return Found("no parameter or buffer", True, note=_WITHOUT_WEIGHTS)
+        if not hidden:
+            return Found("covered", True)
+        more = f" and {len(hidden) - 3} more" if len(hidden) > 3 else ""
+        return Found(f"not: {', '.join(hidden[:3])}{more}", False, stops=False)
 
     def unchanged(self) -> Found:
         same = self.encoder.fingerprint() == self.fingerprint

@@ -24,10 +24,12 @@ from encoders.registry import (
     with_layer,
 )
 from encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_each
+from encoders.unseen import unseen_weights
 
 __all__ = [
     "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
     "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
     "has_weights", "is_built_in", "is_registered", "left_as_found", "load_encoder",
-    "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder", "with_layer",
+    "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder",
+    "unseen_weights", "with_layer",
 ]  # fmt: skip

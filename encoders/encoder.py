@@ -43,7 +43,7 @@ class Frames:
     lengths: torch.Tensor
 
 
-def _is_own_code(cls: type) -> bool:
+def is_own_code(cls: type) -> bool:
     """Whether a class is the encoder's own code, not torch's, Python's or ours."""
     return cls.__module__ != __name__ and cls.__module__.split(".")[0] not in _FOREIGN
 
@@ -92,7 +92,7 @@ class AudioEncoder(torch.nn.Module):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if _is_own_code(cls):
+        if is_own_code(cls):
             with contextlib.suppress(EncoderError):  # it is raised where a fingerprint is asked for
                 _source_digest(cls)
 
@@ -186,7 +186,7 @@ def _plain_of(encoder: AudioEncoder) -> dict[str, dict[str, Any]]:
         where: {
             key: value
             for key, value in vars(module).items()
-            if key not in _TORCH_OWN and _is_plain(value)
+            if key not in _TORCH_OWN and is_plain(value)
         }
         for where, module in encoder.named_modules()
     }
@@ -215,12 +215,12 @@ def is_built_in(encoder: AudioEncoder) -> bool:
     return type(encoder).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether a value is made of None, truth values, numbers and text alone."""
     if isinstance(value, list | tuple):
-        return all(_is_plain(inner) for inner in value)
+        return all(is_plain(inner) for inner in value)
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+        return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
     return value is None or type(value) in (bool, int, float, str)
 
 
@@ -233,7 +233,7 @@ def note_code(encoder: AudioEncoder) -> None:
 def _code_of(encoder: AudioEncoder) -> list[str]:
     """Digests of the source files of an encoder's class, its modules' classes and their bases."""
     classes = {cls for module in encoder.modules() for cls in type(module).__mro__}
-    return sorted({_source_digest(cls) for cls in classes if _is_own_code(cls)})
+    return sorted({_source_digest(cls) for cls in classes if is_own_code(cls)})
 
 
 def _version(library: str, encoder: str) -> str:

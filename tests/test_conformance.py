@@ -279,7 +279,7 @@ def test_exit_codes_and_the_table(
 ) -> None:
     assert main(["validate", "--encoder", file(), "--quick"]) == 0
     out, err = capsys.readouterr()
-    assert "mine: no breaches in 15 checks, 2 skipped" in out
+    assert "mine: no breaches in 16 checks, 2 skipped" in out
     assert (err, "\x1b" in out) == ("", False)
     assert max(map(len, out.splitlines())) <= 80
     assert main(["validate", "--encoder", file(rate=90.0), "logmel", "--quick"]) == 1

@@ -13,8 +13,9 @@ import pytest
 import torch
 from faulty_encoders import Honest
 
-from benchmark import evaluate, reconstruct
+from benchmark import evaluate, reconstruct, validate
 from benchmark.behaviour import SIGNALS, Behaviour, apart, behaviours, tolerance
+from benchmark.conformance import BREACH, OK
 from encoders import AudioEncoder, Codec, Frames, load_encoder
 
 FILE = """\
@@ -351,3 +352,30 @@ def test_no_command_of_a_codec_that_was_handed_over(
     )
     (named,) = reconstruct("identity", data / "toy", **options)
     assert named.command.startswith("python run_bench.py reconstruct --encoder identity ")
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        ("global", "not: MODEL"), ("list", "not: self.models[0]"),
+        ("wrapper", "not: self.box.inner"), ("closure", "not: made in run"),
+        ("file at import", "not: MODEL[0]"),
+    ],
+)  # fmt: skip
+def test_validate_finds_weights_that_no_hash_sees(
+    place: str, found: str, checkpoint: Callable[..., AudioEncoder]
+) -> None:
+    checks = {c.what: c for c in validate(checkpoint(place, 0.5), quick=True, device="cpu")}
+    assert (checks["weights"].verdict, checks["weights"].measured) == (BREACH, found)
+    assert "attributes" in checks["weights"].why
+
+
+def test_validate_tells_of_one_without_weights(checkpoint: Callable[..., AudioEncoder]) -> None:
+    def weights(encoder: AudioEncoder) -> Any:
+        return {c.what: c for c in validate(encoder, quick=True, device="cpu")}["weights"]
+
+    bare = weights(checkpoint("environment, while encoding", 0.5))
+    assert (bare.verdict, bare.measured) == (OK, "no parameter or buffer") and bare.why
+    for sound in (Honest(), load_encoder("logmel"), load_encoder("mfcc")):
+        found = weights(sound)
+        assert (found.verdict, found.measured, found.why) == (OK, "covered", "")
