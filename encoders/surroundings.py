@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 
 
 class Fact(NamedTuple):
@@ -185,7 +186,7 @@ class RandomNumbers(NamedTuple):
 def seeded() -> RandomNumbers:
     """As seeded with 0."""
     # of numpy what its own seed() can seed again
-    generator = np.random.RandomState(0)._bit_generator  # type: ignore[attr-defined]
+    generator = np.random.RandomState(0)._bit_generator
     cuda = [torch.Generator(f"cuda:{n}").manual_seed(0).get_state() for n in _cuda_devices()]
     return RandomNumbers(
         torch.Generator().manual_seed(0).get_state(), tuple(cuda), generator,
@@ -199,7 +200,7 @@ def _cuda_devices() -> range:
 
 def _random_numbers() -> RandomNumbers:
     cuda = tuple(torch.cuda.get_rng_state(n) for n in _cuda_devices())
-    numpy = np.random.get_bit_generator()
+    numpy = mtrand.get_bit_generator()
     return RandomNumbers(torch.get_rng_state(), cuda, numpy, random.getstate())
 
 
@@ -207,7 +208,7 @@ def _draw_from(numbers: RandomNumbers) -> None:
     torch.set_rng_state(numbers.torch)
     for device, state in zip(_cuda_devices(), numbers.cuda, strict=False):
         torch.cuda.set_rng_state(state, device)
-    np.random.set_bit_generator(numbers.numpy)
+    mtrand.set_bit_generator(numbers.numpy)
     random.setstate(numbers.python)
 
 
