@@ -11,9 +11,18 @@ from tasks import TaskSpec
 
 
 def blank_result(
-    encoder: dict[str, Any], spec: TaskSpec, run: RunSettings, status: str, error: str | None
+    encoder: dict[str, Any],
+    spec: TaskSpec,
+    run: RunSettings,
+    status: str,
+    error: str | None,
+    *,
+    no_command: str = "",
 ) -> RunResult:
-    """A result without scores. encoder: what `RunResult.encoder` holds."""
+    """A result without scores. encoder: what `RunResult.encoder` holds.
+
+    no_command: why no command makes it again, where none does.
+    """
     protocol = run.protocol.for_task(spec)
     return RunResult(
         status=status,
@@ -35,6 +44,7 @@ def blank_result(
         encoder=encoder,
         protocol=protocol.facts(),
         data={"limit": run.limit},
-        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
+        command=no_command
+        or provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
         versions=provenance.versions(),
     )

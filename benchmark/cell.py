@@ -25,6 +25,7 @@ from benchmark.embed import parameter_count
 from benchmark.files import write_atomically
 from benchmark.finding import stored_audit
 from benchmark.gate import Gate
+from benchmark.identity import Identity, identify
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
 from benchmark.labels import read_labels
 from benchmark.language_model import model_digest
@@ -67,9 +68,13 @@ def make_cells(
 
     encoders: by how they were asked for; loaded together, they may share a forward pass.
     """
-    fingerprints = {encoder: encoder.fingerprint() for encoder in encoders.values()}
+    known = identify(list(encoders.values()), run.device, run.cache, run.results)
+    fingerprints = {encoder: identity.fingerprint for encoder, identity in known.items()}
     stock = Stock(fingerprints, run)
-    makers = [CellMaker(encoder, asked, run, specs, stock) for asked, encoder in encoders.items()]
+    makers = [
+        CellMaker(encoder, asked, run, specs, stock, known[encoder])
+        for asked, encoder in encoders.items()
+    ]
     for maker in makers:
         maker.mates = [mate for mate in makers if mate is maker or _one_pass(maker, mate)]
         # they are checked in one go too
@@ -93,8 +98,10 @@ class CellMaker:
         run: RunSettings,
         specs: Sequence[TaskSpec],
         stock: Stock,
+        identity: Identity,
     ) -> None:
         self.encoder, self.asked, self.run = encoder, asked, run
+        self.identity = identity
         self.specs = [run.protocol.read(spec) for spec in specs]
         self.fingerprint = stock.fingerprints[encoder]
         self.stock = stock
@@ -118,6 +125,7 @@ class CellMaker:
                 failed_path(path).unlink(missing_ok=True)
                 return result
             result.run |= provenance.circumstances(started, self.run.device)
+            result.run["behaviour"] = self.identity.facts()
             write_result(path, result, predictions)
             return result
         except TooManyFailuresError as error:
@@ -148,13 +156,17 @@ class CellMaker:
         audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
-            current = self._blank(spec, DONE, None).task
+            current = self._blank(spec, DONE, None)
+            command = known.command
+            if provenance.is_command(current.command) > provenance.is_command(command):
+                command = current.command
             # a weight, a title or an audit, which no number of it depends on
-            if (known.task, known.data) != (current, known.data | audit):
-                known.task, known.data = current, known.data | audit
+            now = (current.task, known.data | audit, command)
+            if (known.task, known.data, known.command) != now:
+                known.task, known.data, known.command = now
                 write_atomically(path, known.to_json().encode())
             return known, None
-        self.gate.check(self.encoder)
+        self.gate.check(self.encoder, in_time=spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
         if dataset.clips:
@@ -341,7 +353,8 @@ class CellMaker:
             "honours_lengths": encoder.honours_lengths,
             "parameters": parameter_count(encoder),
         }
-        return blank_result(facts, spec, self.run, status, error)
+        why = provenance.no_command(self.asked, encoder.name, self.fingerprint, self.identity.of)
+        return blank_result(facts, spec, self.run, status, error, no_command=why)
 
 
 def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:

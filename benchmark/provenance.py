@@ -16,6 +16,7 @@ import soundfile
 import torch
 
 from benchmark.protocol import STRICT, Protocol, standard_of
+from encoders import is_registered
 from tasks import TaskSpec, builtin_tasks
 
 # The modules between embeddings and scores: where one changes, results are computed again (which
@@ -97,6 +98,33 @@ _WEIGHTS = " --weights "
 def asked_for(name: str, weights: str | Path | None) -> str:
     """How an encoder was asked for: its name, and the folder of its weights where one was given."""
     return name if weights is None else f"{name}{_WEIGHTS}{weights}"
+
+
+# How an encoder was asked for that a program made and handed over.
+OBJECT = "a Python object"
+
+
+def is_command(text: str) -> bool:
+    """Whether this is a command, not words in its place."""
+    return bool(text) and not text.startswith("no command")
+
+
+def no_command(asked: str, name: str, fingerprint: str, of: str) -> str:
+    """Why no command makes an encoder's results again, in words; empty where one does.
+
+    asked: as `asked_for` puts it, or OBJECT. of: the fingerprint of code and weights alone.
+    """
+    who = f"no command: {name} was"
+    if asked == OBJECT:
+        return f"{who} {OBJECT}, fingerprint {fingerprint}"
+    if is_registered(asked):
+        return f"{who} registered by a program, fingerprint {fingerprint}"
+    if fingerprint != of:
+        return (
+            f"no command alone: what {asked} gives depends on more than its code and weights (an "
+            f"environment variable, a file); this was the one of fingerprint {fingerprint}"
+        )
+    return ""
 
 
 def command(

@@ -137,7 +137,7 @@ class RunResult:
         which are over all clips of the shards, whatever the limit.
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
-    command: what makes this cell again.
+    command: what makes this cell again; in words, where no command does.
     error: one line; null when done.
     versions: of Earmark, Python and the libraries that compute.
     run: when, where, on what device, and how many seconds it took. Nothing outside `run`,

@@ -129,7 +129,7 @@ def test_killed_again_and_again(toy_run: tuple[str, str, dict[str, Any]], tmp_pa
     counter = CONTEXT.Value("i", 0)
     deaths = 0
     # moments are counted anew in each life, so each gets a little further than the last
-    while in_process(run_until, 11, counter, task, data, str(tmp_path / "out")) != 0:
+    while in_process(run_until, 15, counter, task, data, str(tmp_path / "out")) != 0:
         deaths += 1
         assert deaths < 50, "no progress between kills"
     assert deaths >= 3
