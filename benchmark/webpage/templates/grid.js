@@ -144,7 +144,7 @@ function rowHead(key, text, note, scope = "row") {
 }
 
 function overallMeans() {
-  return means().filter((mean) => !DOMAINS.some((domain) => mean.name === `mean of ${domain}`));
+  return means().filter(isOverall);
 }
 
 const countOf = (mean) => mean.cells[0]?.[2] ?? 0;
@@ -171,13 +171,14 @@ function domainRow(domain, columns) {
 }
 
 function meanCell(mean, c) {
-  const [value, tasks, of] = mean.cells[c];
-  const now = meanAt(mean, c);
-  const over = tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
-  const text = isNumber(now) ? shown(now) : isNumber(value) ? "other tasks" : "–";
+  const [value, tasks, of] = meanAt(mean, c);
+  const isBase = c === state.base && isNumber(value);
+  const other = isNumber(mean.cells[c][0]) ? "no task of both" : "–";
+  const text = isBase ? "base" : isNumber(value) ? shown(value) : other;
+  const over = !isBase && tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
   return el(
     "td",
-    {role: "gridcell", class: isNumber(now) ? "number" : "number missing"},
+    {role: "gridcell", class: isNumber(value) ? "number" : "number missing"},
     text,
     over ? el("span", {class: "note"}, over) : null,
   );
