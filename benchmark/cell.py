@@ -193,6 +193,7 @@ class CellMaker:
             "clips": dataset.clips,
             "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
             "parts": scored.parts,
+            **scored.classes,
             "sources": len(items.source_names),
             "source_unit": spec.source.unit,
             "guessed_sources": items.guessed_sources,

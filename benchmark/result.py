@@ -74,9 +74,9 @@ class Score:
     not_computed: classes that the metric leaves out for want of a positive item (mAP, macro F1).
     also: other measures, mean over the seeds: `note_f1` (with `note_precision`, `note_recall`),
         `WER` and `CER`, `clip_to_caption_recall@1` and so on.
-    too_short: transcripts: training clips with fewer frames than their text takes, which taught
-        nothing.
+    too_short: transcripts: training clips with fewer frames than their text takes.
     tokens: captions: what their tokens are.
+    majority: what a guess scores that has not heard the audio; null in files of before it was kept.
     training_loss, validation: the loss of the training part in each epoch and the metric of the
         validation part after it, means over the heads of all seeds and folds; null for kNN, and in
         files of before these were kept.
@@ -98,6 +98,7 @@ class Score:
     validation: list[float] | None = None
     tokens: str | None = None
     too_short: int = 0
+    majority: float | None = None
 
 
 @dataclass
@@ -108,20 +109,20 @@ class RunResult:
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
     task: name, title, abbreviation, domain, weight, metric, classes (how many), probes, licence,
-        digest (of what can change a score), declared (the same of the declaration, where the
-        protocol reads it otherwise).
+        digest (of what can change a score), declared (the same of the declaration as it is).
     encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
     scores: probe (`linear`, `knn`) -> Score.
     data: limit, shards (name, split, SHA-256), clips, items (per split), parts (items that
-        trained, validated and tested, by test fold), sources, source_unit,
-        guessed_sources (clips that the source rule did not fit), straddling_sources (in more
+        trained, validated and tested, by test fold), sources, source_unit, guessed_sources
+        (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
         reason; the first 100), labels (how many), label_faults (how many of them were left out),
-        faults (shard, key, reason; the first 100). Where the shards were audited, `audit`: when
-        (`audited`), `parts` (`split` or `fold`), and the counts of `benchmark.audit.audit_tasks`,
-        which are over all clips of the shards, whatever the limit.
+        faults (likewise), classes_present (how many of the task's have a clip),
+        classes_missing_from_training (names of tested ones). Where the shards were audited,
+        `audit`: when (`audited`), `parts` (`split` or `fold`), and the counts of
+        `benchmark.audit.audit_tasks`, over all clips of the shards, whatever the limit.
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
     command: what makes this cell again.
