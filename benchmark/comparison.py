@@ -24,7 +24,7 @@ from benchmark.groups import (
     identity_of,
     read_results,
 )
-from benchmark.leaderboard import FEW_SOURCES, PROBES
+from benchmark.leaderboard import PROBES
 from benchmark.paired import (
     Difference,
     LeftOut,
@@ -37,6 +37,7 @@ from benchmark.paired import (
 )
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
+from benchmark.remarks import FEW_SOURCES
 from benchmark.result import RunResult
 
 BETTER, WORSE = "better", "worse"

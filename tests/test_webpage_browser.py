@@ -245,6 +245,22 @@ def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser
     assert shown == [["base"], [mean, "2 of 22"]]
 
 
+def test_the_majority_stands_at_the_right_of_scores(tmp_path: Path, browser: Browser) -> None:
+    for task, floor in (("esc50", 0.125), ("fsc", 0.25)):
+        for encoder in "AB":
+            result = make_result(task, 0.5, encoder=encoder, title=task)
+            result.scores["linear"].majority = floor
+            write(tmp_path, result)
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    assert browser.texts("#grid thead th")[1:] == ["A", "B", "majority"]
+    assert set(browser.texts("#grid td.floor")) >= {"0.125", "0.250", "0.188\n2 of 22"}
+    browser.choose("#base", "1")
+    assert browser.texts("#grid thead th")[1:] == ["A", "B"]
+    assert browser.texts("#grid td.floor") == []
+    assert "majority" not in " ".join(browser.texts("#base option"))
+
+
 def test_differences_of_means_are_over_the_tasks_of_both(tmp_path: Path, browser: Browser) -> None:
     """Each mean by hand: weighted, of a domain, of all; with tasks that one of the two lacks."""
     kept = {

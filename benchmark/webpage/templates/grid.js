@@ -87,7 +87,8 @@ function gridHead(columns) {
       arrow(sort),
     );
   });
-  keepLine([corner, ...buttons]);
+  const floor = majorityHead();
+  keepLine([corner, ...buttons, ...floor]);
   return el(
     "thead",
     {},
@@ -107,6 +108,7 @@ function gridHead(columns) {
           buttons[i],
         );
       }),
+      floor,
     ),
   );
 }
@@ -152,7 +154,7 @@ const countOf = (mean) => mean.cells[0]?.[2] ?? 0;
 function meanRow(mean, columns) {
   const text = mean.name === "mean of all" ? "mean of all tasks" : mean.name;
   const [button, head] = rowHead(`mean:${mean.name}`, text, `${countOf(mean)} tasks`);
-  const cells = columns.map((c) => meanCell(mean, c));
+  const cells = [...columns.map((c) => meanCell(mean, c)), ...majorityMean(mean)];
   keepLine([button, ...cells]);
   return el("tr", {class: "mean"}, head, cells);
 }
@@ -160,12 +162,13 @@ function meanRow(mean, columns) {
 function domainRow(domain, columns) {
   const mean = means().find((one) => one.name === `mean of ${domain}`);
   if (!mean) {
-    const head = el("th", {scope: "rowgroup", colspan: columns.length + 1}, domain);
+    const span = columns.length + 1 + (majority() ? 1 : 0);
+    const head = el("th", {scope: "rowgroup", colspan: span}, domain);
     return el("tr", {class: "domain"}, head);
   }
   const note = `mean of ${countOf(mean)} tasks`;
   const [button, head] = rowHead(`mean:${mean.name}`, domain, note, "rowgroup");
-  const cells = columns.map((c) => meanCell(mean, c));
+  const cells = [...columns.map((c) => meanCell(mean, c)), ...majorityMean(mean)];
   keepLine([button, ...cells]);
   return el("tr", {class: "domain"}, head, cells);
 }
@@ -184,10 +187,42 @@ function meanCell(mean, c) {
   );
 }
 
+// The column of what a guess scores: at the right, sorted by nothing, in no comparison.
+
+function majorityHead() {
+  const floor = majority();
+  if (!floor) return [];
+  const title = "what a guess scores that has not heard the audio";
+  return [el("th", {scope: "col", class: "floor", title}, floor.name)];
+}
+
+function majorityScore(r) {
+  const floor = majority();
+  if (!floor) return [];
+  const value = floor.scores[state.probe][r];
+  return [floorCell(isNumber(value) ? fixed(value) : "", null)];
+}
+
+function majorityMean(mean) {
+  const floor = majority();
+  if (!floor) return [];
+  const [value, tasks, of] = floor.means[state.probe][mean.name];
+  const over = tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
+  return [floorCell(fixed(value), over)];
+}
+
+const floorCell = (text, over) =>
+  el(
+    "td",
+    {role: "gridcell", class: "number floor"},
+    text,
+    over ? el("span", {class: "note"}, over) : null,
+  );
+
 function gridRow(r, columns, widest) {
   const row = table().rows[r];
   const [button, head] = rowHead(`row:${r}`, row.title, row.metric);
-  const cells = columns.map((c) => scoreCell(r, c, widest));
+  const cells = [...columns.map((c) => scoreCell(r, c, widest)), ...majorityScore(r)];
   keepLine([button, ...cells]);
   return el("tr", {}, head, cells);
 }

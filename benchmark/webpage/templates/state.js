@@ -97,6 +97,9 @@ function meanDifference(mean, column) {
 
 const isOverall = (mean) => !DOMAINS.some((domain) => mean.name === `mean of ${domain}`);
 const weightIn = (mean, row) => (mean.name === "weighted mean" ? row.weight : 1);
+/** What a guess scores that has not heard the audio; null where not known, and of differences. */
+const majority = () => (state.base === null ? table().majority : null);
+
 const means = () => table().means[state.probe] ?? [];
 const shown = (value) => (state.base === null ? fixed(value) : signed(value));
 

@@ -1,0 +1,87 @@
+"""What a reader must know about the cells of a table, beyond their numbers: its notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmark.groups import part_of_classes
+from benchmark.result import RunResult
+
+FEW_SOURCES = 10  # with fewer, a bootstrap interval is too narrow more often than it says
+_NAMED = 5  # classes in a note
+MAJORITY = (
+    "majority: what a guess scores that has not heard the audio: always the most common class of "
+    "training; of several classes their shares; of events and notes always or never; of captions a "
+    "random order; of transcripts nothing"
+)
+
+
+def part_remarks(results: Iterable[RunResult]) -> list[str]:
+    """Tasks with clips of only some of their classes, in one line."""
+    parts = {result.task["name"]: (part_of_classes(result), result.synthetic) for result in results}
+    said = [f"{name} {part}" for name, (part, _) in parts.items() if part]
+    if not said:
+        return []
+    if any(synthetic for _, synthetic in parts.values()):
+        return [f"synthetic audio has not all classes of its task: {', '.join(said)}"]
+    return [
+        f"not all classes have a clip ({', '.join(said)}): no score of the whole data set, though "
+        "the means hold it"
+    ]
+
+
+def remarks_of(result: RunResult, column: str) -> list[str]:
+    """What a reader must know about a cell, beyond its number."""
+    name, data = result.task["name"], result.data
+    notes = []
+    if data["failed_clips"]:
+        first = data["failures"][0]
+        notes.append(
+            f"{name} · {column}: {data['failed_clips']} of {data['clips']} clips failed; the "
+            f"first: {first['shard']}/{first['key']}: {first['reason']}"
+        )
+    if data["label_faults"]:
+        first = data["faults"][0]
+        notes.append(
+            f"{name}: {data['label_faults']} of {data['labels']} labels were left out; the first: "
+            f"{first['shard']}/{first['key']}: {first['reason']}"
+        )
+    if data["guessed_sources"]:
+        notes.append(
+            f"{name}: no {data['source_unit']} could be told for {data['guessed_sources']} of "
+            f"{data['clips']} clips; each counts as its own"
+        )
+    if data["straddling_sources"]:
+        notes.append(
+            f"{name}: {data['straddling_sources']} of {data['sources']} sources "
+            f"({data['source_unit']}) are in more than one split or fold, so the score is not "
+            f"independent of the {data['source_unit']}"
+        )
+    tested = min(score.sources for score in result.scores.values())
+    if tested < FEW_SOURCES:
+        notes.append(
+            f"{name}: intervals rest on {tested} sources ({data['source_unit']}) and are rough"
+        )
+    lacking = data.get("classes_missing_from_training")
+    if lacking:
+        shown = ", ".join(lacking[:_NAMED]) + (", ..." if len(lacking) > _NAMED else "")
+        notes.append(
+            f"{name}: {len(lacking)} classes are in a test part whose training part has no clip of "
+            f"them: {shown}"
+        )
+    missing = sum(score.not_computed for score in result.scores.values())
+    if missing:
+        metric = result.task["metric"]
+        notes.append(f"{name}: {metric} leaves out {missing} classes without a positive item")
+    for score in result.scores.values():
+        if score.also:
+            shown = ", ".join(f"{key} {value:.3f}" for key, value in score.also.items())
+            notes.append(f"{name} · {column}: {shown}")
+        if score.too_short:
+            notes.append(
+                f"{name} · {column}: {score.too_short} training clips have fewer frames than their "
+                "transcript takes, and taught nothing"
+            )
+        if score.tokens is not None:
+            notes.append(f"{name}: tokens are {score.tokens}")
+    return notes
