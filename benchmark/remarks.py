@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from benchmark.groups import part_of_classes
 from benchmark.result import RunResult
 
@@ -16,18 +14,27 @@ MAJORITY = (
 )
 
 
-def part_remarks(results: Iterable[RunResult]) -> list[str]:
-    """Tasks with clips of only some of their classes, in one line."""
-    parts = {result.task["name"]: (part_of_classes(result), result.synthetic) for result in results}
-    said = [f"{name} {part}" for name, (part, _) in parts.items() if part]
-    if not said:
-        return []
-    if any(synthetic for _, synthetic in parts.values()):
-        return [f"synthetic audio has not all classes of its task: {', '.join(said)}"]
-    return [
-        f"not all classes have a clip ({', '.join(said)}): no score of the whole data set, though "
-        "the means hold it"
-    ]
+def part_remarks(results: list[RunResult]) -> list[str]:
+    """Tasks with clips of only some of their classes, in one line; of twins, which mostly are such,
+    also how many tested classes training lacks."""
+    parts = {result.task["name"]: part_of_classes(result) for result in results}
+    said = [f"{name} {part}" for name, part in parts.items() if part]
+    if not any(result.synthetic for result in results):
+        return [
+            f"not all classes have a clip ({', '.join(said)}): no score of the whole data set, "
+            "though the means hold it"
+        ] * bool(said)
+    lacking = {
+        result.task["name"]: len(result.data.get("classes_missing_from_training", ()))
+        for result in results
+    }
+    untaught = [f"{name} {count}" for name, count in lacking.items() if count]
+    notes = []
+    if said:
+        notes.append(f"synthetic audio has not all classes of its task: {', '.join(said)}")
+    if untaught:
+        notes.append(f"tested classes without a clip in training: {', '.join(untaught)}")
+    return notes
 
 
 def remarks_of(result: RunResult, column: str) -> list[str]:
@@ -63,7 +70,7 @@ def remarks_of(result: RunResult, column: str) -> list[str]:
             f"{name}: intervals rest on {tested} sources ({data['source_unit']}) and are rough"
         )
     lacking = data.get("classes_missing_from_training")
-    if lacking:
+    if lacking and not result.synthetic:
         shown = ", ".join(lacking[:_NAMED]) + (", ..." if len(lacking) > _NAMED else "")
         notes.append(
             f"{name}: {len(lacking)} classes are in a test part whose training part has no clip of "

@@ -139,11 +139,15 @@ def test_a_part_of_the_classes_is_in_the_title_and_the_notes() -> None:
 
 
 def test_of_twins_it_is_said_once() -> None:
-    results = [result(task, 0.4, 0.1, synthetic=True, **WIDE) for task in "abcdef"]
+    facts = WIDE | {"classes_missing_from_training": ["dog", "rain"]}
+    results = [result(task, 0.4, 0.1, synthetic=True, **facts) for task in "abcdef"]
     (table,) = Leaderboard(results).tables
     assert not any("classes" in row.title for row in table.rows)
     (note,) = [note for note in table.notes if "10 of 50" in note]
     assert note.count("10 of 50") == 6
+    assert [note for note in table.notes if "training:" in note] == [
+        "tested classes without a clip in training: a 2, b 2, c 2, d 2, e 2, f 2"
+    ]
 
 
 def test_a_part_never_stands_beside_published_values() -> None:
