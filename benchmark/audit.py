@@ -77,7 +77,7 @@ def _audited(spec: TaskSpec, run: RunSettings) -> tuple[Finding, Path | None, in
             "name": spec.name, "title": spec.title, "digest": spec.digest(),
             "parts": "fold" if spec.folds else "split", "source_unit": spec.source.unit,
         },
-        synthetic=run.is_synthetic,
+        synthetic=run.is_twin(spec),
     )  # fmt: skip
     try:
         finding = _find(spec, run, blank)

@@ -26,7 +26,7 @@ def blank_result(
     protocol = run.protocol.for_task(spec)
     return RunResult(
         status=status,
-        synthetic=run.is_synthetic,
+        synthetic=run.is_twin(spec),
         error=error,
         task={
             "name": spec.name,

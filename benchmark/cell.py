@@ -153,7 +153,7 @@ class CellMaker:
         shards = self._shards(spec)
         view = self._view(spec, self.encoder)
         inputs = self._inputs(spec, shards)
-        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
+        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_twin(spec))
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
             current = self._blank(spec, DONE, None)
@@ -205,6 +205,7 @@ class CellMaker:
             "clips": dataset.clips,
             "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
             "parts": scored.parts,
+            **scored.classes,
             "sources": len(items.source_names),
             "source_unit": spec.source.unit,
             "guessed_sources": items.guessed_sources,
@@ -237,7 +238,7 @@ class CellMaker:
         protocol = self.run.protocol.for_task(spec)
         return result_path(
             self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
-            protocol=protocol.label, task=spec.name, synthetic=self.run.is_synthetic,
+            protocol=protocol.label, task=spec.name, synthetic=self.run.is_twin(spec),
             limit=self.run.limit,
             seeds=None if protocol.seeds == standard_of(protocol).seeds else protocol.seeds,
         )  # fmt: skip
@@ -297,7 +298,7 @@ class CellMaker:
             "task": spec.digest(),
             "protocol": dataclasses.asdict(self.run.protocol.for_task(spec)),
             "limit": self.run.limit,
-            "synthetic": self.run.is_synthetic,
+            "synthetic": self.run.is_twin(spec),
             "shards": [
                 [shard["split"], shard["name"], self.stock.key(view, shard["sha256"])]
                 for shard in shards

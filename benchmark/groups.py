@@ -91,3 +91,18 @@ def variant_of(result: RunResult) -> str:
     tokens = sorted({score.tokens for score in result.scores.values() if score.tokens})
     text = json.dumps([result.task["digest"], shards, *tokens])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def part_of_classes(result: RunResult) -> str:
+    """`10 of 50 classes` where the data at hand has clips of so many; else nothing."""
+    present, classes = result.data.get("classes_present"), result.task.get("classes")
+    if not isinstance(present, int) or not isinstance(classes, int) or present >= classes:
+        return ""
+    return f"{present} of {classes} classes"
+
+
+def title_of(result: RunResult) -> str:
+    """A task's title, and what part of its classes was there. Of synthetic audio the table says it
+    once for all tasks: most twins have fewer classes than the data sets that they stand for."""
+    part = "" if result.synthetic else part_of_classes(result)
+    return f"{result.task['title']} ({part})" if part else str(result.task["title"])

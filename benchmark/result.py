@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmark.files import write_atomically
 from benchmark.linear_fit import LinearFit
+from benchmark.scores import Score
 from benchmark.strict_json import parse, without_nan
 from tasks import DOMAINS
 
@@ -61,59 +62,6 @@ class ResultError(ValueError):
 
 
 @dataclass
-class Score:
-    """A metric's value with its spread, its interval, and what it was computed on.
-
-    metric: `accuracy`, `mAP`, `segment_f1_macro`, `segment_f1_micro`, `recall@1` (mean of clip to
-        caption and caption to clip) or `WER_inv` = max(0, 1 - WER); a share in 0..1.
-    value: mean over the seeds. mAP: mean over folds, whose scores come from different heads and
-        cannot be ranked together; the others: over the test items of all folds together.
-    per_seed: the value of each seed. spread: their standard deviation (n - 1); null for one seed.
-    interval: [low, high] at `confidence`, over sources (protocol: `interval`); null with too few.
-    items, sources: how many of each were tested; of events and notes the items are recordings.
-    per_split: mean over seeds for each test fold, or for `test`.
-    best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN and for
-        logistic regression.
-    fits: per split, how logistic regression was fitted (`LinearFit`); null for other probes.
-    not_computed: classes that the metric leaves out for want of a positive item (mAP, macro F1).
-    also: other measures, mean over the seeds: `note_f1` (with `note_precision`, `note_recall`),
-        `WER` and `CER`, `clip_to_caption_recall@1` and so on.
-    too_short: transcripts: training clips with fewer frames than their text takes, which taught
-        nothing.
-    tokens: captions: what their tokens are.
-    training_loss, validation: the loss of the training part in each epoch and the metric of the
-        validation part after it, means over the heads of all seeds and folds; null for kNN, and in
-        files of before these were kept. Of a search over learning rates those of the heads that
-        were tested, as long as these trained.
-    checkpoints: per split, the epochs, counted from 1, that these two are of; null: each.
-    learning_rates: per split, the rate chosen for each seed; null where there was one.
-    still_learning: per split, whether each seed's validation metric was still rising in the last
-        fifth of the training, see `probe/search.py`; null where no rate was chosen.
-    """
-
-    metric: str
-    value: float
-    per_seed: list[float]
-    spread: float | None
-    interval: list[float] | None
-    confidence: float
-    items: int
-    sources: int
-    per_split: dict[str, float]
-    best_epochs: dict[str, list[int]] | None = None
-    not_computed: int = 0
-    also: dict[str, float] = field(default_factory=dict)
-    training_loss: list[float] | None = None
-    validation: list[float] | None = None
-    tokens: str | None = None
-    too_short: int = 0
-    fits: dict[str, LinearFit] | None = None
-    checkpoints: dict[str, list[int]] | None = None
-    learning_rates: dict[str, list[float]] | None = None
-    still_learning: dict[str, list[bool]] | None = None
-
-
-@dataclass
 class RunResult:
     """One cell of the leaderboard and how it came about.
 
@@ -121,20 +69,20 @@ class RunResult:
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
     task: name, title, abbreviation, domain, weight, metric, classes (how many), probes, licence,
-        digest (of what can change a score), declared (the same of the declaration, where the
-        protocol reads it otherwise).
+        digest (of what can change a score), declared (the same of the declaration as it is).
     encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
     scores: probe (`linear`, `knn`) -> Score.
     data: limit, shards (name, split, SHA-256), clips, items (per split), parts (items that
-        trained, validated and tested, by test fold), sources, source_unit,
-        guessed_sources (clips that the source rule did not fit), straddling_sources (in more
+        trained, validated and tested, by test fold), sources, source_unit, guessed_sources
+        (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
         reason; the first 100), labels (how many), label_faults (how many of them were left out),
-        faults (shard, key, reason; the first 100). Where the shards were audited, `audit`: when
-        (`audited`), `parts` (`split` or `fold`), and the counts of `benchmark.audit.audit_tasks`,
-        which are over all clips of the shards, whatever the limit.
+        faults (likewise), classes_present (how many of the task's have a clip),
+        classes_missing_from_training (names of tested ones). Where the shards were audited,
+        `audit`: when (`audited`), `parts` (`split` or `fold`), and the counts of
+        `benchmark.audit.audit_tasks`, over all clips of the shards, whatever the limit.
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
     command: what makes this cell again; in words, where no command does.

@@ -9,6 +9,8 @@ import pandas as pd
 
 from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.leaderboard import (
+    GUESS,
+    NO_GUESS,
     NOT_PUBLISHED,
     PROBES,
     PUBLISHED,
@@ -88,7 +90,7 @@ def to_csv(board: Leaderboard) -> str:
 
 
 def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
-    if cell.status == PUBLISHED:
+    if cell.status in (PUBLISHED, GUESS):
         return {head: cell.value}
     if cell.score is None:
         return {head: FAILED} if cell.status == FAILED else {}
@@ -105,12 +107,7 @@ def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
 
 
 def _pairs(table: Table) -> list[tuple[str, str]]:
-    return [
-        (column, probe)
-        for probe in table.probes
-        for column in table.columns
-        if table.fills(column, probe)
-    ]
+    return [(column, probe) for probe in table.probes for column in table.filled(probe)]
 
 
 def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
@@ -119,11 +116,13 @@ def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     if len(table.columns) == 1:
         only = table.columns[0]
         heads = [(PROBES[probe], only, probe) for probe in table.probes]
+        if table.majority:
+            heads.append((table.majority, table.majority, table.probes[0]))
         return [(f"{only}: {table.caption}", heads)]
     return [
         (
             f"{PROBES[probe]}: {table.caption_of([probe])}",
-            [(column, column, probe) for column in table.columns if table.fills(column, probe)],
+            [(column, column, probe) for column in table.filled(probe)],
         )
         for probe in table.probes
     ]
@@ -165,7 +164,9 @@ def mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[s
             name,
             "",
             *(
-                _mean_text(by_probe[probe][name][encoder]) if name in by_probe[probe] else ""
+                _mean_text(by_probe[probe][name][encoder], short=encoder == table.majority)
+                if name in by_probe[probe]
+                else ""
                 for _, encoder, probe in columns
             ),
         ]
@@ -174,8 +175,10 @@ def mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[s
 
 
 def cell_text(cell: Cell, measured: bool) -> str:
-    if cell.status == PUBLISHED:
-        return rounded(cell.value)
+    if cell.status in (PUBLISHED, GUESS):
+        return rounded(cell.value) if math.isfinite(cell.value) else "not computable"
+    if cell.status == NO_GUESS:
+        return ""
     if cell.status == NOT_PUBLISHED:
         return "-" if measured else ""
     if cell.score is None:
@@ -191,9 +194,12 @@ def cell_text(cell: Cell, measured: bool) -> str:
     return f"{shown} [{low} {high}]"
 
 
-def _mean_text(mean: Mean) -> str:
+def _mean_text(mean: Mean, *, short: bool) -> str:
+    """short: without the number of tasks where it is over all of them."""
     if not math.isfinite(mean.value):
         return f"none of {mean.of}"
+    if short and mean.tasks == mean.of:
+        return rounded(mean.value)
     return f"{rounded(mean.value)} ({mean.tasks} of {mean.of})"
 
 

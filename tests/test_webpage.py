@@ -185,7 +185,7 @@ def test_means_are_those_of_the_leaderboard(tmp_path: Path) -> None:
 
 
 def test_synthetic_results_have_a_page_of_their_own_that_says_so(tmp_path: Path) -> None:
-    write(tmp_path, make_result("esc50", 0.5, encoder="heard"))
+    write(tmp_path, make_result("esc50", 0.5, encoder="real-one"))
     write(tmp_path, make_result("esc50", 0.9, encoder="made-up", synthetic=True))
     codec = reconstruction_files.make_result("made-up-codec", synthetic=True)
     codec_result.write_result(tmp_path, codec, "key\n")
@@ -193,7 +193,7 @@ def test_synthetic_results_have_a_page_of_their_own_that_says_so(tmp_path: Path)
     assert made.paths == [tmp_path / "page.html", tmp_path / "page.synthetic.html"]
     real, synthetic = (path.read_text(encoding="utf-8") for path in made.paths)
     assert "made-up" not in real
-    assert "heard" not in synthetic
+    assert "real-one" not in synthetic
     assert "synthetic" not in without_scripts(real).lower()
     headings = re.findall(r"<h[12]>.*?</h[12]>", without_scripts(synthetic))
     assert len(headings) == 6  # the page's own, four of tasks, one of codecs

@@ -17,6 +17,7 @@ from benchmark.agreement.folder import column_names
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
 from benchmark.agreement.rule import Rule, exceeds, off_by
 from benchmark.agreement.stored import Stored, listed
+from benchmark.groups import part_of_classes
 from benchmark.published import PublishedError, PublishedValue
 from benchmark.published_columns import sampled
 from benchmark.result import FAILED
@@ -92,6 +93,10 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
         return _not_checked(column, value, f"no {value.probe} score was measured")
     if score.metric != value.metric:
         why = f"published as {value.metric}, measured as {score.metric}"
+        return _not_checked(column, value, why, score.value)
+    part = part_of_classes(result)
+    if part:
+        why = f"not all classes have a clip, {part}"
         return _not_checked(column, value, why, score.value)
     few = sampled(stored.task, result.task["weight"], result.scores.values())
     if few is not None:

@@ -198,19 +198,20 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     from benchmark.tables_terminal import to_terminal
     from tasks import builtin_tasks
 
-    board, _ = Leaderboard.from_folder(
-        settings.results,
-        builtin_tasks().values(),
-        synthetic=settings.is_synthetic,
-        cache=settings.cache,
-        track=Progress,
-    )
-    mark = ".synthetic" if settings.is_synthetic else ""
     names = []
-    for name, suffix in (("markdown", "md"), ("csv", "csv")):
-        path = settings.results / f"leaderboard{mark}.{suffix}"
-        write_atomically(path, FORMATS[name](board).encode())
-        names.append(str(path))
+    for synthetic in sorted({result.synthetic for result in results}):
+        board, _ = Leaderboard.from_folder(
+            settings.results,
+            builtin_tasks().values(),
+            synthetic=synthetic,
+            cache=settings.cache,
+            track=Progress,
+        )
+        mark = ".synthetic" if synthetic else ""
+        for name, suffix in (("markdown", "md"), ("csv", "csv")):
+            path = settings.results / f"leaderboard{mark}.{suffix}"
+            write_atomically(path, FORMATS[name](board).encode())
+            names.append(str(path))
     print(file=sys.stderr)
     to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)

@@ -67,7 +67,7 @@ class ReconstructionResult:
         frame_rate, values_per_second, parameters, compute (what it computes in).
     data: name, kind, known_as (the name that published values use, or null), digest (of the
         clips' bytes, keys and crops), place (`place_digest` of where they lay;
-        of synthetic audio empty), source_unit, source_digest (of the clips' sources, which
+        of `--data synthetic` empty), source_unit, source_digest (of the clips' sources, which
         intervals are drawn by), clips, items, sources, seconds, crop_seconds,
         limit, failed_clips (count) and failures (shard, key, reason; the first 100).
     settings: every choice that decides values; results of different ones share no table.

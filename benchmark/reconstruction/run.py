@@ -316,7 +316,7 @@ def _blank(
             "crop_seconds": material.crop_seconds,
             "limit": material.limit,
             "digest": "",
-            "place": "" if material.synthetic else place_digest(material.place),
+            "place": "" if material.kind == "synthetic" else place_digest(material.place),
             "clips": len(material.clips) + len(material.failures),
             "failed_clips": 0,
             "failures": [],

@@ -22,12 +22,14 @@ from tasks import TaskSpec
 class Scored:
     """All scores of a task, and what was predicted for each tested item.
 
-    parts: items that trained, validated and tested, by test fold (or `test`).
+    parts: items that trained, validated and tested, by test fold (or `test`). classes: see
+    `class_presence`.
     """
 
     scores: dict[str, Score]
     predictions: Predictions
     parts: dict[str, dict[str, int]] = field(default_factory=dict)
+    classes: dict[str, Any] = field(default_factory=dict)
 
 
 def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:

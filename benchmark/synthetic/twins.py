@@ -41,6 +41,11 @@ def has_twin(name: str) -> bool:
     return name in RECIPES
 
 
+def is_twin(folder: Path) -> bool:
+    """Whether a folder of shards was made here, or is a copy of one: its manifest lies in it."""
+    return (folder / MANIFEST).is_file()
+
+
 def synthesise(
     spec: TaskSpec, root: Path, report: Callable[[int, int], None] | None = None
 ) -> Path:
