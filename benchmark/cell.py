@@ -166,7 +166,7 @@ class CellMaker:
                 known.task, known.data, known.command = now
                 write_atomically(path, known.to_json().encode())
             return known, None
-        self.gate.check(self.encoder, in_time=spec.by_frame)
+        self.gate.check(self.encoder, spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
         if dataset.clips:

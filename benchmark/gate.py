@@ -43,7 +43,7 @@ class Gate:
         self.out_of_time: dict[AudioEncoder, str | None] = {}
         self.passes: Passes | None = None
 
-    def check(self, encoder: AudioEncoder, *, in_time: bool = False) -> None:
+    def check(self, encoder: AudioEncoder, in_time: bool = False) -> None:
         """Raise EncoderError, naming claim and measure, for an encoder that breaks its contract.
 
         in_time: for a task that is scored in time, which needs frames that follow it.
