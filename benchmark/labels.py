@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from benchmark.annotations import (
@@ -22,7 +22,7 @@ class Labelled(NamedTuple):
     """What a clip's JSON says.
 
     label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
-    source: None where the rule found none.
+    source: None where there is no rule, or it does not fit.
     faults: single annotations that were left out, and why.
     """
 
@@ -36,11 +36,45 @@ def read_labels(
 ) -> tuple[dict[str, Labelled], list[Failure]]:
     """Labels and sources of a shard's clips (of `keys` only, if given), by clip key.
 
-    A clip whose JSON is broken, lacks the field or names an unknown class is in the failures.
+    A clip whose JSON is broken, lacks the field or names an unknown class is in the failures; so
+    is one without its source field, where another of these clips has that.
     """
+    return read_all([(shard, keys)], spec)[0]
+
+
+def read_all(
+    shards: Sequence[tuple[Shard, Collection[str] | None]], spec: TaskSpec
+) -> list[tuple[dict[str, Labelled], list[Failure]]]:
+    """`read_labels` of a whole data set's shards, each with the keys that are asked for.
+
+    Where no clip of them all has the source field, the rule does not fit these shards: then each
+    clip is its own source, and is counted as such (`Items.guessed_sources`).
+    """
+    read = [_read_shard(shard, spec, keys) for shard, keys in shards]
+    fits = any(part.has_field for part in read)
+    made = []
+    for part in read:
+        lost = part.unsourced if fits else {}
+        kept = {key: label for key, label in part.labels.items() if key not in lost}
+        made.append((kept, [*part.failures, *lost.values()]))
+    return made
+
+
+class _Read(NamedTuple):
+    """unsourced: clips whose source field holds none. has_field: whether any clip has the field."""
+
+    labels: dict[str, Labelled]
+    failures: list[Failure]
+    unsourced: dict[str, Failure]
+    has_field: bool
+
+
+def _read_shard(shard: Shard, spec: TaskSpec, keys: Collection[str] | None) -> _Read:
     indices = {name: index for index, name in enumerate(spec.classes)}
     labels: dict[str, Labelled] = {}
     failures: list[Failure] = []
+    unsourced: dict[str, Failure] = {}
+    has_field = False
     reader = ShardReader(shard.path)
     try:
         for entry in shard.entries:
@@ -54,9 +88,13 @@ def read_labels(
                 continue
             source = spec.source.source_of(entry.key, metadata)
             labels[entry.key] = Labelled(label, source, faults)
+            has_field = has_field or spec.source.has_field(metadata)
+            lack = spec.source.fault_of(metadata)
+            if lack is not None:
+                unsourced[entry.key] = Failure(shard.name, entry.key, lack)
     finally:
         reader.close()
-    return labels, failures
+    return _Read(labels, failures, unsourced, has_field)
 
 
 def within_clip(labelled: Labelled, seconds: float) -> Labelled:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.items import Items, clip_failures, join_items
-from benchmark.labels import Labelled, read_labels
+from benchmark.labels import Labelled, read_all, read_labels
 from benchmark.shards import Failure, read_shard
 from benchmark.store import ShardEmbeddings
 from tasks import LabelRule, SourceRule, TaskSpec, read_task
@@ -127,16 +127,51 @@ def test_labels_of_some_keys_only(tmp_path, spec):
         (SourceRule("recording", key=".*-(?P<source>[0-9]*)x?$"), "12"),
         (SourceRule("speaker", field="who"), "ann"),
         (SourceRule("speaker", field="id"), "5"),
-        (SourceRule("speaker", field="flag"), None),
-        (SourceRule("speaker", field="empty"), None),
         (SourceRule("speaker", field="missing"), None),
     ],
 )
 def test_sources(tmp_path, spec, rule, source):
-    metadata = {"label": "cat", "who": "ann", "id": 5, "flag": True, "empty": ""}
+    metadata = {"label": "cat", "who": "ann", "id": 5}
     shard = read_shard(write_tar(tmp_path / "a.tar", clip_members("rec-12", b"", metadata)))
     labels, _ = read_labels(shard, dataclasses.replace(spec, source=rule))
     assert labels["rec-12"] == Labelled((0,), source)
+
+
+@pytest.mark.parametrize(
+    ("value", "source"),
+    [
+        ("ann", "ann"), (" ann\n", "ann"), ("Ann", "Ann"), (5, "5"), ("5", "5"), (5.0, "5"),
+        (-0.0, "0"), (0, "0"), ("5.0", "5.0"), ("Zoe\u0308", "Zo\u00eb"), (2**70, str(2**70)),
+        # no source
+        (None, None), (False, None), (True, None), (1.5, None), (float("nan"), None),
+        (float("inf"), None), (float("-inf"), None), (2.0**53, None), ("", None), (" ", None),
+        ([5], None), ({"id": 5}, None),
+    ],
+)  # fmt: skip
+def test_a_source_field_holds_a_source_or_the_clip_has_failed(tmp_path, spec, value, source):
+    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
+    clips = {"a": {"label": "cat", "who": "bob"}, "b": {"label": "cat", "who": value}}
+    members = [m for key, metadata in clips.items() for m in clip_members(key, b"", metadata)]
+    labels, failures = read_labels(read_shard(write_tar(tmp_path / "a.tar", members)), spec)
+    assert labels["a"].source == "bob"
+    if source is not None:
+        assert (labels["b"].source, failures) == (source, [])
+        return
+    assert "b" not in labels  # not a source of its own
+    assert failures == [Failure("a.tar", "b", f"its source field 'who' holds no source: {value!r}")]
+
+
+def test_a_clip_without_the_source_field_has_failed_where_any_other_has_it(tmp_path, spec):
+    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
+    named = {"label": "cat", "who": "ann"}
+    one = read_shard(write_tar(tmp_path / "1.tar", clip_members("a", b"", {"label": "cat"})))
+    two = read_shard(write_tar(tmp_path / "2.tar", clip_members("b", b"", named)))
+    missing = Failure("1.tar", "a", "its JSON has no source field 'who'")
+    (first, lost), (second, none) = read_all([(one, None), (two, None)], spec)
+    assert (first, lost) == ({}, [missing])
+    assert (second, none) == ({"b": Labelled((0,), "ann")}, [])
+    # the field is in no clip: the rule does not fit these shards, and the result counts its clips
+    assert read_all([(one, None)], spec) == [({"a": Labelled((0,), None)}, [])]
 
 
 # ---- shards on disk
