@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from benchmark.annotations import (
     Annotated,
     LabelError,
+    case_hint,
     read_captions,
     read_events,
     read_notes,
     read_transcript,
 )
 from benchmark.shards import Failure, Shard, ShardReader
-from tasks import TaskSpec
+from tasks import TaskSpec, plain_name
 
 
 class Labelled(NamedTuple):
@@ -70,7 +72,7 @@ class _Read(NamedTuple):
 
 
 def _read_shard(shard: Shard, spec: TaskSpec, keys: Collection[str] | None) -> _Read:
-    indices = {name: index for index, name in enumerate(spec.classes)}
+    indices = {unicodedata.normalize("NFC", name): index for index, name in enumerate(spec.classes)}
     labels: dict[str, Labelled] = {}
     failures: list[Failure] = []
     unsourced: dict[str, Failure] = {}
@@ -145,13 +147,16 @@ def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
     return Annotated((_index(value, spec, indices),))
 
 
-def _index(name: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
-    if isinstance(name, bool) or not isinstance(name, str | int):
-        raise LabelError(f"label {name!r:.80} is not a name or a number")
-    if spec.label.index and not isinstance(name, int):
-        raise LabelError(f"label {name!r:.80} is not a class index")
-    index = indices.get(str(name).strip())
+def _index(value: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
+    """The class that a label names: by text or a whole number, never by a guess."""
+    name = plain_name(value)
+    if name is None and not isinstance(value, str):
+        raise LabelError(f"label {value!r:.80} is not a name or a whole number")
+    index = indices.get(name or "")
+    if index is None and spec.label.index and isinstance(value, str):
+        raise LabelError(f"label {value!r:.80} is not a class index, 0 to {spec.num_classes - 1}")
     if index is None:
         known = f"0 to {spec.num_classes - 1}" if spec.label.index else f"{spec.num_classes} names"
-        raise LabelError(f"unknown label {name!r:.80} (the task has {known})")
+        hint = case_hint(name or "", indices)
+        raise LabelError(f"unknown label {value!r:.80} (the task has {known}){hint}")
     return index
