@@ -138,7 +138,9 @@ class Problem:
         matrix = (features * spread.mean(dim=1, keepdim=True)).T @ features
         return matrix.double() / len(features), spread.double().mean(dim=0)
 
-    def solution(self, strength: float, point: _Point, passes: int, converged: bool) -> Solution:
+    def solution(
+        self, strength: float, point: _Point, passes: int, converged: bool
+    ) -> Solution:
         """A solution in terms of the features that were given."""
         weight = point.parameters[:, :-1]
         if self.rotation is not None:
