@@ -7,6 +7,8 @@ A clip of which nothing can be used raises LabelError.
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,15 +37,37 @@ class Annotated(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
+def plain(text: str) -> str:
+    """A name as it is compared: no white space at its ends, composed Unicode (NFC)."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def whole_number(value: Any) -> int | None:
+    """A whole number, or a float that is one, as tables with gaps write them; None for others."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None  # no infinity and no NaN is whole
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is what tables write for none: null or NaN."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def read_events(value: Any, indices: dict[str, int]) -> Annotated:
-    """Events of a list of {onset, offset, label}; a label may join several classes by commas."""
+    """Events of a list of {onset, offset, label}; a label may join several classes by commas.
+
+    A lone one of null or NaN in all three is how tables write that there is none.
+    """
+    if _is_empty_row(value, "onset", "offset", "label"):
+        return Annotated(())
 
     def read(entry: dict[str, Any]) -> list[Event]:
         onset, offset = _times(entry, "onset", "offset")
         label = entry.get("label")
         if not isinstance(label, str):
             raise LabelError(f"label {label!r:.80} is not a name")
-        names = [name.strip() for name in label.split(",")]
+        names = [plain(name) for name in label.split(",")]
         unknown = [name for name in names if name not in indices]
         if unknown:
             raise LabelError(f"unknown label {unknown[0]!r:.80}")
@@ -53,16 +77,22 @@ def read_events(value: Any, indices: dict[str, int]) -> Annotated:
 
 
 def read_notes(value: Any, indices: dict[str, int]) -> Annotated:
-    """Notes of a list of {start, end, note}; note is a MIDI number."""
+    """Notes of a list of {start, end, note}; note is a MIDI number, 60 or 60.0.
+
+    A lone one of null or NaN in all three is how tables write that there is none.
+    """
+    if _is_empty_row(value, "start", "end", "note"):
+        return Annotated(())
 
     def read(entry: dict[str, Any]) -> list[Event]:
         onset, offset = _times(entry, "start", "end")
         note = entry.get("note")
-        if isinstance(note, bool) or not isinstance(note, int):
+        number = whole_number(note)
+        if number is None:
             raise LabelError(f"note {note!r:.80} is not a MIDI number")
-        if str(note) not in indices:
+        if str(number) not in indices:
             raise LabelError(f"note {note!r:.80} is none of the task's")
-        return [Event(onset, offset, indices[str(note)])]
+        return [Event(onset, offset, indices[str(number)])]
 
     return _read_list(value, "note", read)
 
@@ -74,8 +104,8 @@ def read_captions(metadata: Any, fields: tuple[str, ...]) -> Annotated:
         value = metadata.get(field) if isinstance(metadata, dict) else None
         if isinstance(value, str) and not _is_text(value):
             faults.append(f"{field} is no Unicode text: {value!r:.80}")
-        elif isinstance(value, str) and words_of(value):
-            captions.append(" ".join(value.split()))
+        elif isinstance(value, str) and words_of(plain(value)):
+            captions.append(" ".join(plain(value).split()))
         else:
             faults.append(f"{field} holds no words: {value!r:.80}")
     return _annotated("caption", captions, faults)
@@ -105,6 +135,13 @@ def words_of(text: str) -> list[str]:
 def _is_text(value: str) -> bool:
     """Whether a string can be written at all; JSON can escape half a character."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_empty_row(value: Any, *names: str) -> bool:
+    """Whether a list is one row of a table that holds nothing."""
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+        return False
+    return all(name in value[0] and is_missing(value[0][name]) for name in names)
 
 
 def _read_list(value: Any, what: str, read: Callable[[dict[str, Any]], list[Event]]) -> Annotated:

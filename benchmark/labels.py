@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 from benchmark.annotations import (
     Annotated,
     LabelError,
+    is_missing,
+    plain,
     read_captions,
     read_events,
     read_notes,
     read_transcript,
+    whole_number,
 )
+from benchmark.dataset import Dataset
 from benchmark.shards import Failure, Shard, ShardReader
 from tasks import TaskSpec
 
@@ -36,9 +40,10 @@ def read_labels(
 ) -> tuple[dict[str, Labelled], list[Failure]]:
     """Labels and sources of a shard's clips (of `keys` only, if given), by clip key.
 
-    A clip whose JSON is broken, lacks the field or names an unknown class is in the failures.
+    A clip whose JSON is broken, lacks the field or names an unknown class is in the failures, and
+    so is one whose source is no name; one without its source field is not (see `label_clips`).
     """
-    indices = {name: index for index, name in enumerate(spec.classes)}
+    indices = {plain(name): index for index, name in enumerate(spec.classes)}
     labels: dict[str, Labelled] = {}
     failures: list[Failure] = []
     reader = ShardReader(shard.path)
@@ -49,6 +54,8 @@ def read_labels(
             try:
                 metadata = _parse(reader.read(entry.metadata))
                 label, faults = _label(metadata, spec, indices)
+                if strange := spec.source.fault_of(metadata):
+                    raise LabelError(strange)
             except LabelError as error:
                 failures.append(Failure(shard.name, entry.key, str(error)))
                 continue
@@ -57,6 +64,30 @@ def read_labels(
     finally:
         reader.close()
     return labels, failures
+
+
+def label_clips(dataset: Dataset) -> list[tuple[dict[str, Labelled], list[Failure]]]:
+    """Labels and failures of all clips asked for; one element a shard.
+
+    A clip that an earlier shard of its split holds too is a failure. So is one that lacks the
+    source's field where others have it: taken for a source of its own it would move folds and
+    intervals. Where no clip has the field, the data set does not state sources, and each clip is
+    its own; the result says so.
+    """
+    spec = dataset.spec
+    read = [read_labels(part.shard, spec, part.keys) for part in dataset.shards]
+    stated = any(found.source is not None for labels, _ in read for found in labels.values())
+    lacking = f"its JSON has no source: no field {spec.source.field!r}"
+    for part, (labels, failures) in zip(dataset.shards, read, strict=True):
+        for failure in part.repeated:
+            if labels.pop(failure.key, None) is not None:
+                failures.append(failure)
+        if spec.source.field is None or not stated:
+            continue
+        for key in [key for key, found in labels.items() if found.source is None]:
+            del labels[key]
+            failures.append(Failure(part.shard.name, key, lacking))
+    return read
 
 
 def within_clip(labelled: Labelled, seconds: float) -> Labelled:
@@ -108,12 +139,21 @@ def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
 
 
 def _index(name: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
-    if isinstance(name, bool) or not isinstance(name, str | int):
+    """Index of a class by its name; of a number by the same number, written 3, 3.0 or "3"."""
+    if is_missing(name):
+        raise LabelError(f"its label is missing: {name!r}")
+    number = whole_number(name)
+    if isinstance(name, float) and number is None:
+        raise LabelError(f"label {name!r:.80} is not a whole number: no class")
+    if number is None and not isinstance(name, str):
         raise LabelError(f"label {name!r:.80} is not a name or a number")
-    if spec.label.index and not isinstance(name, int):
+    written = str(number) if number is not None else plain(name)
+    index = indices.get(written)
+    if index is not None:
+        return index
+    if spec.label.index and number is None:
         raise LabelError(f"label {name!r:.80} is not a class index")
-    index = indices.get(str(name).strip())
-    if index is None:
-        known = f"0 to {spec.num_classes - 1}" if spec.label.index else f"{spec.num_classes} names"
-        raise LabelError(f"unknown label {name!r:.80} (the task has {known})")
-    return index
+    known = f"0 to {spec.num_classes - 1}" if spec.label.index else f"{spec.num_classes} names"
+    alike = next((c for c in indices if c.casefold() == written.casefold()), None)
+    hint = f"; {alike!r:.80} is one, and case counts" if alike is not None else ""
+    raise LabelError(f"unknown label {name!r:.80} (the task has {known}{hint})")

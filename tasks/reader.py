@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,8 @@ class _Reader:
             # YAML reads a bare no, on or yes as a truth value
             if not isinstance(name, str | int) or isinstance(name, bool):
                 raise self.fail(f"class {name!r} is not text; put it in quotes")
-        names = tuple(str(name).strip() for name in raw)  # as labels are before they are looked up
+        # as labels are before they are looked up
+        names = tuple(unicodedata.normalize("NFC", str(name).strip()) for name in raw)
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise self.fail(f"class {twice[0]!r} is listed more than once")

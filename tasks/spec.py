@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -65,8 +66,9 @@ class SourceRule:
     unit: what a source is, in words: `speaker`, `actor`, `recording`, `video`, `file`, ...
     key: a regular expression matched from the start of the clip's key; its group `source` is
         the source. None: see `field`.
-    field: a JSON field that holds the source. With neither, each clip is its own source; where a
-        rule finds nothing, too, and the result says for how many clips that was so.
+    field: a JSON field that holds the source: a name, or a whole number (5 and 5.0 are one). With
+        neither, each clip is its own source; where a key does not fit, too, and where no clip of a
+        task has the field. The result says for how many clips that was so.
     """
 
     unit: str
@@ -82,12 +84,25 @@ class SourceRule:
         """Source of a clip by this rule; None where the rule does not apply to it."""
         if self.field is not None:
             value = metadata.get(self.field) if isinstance(metadata, dict) else None
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
             named = isinstance(value, str | int) and not isinstance(value, bool)
-            return str(value) if named and str(value) else None
+            return (unicodedata.normalize("NFC", str(value).strip()) or None) if named else None
         if self.key is not None:
             found = re.match(self.key, clip_key)
-            return found.group("source") or None if found else None
+            if found is None:
+                return None
+            return unicodedata.normalize("NFC", found.group("source") or "") or None
         return None
+
+    def fault_of(self, metadata: Any) -> str:
+        """Why what a clip's JSON has in the source's field is none; nothing where it has none."""
+        if self.field is None or not isinstance(metadata, dict) or self.field not in metadata:
+            return ""
+        if self.source_of("", metadata) is not None:
+            return ""
+        value = metadata[self.field]
+        return f"its source {self.field!r} is no name and no whole number: {value!r:.80}"
 
 
 @dataclass(frozen=True)
