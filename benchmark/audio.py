@@ -220,9 +220,9 @@ class _Md5:
         scaled = block * np.float32(1 << (8 * self.size - 1))
         if self.size == 3:
             wide = scaled.astype("<i4").reshape(-1).view(np.uint8).reshape(-1, 4)
-            self.digest.update(np.ascontiguousarray(wide[:, :3]))
+            self.digest.update(np.ascontiguousarray(wide[:, :3]).data)
         else:
-            self.digest.update(scaled.astype(f"<i{self.size}").tobytes())
+            self.digest.update(np.ascontiguousarray(scaled.astype(f"<i{self.size}")).data)
 
     def fits(self) -> bool:
         return self.digest.digest() == self.stated

@@ -58,10 +58,10 @@ def test_a_table_becomes_a_task(tmp_path: Path) -> None:
     found = labels(done, tmp_path / "d")
     assert found.pop("dogs_rex_1") == ("train", ["bark"], "rex")
     assert found.pop("dogs_rex_2") == ("train", ["yes"], "rex")
-    # of one name but for the suffix: told apart; no source: its own
+    # of one name but for the suffix: told apart; no source: its own, by its path
     assert {key.partition("-")[0] for key in found} == {"cats_tom"}
     assert sorted(value for value in found.values()) == [
-        ("test", ["meow"], None), ("valid", ["meow"], "tom"),
+        ("test", ["meow"], "cats/tom.flac"), ("valid", ["meow"], "tom"),
     ]  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_several_labels_and_folds(tmp_path: Path) -> None:
 
 
 def test_other_columns_go_into_the_json(tmp_path: Path) -> None:
-    done = prepared(tmp_path, GOOD.replace("source", "microphone"))
+    done = prepared(tmp_path, GOOD.replace("source", "microphone"), columns="microphone")
     (path,) = done.packed.folder.glob("*valid*.tar")
     assert b'{"label": "meow", "microphone": "tom"}' in path.read_bytes()
     assert done.spec.source.by_clip
@@ -92,13 +92,23 @@ BAD = {
     "above": (GOOD.replace("cats/tom.wav", "../o/cats/tom.wav"), "line 4: '../o/cats/tom.wav' is"),
     "within, by ..": (GOOD.replace("cats/tom.wav", "dogs/../cats/tom.wav"), "line 4: 'dogs/../ca"),
     "no path": (GOOD.replace("path", "file"), "lacks the column 'path'"),
-    "no label": (GOOD.replace("label", "class"), "one of the columns 'label' and 'labels'"),
+    "no label": (GOOD.replace("label", "class"), "did you mean 'label'? (--columns label=class"),
     "both labels": ("path,label,labels,fold\na,b,c,d\n", "one of the columns 'label' and 'labels'"),
-    "no split": (GOOD.replace("split", "part"), "one of the columns 'split' and 'fold'"),
+    "no split": (GOOD.replace("split", "part"), "did you mean 'split'? (--columns split=part"),
     "unknown split": (GOOD.replace(",valid,", ",dev,"), "line 4: split 'dev' is none of train,"),
     "odd fold": ("path,label,fold\na.wav,x,../b\n", "line 2: fold '../b' may hold only letters"),
     "empty label": (GOOD.replace("meow,valid", ",valid"), "line 4: an empty label"),
     "several in label": (GOOD.replace("bark", "bark;growl"), "name the column 'labels' for them"),
+    "source by another name": (
+        GOOD.replace("source", "speaker_id"),
+        "did you mean 'source'? (--columns source=speaker_id",
+    ),
+    "misspelt": (GOOD.replace("source", "sorce"), "did you mean 'source'?"),
+    "unknown": (GOOD.replace("source", "humidity"), "unknown columns: humidity; known are path,"),
+    "events": ("path,label,split,onset,offset\na.wav,x,train,0,1\n", "columns of events in time"),
+    "events by start": ("path,label,split,start,end\na.wav,x,train,0,1\n", "columns of events"),
+    "measure": (GOOD.replace("meow", "0.25"), "line 4: label '0.25' is a measure"),
+    "measure by power": (GOOD.replace("meow", "1e-3"), "line 4: label '1e-3' is a measure"),
     "twice": (GOOD + "cats/tom.wav,bark,test,tom\n", "names 'cats/tom.wav' twice"),
     "short row": (GOOD + "a.wav,bark\n", "line 6 does not have 4 columns"),
     "long row": (GOOD + "a, b.wav,bark,test,x\n", "line 6 does not have 4 columns"),
@@ -117,6 +127,37 @@ def test_a_bad_table_is_refused_in_one_line(fault: str, tmp_path: Path) -> None:
     assert str(tmp_path / "clips.csv") in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "d").exists()
+
+
+def test_columns_of_other_names(tmp_path: Path) -> None:
+    table = GOOD.replace("path,label,split,source", "file,digit,set,speaker_id")
+    done = prepared(tmp_path, table, columns="path=file,label=digit, split=set,source=speaker_id")
+    assert labels(done, tmp_path / "d")["dogs_rex_1"] == ("train", ["bark"], "rex")
+    assert done.spec.source.field == "source"
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("lable=digit", "'lable' is none of path, label,"),
+        ("label=digit", "has no column 'digit', which --columns names"),
+        ("source=label,source=split", "names a column twice"),
+        ("source=", "names a column twice, or none"),
+    ],
+)
+def test_columns_that_cannot_be(tmp_path: Path, columns: str, words: str) -> None:
+    with pytest.raises(LayoutError) as caught:
+        prepared(tmp_path, columns=columns)
+    assert words in str(caught.value)
+
+
+def test_an_absolute_path_inside_the_folder_is_the_relative_one(tmp_path: Path) -> None:
+    table = GOOD.replace("cats/tom.wav", str(tmp_path / "o/cats/tom.wav"))
+    found = labels(prepared(tmp_path, table), tmp_path / "d")
+    assert found == labels(prepared(tmp_path), tmp_path / "d") and len(found) == 4
+    twice = GOOD + f"{tmp_path}/o/cats/tom.wav,bark,test,tom\n"
+    with pytest.raises(LayoutError, match=r"names 'cats/tom.wav' twice"):
+        prepared(tmp_path, twice, name="other")
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ def add_parser(commands: Any) -> None:
         "--domain", choices=("speech", "sound", "music"), default="sound",
         help="with --manifest: what the task is counted under (default: sound)",
     )  # fmt: skip
+    parser.add_argument(
+        "--columns", default="", metavar="NAME=COLUMN,...",
+        help="with --manifest: which column is which, such as label=digit,source=speaker_id; a "
+        "column's name alone keeps it in the clips' JSON",
+    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
@@ -91,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 done = prepare_manifest(
                     arguments.task, arguments.source, arguments.manifest, data,
-                    domain=arguments.domain, report=report,
+                    domain=arguments.domain, columns=arguments.columns, report=report,
                 )  # fmt: skip
     except (LayoutError, PackingError, TaskError) as error:
         raise CannotStartError(str(error)) from error

@@ -6,12 +6,15 @@
 
 `path` is relative to the folder that the paths start from. `label` is a class, or `labels` several,
 joined by `;`. `split` is train, valid or test, or `fold` any name. `source` (may be absent) is what
-a clip was cut from or who made it. Other columns go into the clip's JSON as they are.
+a clip was cut from or who made it; an empty cell makes the clip its own source, by its path. Any
+other column must be named: `columns` says which of the table's columns is which of these
+(`label=digit`), and which is kept in the clip's JSON (`room`).
 """
 
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import re
 from collections import Counter
@@ -26,6 +29,14 @@ from benchmark.data.task_file import shard_patterns
 _SPLITS = ("train", "valid", "test")
 _PART = re.compile(r"[A-Za-z0-9-]{1,40}")
 _SEPARATOR = ";"
+_COLUMNS = ("path", "label", "labels", "split", "fold", "source")
+_MEANT = {  # what others call these columns
+    "path": ("file", "filename", "file_name", "filepath", "audio", "wav"),
+    "label": ("class", "category", "target", "digit", "genre", "emotion"),
+    "split": ("set", "subset", "part", "partition"),
+    "source": ("speaker", "speaker_id", "spk", "actor", "recording", "artist", "subject", "group"),
+}
+_FRACTION = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -70,13 +81,18 @@ class Manifest:
         }
 
 
-def read_manifest(path: Path, original: OriginalFolder) -> Manifest:
+def read_manifest(path: Path, original: OriginalFolder, columns: str = "") -> Manifest:
     """Read and check a table. Raises LayoutError with file, line and mend.
 
-    A path that is absolute, has `..`, or leads out of the folder by a link is refused, and with it
+    columns: `label=digit,source=speaker_id,room`; a name alone is kept in the clip's JSON. A path
+    that has `..`, or leads out of the folder by a link is refused, and with it
     the whole table: somebody who hands over a table must not get at other files.
     """
-    rows = _rows(path)
+    rows = _rows(path, _mapping(columns))
+    rows = [(line, row | {"path": original.relative(row["path"])}) for line, row in rows]
+    twice = [name for name, n in Counter(row["path"] for _, row in rows).items() if n > 1]
+    if twice:
+        raise LayoutError(f"{path} names {twice[0]!r} twice; a file has one row")
     heads = rows[0][1].keys() if rows else []
     label = _one_of(path, heads, "label", "labels")
     part = _one_of(path, heads, "split", "fold")
@@ -95,6 +111,8 @@ def read_manifest(path: Path, original: OriginalFolder) -> Manifest:
         if not _PART.fullmatch(row[part]):
             raise LayoutError(f"{where}: fold {row[part]!r} may hold only letters, digits and '-'")
         kept = {name: value for name, value in row.items() if name not in ("path", part)}
+        if "source" in kept:
+            kept["source"] = kept["source"] or row["path"]  # a clip of no source is its own
         clips.append(Clip(row[part], key, row["path"], kept))
     names = [
         n
@@ -102,7 +120,7 @@ def read_manifest(path: Path, original: OriginalFolder) -> Manifest:
         for n in (_labels(clip.metadata[label]) if several else [clip.metadata[label]])
     ]
     found = {clip.split for clip in clips}
-    sourced = "source" in heads and any(clip.metadata["source"] for clip in clips)
+    sourced = "source" in heads and any(row["source"] for _, row in rows)
     return Manifest(
         clips, several, folds, tuple(sorted(set(names))),
         tuple(sorted(found)) if folds else tuple(split for split in _SPLITS if split in found),
@@ -110,20 +128,21 @@ def read_manifest(path: Path, original: OriginalFolder) -> Manifest:
     )  # fmt: skip
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+def _rows(path: Path, mapping: dict[str, str]) -> list[tuple[int, dict[str, str]]]:
     """Line number and columns of every row, stripped."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, strict=True)
             heads = [head.strip() for head in table.fieldnames or []]
-            if "path" not in heads:
+            named = [mapping.get(head, head) for head in heads]
+            if "path" not in named:
                 raise LayoutError(
                     f"{path} lacks the column 'path'; its first line must name the columns, such "
                     "as path,label,split,source"
                 )
-            if len(set(heads)) < len(heads):
+            if len(set(heads)) < len(heads) or len(set(named)) < len(named):
                 raise LayoutError(f"{path} has two columns of one name")
-            table.fieldnames = heads
+            table.fieldnames = heads = _named(path, heads, mapping)
             rows = []
             for row in table:
                 if None in row or None in row.values():
@@ -138,10 +157,52 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise LayoutError(f"{path} cannot be read ({error.strerror or error})") from error
     if not rows:
         raise LayoutError(f"{path} has no rows")
-    twice = [name for name, n in Counter(row["path"] for _, row in rows).items() if n > 1]
-    if twice:
-        raise LayoutError(f"{path} names {twice[0]!r} twice; a file has one row")
     return rows
+
+
+def _mapping(columns: str) -> dict[str, str]:
+    """The table's column to the name that it has here. Raises LayoutError."""
+    found: dict[str, str] = {}
+    for item in filter(None, (item.strip() for item in columns.split(","))):
+        name, equals, column = (part.strip() for part in item.partition("="))
+        if not equals:
+            name = column = name.strip()
+        elif name not in _COLUMNS:
+            raise LayoutError(f"--columns {item}: {name!r} is none of {', '.join(_COLUMNS)}")
+        if not column or column in found or name in found.values():
+            raise LayoutError(f"--columns {item}: names a column twice, or none")
+        found[column] = name
+    return found
+
+
+def _named(path: Path, heads: list[str], mapping: dict[str, str]) -> list[str]:
+    """The columns' names here. Raises LayoutError where one is not known: what it would have
+    decided (the source, say) would be missing without a word."""
+    for column in mapping:
+        if column not in heads:
+            raise LayoutError(f"{path} has no column {column!r}, which --columns names")
+    names = [mapping.get(head, head) for head in heads]
+    unknown = [h for h in heads if h not in mapping and h not in _COLUMNS]
+    if not unknown:
+        return names
+    if {"onset", "offset"} <= set(unknown) or {"start", "end"} <= set(unknown):
+        raise LayoutError(
+            f"{path} has columns of events in time; a table makes tasks of whole clips alone: "
+            "write the task by hand (tasks/README.md, events)"
+        )
+    free = [name for name in _COLUMNS if name not in names]
+    meant = next((name for name in free if unknown[0].lower() in _MEANT.get(name, ())), None)
+    close = difflib.get_close_matches(unknown[0].lower(), free, n=1)
+    likely = meant or (close[0] if close else None)
+    if likely is not None:
+        raise LayoutError(
+            f"{path} has an unknown column {unknown[0]!r}; did you mean {likely!r}? "
+            f"(--columns {likely}={unknown[0]}; --columns {unknown[0]} keeps it in the JSON)"
+        )
+    raise LayoutError(
+        f"{path} has unknown columns: {', '.join(unknown)}; known are {', '.join(_COLUMNS)} "
+        f"(--columns {','.join(unknown)} keeps them in the JSON)"
+    )
 
 
 def _one_of(path: Path, heads: Any, one: str, other: str) -> str:
@@ -161,6 +222,12 @@ def _labels(text: str) -> list[str]:
 def _check_label(where: str, text: str, *, several: bool) -> None:
     if not text or (several and not all(_labels(text))):
         raise LayoutError(f"{where}: an empty label")
+    for name in _labels(text) if several else [text]:
+        if _FRACTION.fullmatch(name):
+            raise LayoutError(
+                f"{where}: label {name!r} is a measure, not a class; write classes as names or "
+                "whole numbers"
+            )
     if not several and _SEPARATOR in text:
         raise LayoutError(
             f"{where}: {text!r} looks like several labels; name the column 'labels' for them"

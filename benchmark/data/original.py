@@ -47,6 +47,17 @@ class OriginalFolder:
             raise UnsafePathError(f"{relative!r} is a link that leads out of {self.given}")
         return found
 
+    def relative(self, path: str) -> str:
+        """A path below the folder as a relative one, also where it is written as an absolute one.
+
+        By its text alone: links are `path`'s matter. What is not below stays as it is.
+        """
+        pure = PurePosixPath(path)
+        for root in (self.root, self.given.absolute()):
+            if pure.is_absolute() and pure.is_relative_to(root.as_posix()):
+                return pure.relative_to(root.as_posix()).as_posix()
+        return path
+
     def has(self, relative: str) -> bool:
         try:
             return self.path(relative).exists()

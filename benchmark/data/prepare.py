@@ -85,13 +85,15 @@ def prepare_manifest(
     data: str | Path,
     *,
     domain: str = "sound",
+    columns: str = "",
     shard_bytes: int = SHARD_BYTES,
     report: Report | None = None,
 ) -> Prepared:
     """Pack one's own files into shards, and write the task file `<data>/<name>.yaml` for them.
 
     source: the folder that the table's paths start from. manifest: the table, see
-    `benchmark.data.manifest`. domain: speech, sound or music. Raises as `prepare` does.
+    `benchmark.data.manifest`. domain: speech, sound or music. columns: which of the table's columns
+    is which, such as `label=digit,source=speaker_id`. Raises as `prepare` does.
     """
     if domain not in DOMAINS:
         raise TaskError(f"domain must be one of {', '.join(DOMAINS)}, not {domain!r}")
@@ -101,7 +103,7 @@ def prepare_manifest(
     if not root.is_dir():
         raise LayoutError(f"there is no folder {root}; give the one that the paths start from")
     original = OriginalFolder(root)
-    table = read_manifest(Path(manifest), original)
+    table = read_manifest(Path(manifest), original, columns)
     text, spec = compose(
         name, table.declaration(name, domain), f"Written by `prepare {name}` from a table; edit "
         "title, licence and citation.",
