@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import io
 from collections.abc import Callable, Iterator
@@ -13,7 +14,17 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from benchmark.containers import au_fault, mp3_samples, mp3_states_its_length, ogg_fault, wav_fault
+from benchmark.containers import (
+    au_fault,
+    flac_fault,
+    flac_md5,
+    mp3_fault,
+    mp3_samples,
+    mp3_states_its_length,
+    ogg_fault,
+    wav_fault,
+    wav_without_size,
+)
 
 Samples = NDArray[np.float32]
 
@@ -129,9 +140,12 @@ def _read(data: bytes, begin: Callable[[int], Callable[[Samples], None]]) -> tup
     """
     if not data:
         raise AudioError("empty file")
-    fault = wav_fault(data) or ogg_fault(data) or au_fault(data)
+    fault = wav_fault(data) or ogg_fault(data) or au_fault(data) or flac_fault(data)
     if fault is not None:
         raise AudioError(fault)
+    unsized = wav_without_size(data)
+    if unsized is not None:  # to the end, as where a size says that it is not known
+        data = data[:unsized] + b"\xff" * 4 + data[unsized + 4 :]
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             rate, stated = int(file.samplerate), int(file.frames)
@@ -140,7 +154,7 @@ def _read(data: bytes, begin: Callable[[int], Callable[[Samples], None]]) -> tup
             if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
                 raise AudioError(f"a sample rate of {rate} Hz; mend its header")
             guessed = file.format == "MP3" and not mp3_states_its_length(data)
-            mixer = _Mixer(begin(rate))
+            mixer = _Mixer(begin(rate), _Md5.of(file, data))
             for block in _read_to_the_end(file) if guessed else _read_stated(file):
                 mixer.add(block)
     except soundfile.LibsndfileError as error:
@@ -151,6 +165,12 @@ def _read(data: bytes, begin: Callable[[int], Callable[[Samples], None]]) -> tup
         raise AudioError(f"cut short: {mixer.read} of {stated} samples")
     if mixer.read == 0:
         raise AudioError("no samples")
+    if mixer.md5 is not None and not mixer.md5.fits():
+        raise AudioError("damaged: its samples are not those whose MD5 its header states")
+    if file.format == "MP3" and not guessed:
+        fault = mp3_fault(data, stated)
+        if fault is not None:
+            raise AudioError(fault)
     if mixer.strange:
         raise AudioError(f"{mixer.strange} of {mixer.read} samples are NaN or infinite")
     return mixer.read, rate
@@ -162,16 +182,50 @@ class _Mixer:
     read: samples read so far; strange: those of them that are NaN or infinite.
     """
 
-    def __init__(self, take: Callable[[Samples], None]) -> None:
-        self.take = take
+    def __init__(self, take: Callable[[Samples], None], md5: _Md5 | None) -> None:
+        self.take, self.md5 = take, md5
         self.read, self.strange = 0, 0
 
     def add(self, block: NDArray[np.float32]) -> None:
         """The next samples, (n, channels)."""
+        if self.md5 is not None:
+            self.md5.add(block)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         self.read += len(mono)
         self.strange += len(mono) - int(np.count_nonzero(np.isfinite(mono)))
         self.take(mono)
+
+
+class _Md5:
+    """MD5 of a FLAC's samples beside the one that it states: of whole numbers, little-endian,
+    channel by channel within each instant (RFC 9639, section 8.2).
+
+    Samples of 8, 16 and 24 bits come out of the decoder divided by a power of two, which float32
+    holds exactly; multiplied they are the numbers in the file.
+    """
+
+    def __init__(self, stated: bytes, size: int) -> None:
+        self.stated, self.size = stated, size
+        self.digest = hashlib.md5(usedforsecurity=False)
+
+    @staticmethod
+    def of(file: soundfile.SoundFile, data: bytes) -> _Md5 | None:
+        """What checks a file; None for other formats and where no MD5 is stated."""
+        stated = flac_md5(data) if file.format == "FLAC" else None
+        size = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3}.get(file.subtype)
+        return None if stated is None or size is None else _Md5(stated, size)
+
+    def add(self, block: NDArray[np.float32]) -> None:
+        """The next samples, (n, channels)."""
+        scaled = block * np.float32(1 << (8 * self.size - 1))
+        if self.size == 3:
+            wide = scaled.astype("<i4").reshape(-1).view(np.uint8).reshape(-1, 4)
+            self.digest.update(np.ascontiguousarray(wide[:, :3]).data)
+        else:
+            self.digest.update(np.ascontiguousarray(scaled.astype(f"<i{self.size}")).data)
+
+    def fits(self) -> bool:
+        return self.digest.digest() == self.stated
 
 
 class _Gathered:

@@ -22,7 +22,7 @@ from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.evaluation import specs_of
 from benchmark.finding import Finding, store
 from benchmark.hashed_shards import HashJob, ShardHashes, hash_shards
-from benchmark.labels import Labelled, read_all
+from benchmark.labels import Labelled, label_clips
 from benchmark.progress import Progress
 from benchmark.settings import RunSettings
 from benchmark.shards import Failure, ShardError, shard_digest
@@ -105,7 +105,7 @@ def _find(spec: TaskSpec, run: RunSettings, finding: Finding) -> Finding:
         [HashJob(part.shard, digests[part.shard.path]) for part in dataset.shards],
         cache=run.cache, workers=run.workers, label=spec.name,
     )  # fmt: skip
-    labels = read_all([(part.shard, None) for part in dataset.shards], spec)
+    labels = label_clips(dataset)
     for part in dataset.shards:
         if shard_digest(part.shard.path, run.cache) != digests[part.shard.path]:
             raise DataError(f"shard {part.shard.path} was replaced meanwhile; audit it again")

@@ -27,7 +27,7 @@ from benchmark.finding import stored_audit
 from benchmark.gate import Gate
 from benchmark.identity import Identity, identify
 from benchmark.items import clip_failures, join_items, label_faults, within_clips
-from benchmark.labels import read_all
+from benchmark.labels import label_clips
 from benchmark.language_model import model_digest
 from benchmark.progress import Progress
 from benchmark.protocol import standard_of
@@ -176,7 +176,7 @@ class CellMaker:
             dataset, [shard["sha256"] for shard in shards], view, label, self._others(spec, shards)
         )
         embed_s = time.monotonic() - clock
-        read = read_all([(part.shard, part.keys) for part in dataset.shards], spec)
+        read = label_clips(dataset)
         labels, lost = [found for found, _ in read], [failed for _, failed in read]
         if spec.label.kind in TIMED_KINDS:
             within = within_clips(dataset, labels, embeddings)

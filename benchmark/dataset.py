@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from benchmark.data.state import lack_in_words, shards_folder
-from benchmark.shards import Shard, read_shard
+from benchmark.shards import ClipEntry, Failure, Shard, ShardReader, read_shard, same_bytes
 from tasks import TaskSpec
 
 
@@ -27,11 +30,15 @@ class NotThereError(DataError):
 
 @dataclass(frozen=True)
 class DatasetShard:
-    """A shard, the split or fold it belongs to, and the clips asked for (None: all)."""
+    """A shard, the split or fold it belongs to, and the clips asked for (None: all).
+
+    repeated: those of its clips that an earlier shard of the split holds too.
+    """
 
     split: str
     shard: Shard
     keys: frozenset[str] | None = None
+    repeated: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,14 +108,17 @@ def open_dataset(
             shards.append(read_shard(path))
             if report is not None:
                 report(len(parts) + len(shards), total)
+        repeated = _repeated(shards)
         if limit is None:
-            parts += [DatasetShard(split, shard) for shard in shards]
+            chosen: list[frozenset[str] | None] = [None for _ in shards]
         else:
-            parts += _limited(split, shards, limit)
+            chosen = _limited(shards, limit)
+        parts += map(DatasetShard, repeat(split), shards, chosen, repeated)
     return Dataset(spec, tuple(parts), limit)
 
 
-def _limited(split: str, shards: list[Shard], limit: int) -> list[DatasetShard]:
+def _limited(shards: list[Shard], limit: int) -> list[frozenset[str] | None]:
+    """Keys that are taken of each shard; None: all."""
     ranked = sorted(
         (hashlib.sha256(key.encode()).digest(), number, key)
         for number, shard in enumerate(shards)
@@ -118,6 +128,38 @@ def _limited(split: str, shards: list[Shard], limit: int) -> list[DatasetShard]:
     for _, number, key in ranked:
         chosen[number].add(key)
     return [
-        DatasetShard(split, shard, None if len(keys) == len(shard.keys) else frozenset(keys))
+        None if len(keys) == len(shard.keys) else frozenset(keys)
         for shard, keys in zip(shards, chosen, strict=True)
     ]
+
+
+def _repeated(shards: Sequence[Shard]) -> list[tuple[Failure, ...]]:
+    """Clips of a split that an earlier shard holds too: the same key, and the same bytes.
+
+    A key alone says nothing: many data sets count anew in every shard.
+    """
+    holders: dict[str, list[tuple[int, ClipEntry]]] = defaultdict(list)
+    for number, shard in enumerate(shards):
+        for entry in shard.entries:
+            holders[entry.key].append((number, entry))
+    found: list[list[Failure]] = [[] for _ in shards]
+    for key, held in holders.items():
+        for place, (number, entry) in enumerate(held):
+            for earlier, other in held[:place]:
+                if _same_clip(shards[earlier], other, shards[number], entry):
+                    reason = f"the same clip, byte for byte, is in {shards[earlier].name}: left out"
+                    found[number].append(Failure(shards[number].name, key, reason))
+                    break
+    return [tuple(sorted(failures)) for failures in found]
+
+
+def _same_clip(one: Shard, entry: ClipEntry, two: Shard, other: ClipEntry) -> bool:
+    if (entry.audio.size, entry.metadata.size) != (other.audio.size, other.metadata.size):
+        return False
+    with (
+        contextlib.closing(ShardReader(one.path)) as first,
+        contextlib.closing(ShardReader(two.path)) as second,
+    ):
+        return same_bytes([(first, entry.metadata), (second, other.metadata)]) and same_bytes(
+            [(first, entry.audio), (second, other.audio)]
+        )

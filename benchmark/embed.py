@@ -6,6 +6,8 @@ timing, so that a run that was killed and taken up again computes the same bits.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -16,6 +18,7 @@ import torch
 
 from benchmark.audio import AudioError, AudioPipeline
 from benchmark.collect import WINDOW_BATCHES, Clip, EmbedSettings, View, make_collectors
+from benchmark.containers import wav_without_size
 from benchmark.prefetch import prefetch
 from benchmark.shards import ClipEntry, Shard, ShardReader
 from benchmark.store import ShardEmbeddings
@@ -62,6 +65,7 @@ def embed_shards(
     budget = max(1, int(settings.batch_seconds * decoder.sample_rate))
     readers: dict[int, ShardReader] = {}
     one_at_a_time = threading.Lock()
+    said = threading.Event()
 
     def tasks() -> Iterator[tuple[ShardReader, ClipEntry]]:
         for number, job in enumerate(jobs):
@@ -73,8 +77,8 @@ def embed_shards(
         reader, entry = task
         if entry.audio.size > _LARGE_FILE:
             with one_at_a_time:
-                return _decode(decoder, reader, entry)
-        return _decode(decoder, reader, entry)
+                return _decode(decoder, reader, entry, said)
+        return _decode(decoder, reader, entry, said)
 
     clips = prefetch(
         tasks(),
@@ -105,10 +109,20 @@ def embed_shards(
             reader.close()
 
 
-def _decode(decoder: AudioPipeline, reader: ShardReader, entry: ClipEntry) -> Clip:
+def _decode(
+    decoder: AudioPipeline, reader: ShardReader, entry: ClipEntry, said: threading.Event
+) -> Clip:
     nothing = np.zeros(0, np.float32)
     try:
-        samples, seconds = decoder.load(reader.read(entry.audio))
+        data = reader.read(entry.audio)
+        if wav_without_size(data) is not None and not said.is_set():
+            said.set()
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                sys.stderr.write(
+                    f"{reader.path.name}/{entry.key}: a WAV that states 0 bytes of samples (a "
+                    "recorder that died?) is read to its end; so are others\n"
+                )
+        samples, seconds = decoder.load(data)
         return Clip(entry.key, samples, seconds, None)
     except AudioError as error:
         return Clip(entry.key, nothing, 0.0, str(error))

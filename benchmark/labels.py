@@ -16,6 +16,7 @@ from benchmark.annotations import (
     read_notes,
     read_transcript,
 )
+from benchmark.dataset import Dataset
 from benchmark.shards import Failure, Shard, ShardReader
 from tasks import TaskSpec, plain_name
 
@@ -60,6 +61,18 @@ def read_all(
         kept = {key: label for key, label in part.labels.items() if key not in lost}
         made.append((kept, [*part.failures, *lost.values()]))
     return made
+
+
+def label_clips(dataset: Dataset) -> list[tuple[dict[str, Labelled], list[Failure]]]:
+    """`read_all` of the clips asked for; one that an earlier shard of its split holds too is a
+    failure."""
+    spec = dataset.spec
+    read = read_all([(part.shard, part.keys) for part in dataset.shards], spec)
+    for part, (labels, failures) in zip(dataset.shards, read, strict=True):
+        for failure in part.repeated:
+            if labels.pop(failure.key, None) is not None:
+                failures.append(failure)
+    return read
 
 
 class _Read(NamedTuple):

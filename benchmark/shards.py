@@ -11,20 +11,22 @@ import hashlib
 import io
 import json
 import os
-import tarfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from benchmark.pairing import Pairing, Part, pair_unicode_forms
 from benchmark.sealed import read_sealed, write_sealed
+from benchmark.tar_members import Extent, Member, ShardError, read_members
+
+__all__ = [
+    "AUDIO_SUFFIXES", "ClipEntry", "Extent", "Failure", "Shard", "ShardError", "ShardReader",
+    "read_shard", "same_bytes", "shard_digest",
+]  # fmt: skip
 
 AUDIO_SUFFIXES = ("wav", "flac", "ogg", "mp3", "au")
-_BLOCK = tarfile.BLOCKSIZE
-
-
-class ShardError(ValueError):
-    """A shard that cannot be used at all. One line: which file, why, how to mend it."""
+_PIECE = 1 << 20  # bytes of a member that are compared at once
 
 
 class Failure(NamedTuple):
@@ -35,18 +37,11 @@ class Failure(NamedTuple):
     reason: str
 
 
-class Extent(NamedTuple):
-    """Where a member's bytes lie in the shard."""
-
-    offset: int
-    size: int
-
-
 class ClipEntry(NamedTuple):
     """One clip of a shard's index. suffix: lower case, without the dot.
 
-    key: the member's name without folder and suffix; the second clip of that name in the shard
-    is `KEY#2`, and so on.
+    key: the member's name without folder and suffix; where several folders of the shard hold one,
+    the second is `KEY#2`, and so on.
     """
 
     key: str
@@ -76,110 +71,57 @@ class Shard:
 def read_shard(path: Path) -> Shard:
     """Index a shard. Sorted by key, so that nothing later depends on the order in the file.
 
+    A name that is there twice is one clip where both are the same bytes, and none where they are
+    not: which is meant cannot be told. Either way the others are in the failures.
+
     Raises ShardError where the file is missing, is no tar, or is cut (how many clips are lost
     cannot be known then, so a score on the rest would be a score on another data set).
     """
-    audio: dict[str, list[tuple[str, str, Extent]]] = {}
-    metadata: dict[str, list[tuple[str, Extent]]] = {}
-    failures: list[Failure] = []
-    for member_name, extent in _members(path):
-        folder, name = str(PurePosixPath(member_name).parent), PurePosixPath(member_name).name
+    parts, failures = _parts(path, read_members(path))
+    halves = pair_unicode_forms(parts)
+    with contextlib.closing(ShardReader(path)) as reader:
+        kept = Pairing(halves, lambda extents: same_bytes([(reader, one) for one in extents]))
+        found = kept.clips()
+    entries = [
+        ClipEntry(key, sound.suffix, sound.extent, note.extent)
+        for key, sound, note in found
+        if sound.extent is not None and note.extent is not None
+    ]
+    failures += [Failure(path.name, key, reason) for key, reason in kept.reasons]
+    return Shard(path, tuple(entries), tuple(sorted(failures)))
+
+
+def _parts(path: Path, members: list[Member]) -> tuple[list[Part], list[Failure]]:
+    """The members that are half a clip by their name, and those that are nothing known."""
+    parts, failures = [], []
+    folders = {str(parent) for one in members for parent in PurePosixPath(one.name).parents}
+    for member in members:
+        folder, name = str(PurePosixPath(member.name).parent), PurePosixPath(member.name).name
         key, dot, suffix = name.rpartition(".")
         suffix = suffix.lower()
         if name.startswith("."):  # ._NAME and .DS_Store, left by some systems' tar
             continue
-        if not dot or not key or suffix not in (*AUDIO_SUFFIXES, "json"):
+        if dot and key and suffix in (*AUDIO_SUFFIXES, "json"):
+            if member.extent is None and str(PurePosixPath(member.name)) in folders:
+                continue  # a folder with something in it, whatever it is called
+            parts.append(Part(folder, key, suffix, member.extent, member.fault))
+        elif member.extent is not None:
             known = ", ".join(AUDIO_SUFFIXES)
             failures.append(Failure(path.name, name, f"neither JSON nor audio ({known})"))
-        elif suffix == "json":
-            metadata.setdefault(key, []).append((folder, extent))
-        else:
-            audio.setdefault(key, []).append((folder, suffix, extent))
-    entries = []
-    for key in sorted(audio.keys() | metadata.keys()):
-        sounds = sorted(audio.get(key, []), key=lambda found: found[0])
-        notes = metadata.get(key, [])
-        pairs, reasons = _pair(sounds, notes)
-        several = len({found[0] for found in (*sounds, *notes)}) > 1
-        failures += [
-            Failure(path.name, f"{folder}/{key}" if several else key, reason)
-            for folder, reason in reasons.items()
-        ]
-        for count, (_, suffix, sound) in enumerate(sounds, start=1):
-            unique = key if count == 1 else f"{key}#{count}"
-            while count > 1 and unique in audio:
-                unique += "#"
-            if sound in pairs:
-                entries.append(ClipEntry(unique, suffix, sound, pairs[sound]))
-    return Shard(path, tuple(entries), tuple(sorted(failures)))
+    return parts, failures
 
 
-def _pair(
-    sounds: list[tuple[str, str, Extent]], notes: list[tuple[str, Extent]]
-) -> tuple[dict[Extent, Extent], dict[str, str]]:
-    """Audio to its JSON among the members of one key; and folder to why it was not paired.
-
-    Some data sets name their files alike in several folders: each audio has the JSON of its own
-    folder, within which the order in the file decides. Where there is only one of each they
-    belong together wherever they lie.
-    """
-    if len(sounds) == len(notes) == 1:
-        return {sounds[0][2]: notes[0][1]}, {}
-    pairs: dict[Extent, Extent] = {}
-    reasons: dict[str, str] = {}
-    folders = {folder for folder, _, _ in sounds} | {folder for folder, _ in notes}
-    for folder in sorted(folders):
-        here = [sound for where, _, sound in sounds if where == folder]
-        beside = [note for where, note in notes if where == folder]
-        if len(here) == len(beside):
-            pairs |= zip(here, beside, strict=True)
-        elif not beside:
-            reasons[folder] = "no JSON beside the audio"
-        elif not here:
-            reasons[folder] = "no audio beside the JSON"
-        else:
-            reasons[folder] = f"{len(here)} audio and {len(beside)} JSON files for this key"
-    return pairs, reasons
-
-
-def _members(path: Path) -> Iterable[tuple[str, Extent]]:
-    """Name and extent of every regular file of a tar, after the whole tar was found intact."""
-    try:
-        size = path.stat().st_size
-        with tarfile.open(path, "r:") as tar:
-            members = [
-                (_readable(member.name), Extent(member.offset_data, member.size))
-                for member in tar
-                if member.isreg() and not member.issparse()
-            ]
-            end = tar.offset
-    except FileNotFoundError as error:
-        raise ShardError(f"shard {path} does not exist") from error
-    except tarfile.ReadError as error:
-        if "unexpected end" in str(error) or "truncated" in str(error):
-            raise ShardError(f"shard {path} is cut at byte {size}; fetch it again") from error
-        raise ShardError(f"shard {path} is not a tar file; fetch it again") from error
-    except (OSError, tarfile.TarError) as error:
-        raise ShardError(f"shard {path} cannot be read ({error}); fetch it again") from error
-    # tarfile takes a tar that stops between two members for whole; the end mark, a block of zeros
-    # where the next header would be, tells. What follows it tarfile would leave out unsaid.
-    with path.open("rb") as file:
-        file.seek(end)
-        mark = file.read(_BLOCK)
-        if mark != bytes(_BLOCK):
-            raise ShardError(f"shard {path} is cut: it has no tar end mark; fetch it again")
-        while rest := file.read(1 << 20):
-            if rest.strip(b"\0"):
-                raise ShardError(
-                    f"shard {path} goes on after its tar end mark (several tars in one file?); "
-                    "fetch it again or make it one tar"
-                )
-    return members
-
-
-def _readable(name: str) -> str:
-    """A member's name with the bytes that are not UTF-8 written out, as in `caf\\xe9.wav`."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def same_bytes(members: Sequence[tuple[ShardReader, Extent]]) -> bool:
+    """Whether members, of one shard or of several, hold the same bytes; read in small pieces."""
+    if len({extent.size for _, extent in members}) > 1:
+        return False
+    (first, start), rest = members[0], members[1:]
+    return all(
+        first.read(Extent(start.offset + place, min(_PIECE, start.size - place)))
+        == reader.read(Extent(extent.offset + place, min(_PIECE, extent.size - place)))
+        for reader, extent in rest
+        for place in range(0, start.size, _PIECE)
+    )
 
 
 class ShardReader:

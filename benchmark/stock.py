@@ -69,7 +69,7 @@ class Stock:
         for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
             key = self._key_of(view, part, sha256)
             known = None if self._forced(key) else self.store.get(key)
-            if known is not None:
+            if known is not None and _covers(known, part):
                 entries[number] = known
                 continue
             wanted = []
@@ -108,6 +108,15 @@ class Stock:
 
     def _key_of(self, view: View, part: DatasetShard, sha256: str) -> str:
         return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
+
+
+def _covers(entry: ShardEmbeddings, part: DatasetShard) -> bool:
+    """Whether an entry has every clip asked for; an older version may have read a shard's names
+    otherwise, and what it did not see would be missing without a word."""
+    seen = {*entry.keys, *(failure.key for failure in entry.failures)}
+    return all(
+        one.key in seen for one in part.shard.entries if part.keys is None or one.key in part.keys
+    )
 
 
 def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) -> View:

@@ -86,15 +86,6 @@ def test_name_that_is_not_utf8_becomes_printable(tmp_path):
     entry.key.encode("utf-8")
 
 
-def test_repeated_keys_are_kept_and_numbered(tmp_path):
-    members = [m for i in range(3) for m in clip_members("k", b"a%d" % i, {"n": i})]
-    assert contents(read_shard(write_tar(tmp_path / "a.tar", members))) == {
-        "k": ("wav", b"a0", b'{"n": 0}'),
-        "k#2": ("wav", b"a1", b'{"n": 1}'),
-        "k#3": ("wav", b"a2", b'{"n": 2}'),
-    }
-
-
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 2, 1, 0), (2, 1, 0, 3)])
 def test_equal_names_in_two_folders_keep_their_own_json(tmp_path, order):
     members = [("a/k.wav", b"A"), ("a/k.json", b"{}"), ("b/k.wav", b"B"), ("b/k.json", b"[]")]

@@ -142,7 +142,7 @@ def _details(one: Verification) -> list[str]:
         lines.append(f"  known from: {one.spec.known.origin}")
     for failures, what in (
         (one.undecodable, "that cannot be paired or decoded"),
-        (one.unlabelled, "whose label cannot be read"),
+        (one.unlabelled, "whose label or source cannot be used"),
     ):
         if failures:
             lines.append(f"  clips {what}: {len(failures)}")

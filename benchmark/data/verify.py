@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from benchmark.audio import AudioError, Samples, decode_blocks
 from benchmark.dataset import DataError, DatasetShard, open_dataset
-from benchmark.labels import Labelled, read_all
+from benchmark.labels import Labelled, label_clips
 from benchmark.shards import ClipEntry, Failure, ShardError, ShardReader
 from tasks import TaskSpec
 
@@ -98,8 +98,7 @@ def verify(
         sources: dict[str, set[str]] = {split: set() for split in spec.shard_patterns}
         found.parts = {split: PartCounts() for split in spec.shard_patterns}
         found.shards = len(dataset.shards)
-        read = read_all([(part.shard, None) for part in dataset.shards], spec)
-        for part, (labels, failures) in zip(dataset.shards, read, strict=True):
+        for part, (labels, failures) in zip(dataset.shards, label_clips(dataset), strict=True):
             counts = found.parts[part.split]
             counts.clips += len(part.shard.entries)
             found.undecodable += part.shard.failures
