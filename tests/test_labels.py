@@ -13,17 +13,15 @@ import numpy as np
 import pytest
 from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 from frame_tasks import RATE, make_task
-from hypothesis import given
-from hypothesis import strategies as st
 from task_files import fault_of, task
 
 from benchmark import RunResult, evaluate
-from benchmark.annotations import Event, LabelError, read_captions, read_events, read_notes
+from benchmark.annotations import Event, LabelError, read_events, read_notes
 from benchmark.data.verify import verify
 from benchmark.dataset import open_dataset
 from benchmark.labels import Labelled, label_clips, read_labels
 from benchmark.shards import read_shard
-from tasks import LabelRule, SourceRule, TaskSpec, read_task
+from tasks import SourceRule, TaskSpec, read_task
 
 NFC, NFD = "Küche", unicodedata.normalize("NFD", "Küche")
 NONE = (None, math.nan)
@@ -59,51 +57,6 @@ BY_NAME = {  # of the classes cat, Dog, 7 and the umlaut
     "white space within": ("ca t", "unknown label 'ca t'"),
     "zero before": ("07", "unknown label '07'"),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("case", BY_NAME)
-@pytest.mark.parametrize("kind", ["class", "list", "string"])
-def test_how_a_name_may_be_written(tmp_path, spec, case, kind):
-    value, expected = BY_NAME[case]
-    rule = LabelRule("class", "c") if kind == "class" else LabelRule("multilabel", "c")
-    spec = dataclasses.replace(spec, label=rule, classes=("cat", "Dog", "7", NFC))
-    if kind == "string" and not isinstance(value, str):
-        expected = "'c' holds no labels"
-    found = read(tmp_path, spec, {"c": [value] if kind == "list" else value})
-    if isinstance(expected, int):
-        assert found.label == (expected,)
-    else:
-        assert isinstance(found, str) and expected in found
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(1, 1), (1.0, 1), ("1", 1), (" 1 ", 1), (0.0, 0), (-0.0, 0), (1.5, "not a whole number"),
-     (3.0, "0 to 2"), ("1.0", "not a class index"), ("01", "not a class index"),
-     (False, "not a name"), (math.nan, "missing"), (-1.0, "0 to 2"), (1e300, "0 to 2")],
-)  # fmt: skip
-def test_how_an_index_may_be_written(tmp_path, spec, value, expected):
-    rule = LabelRule("class", "c", index=True)
-    found = read(
-        tmp_path, dataclasses.replace(spec, label=rule, classes=("0", "1", "2")), {"c": value}
-    )
-    if isinstance(expected, int):
-        assert found.label == (expected,)
-    else:
-        assert isinstance(found, str) and expected in found
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**6), 10**6))
-def test_only_whole_numbers_are_an_index(tmp_path_factory, number):
-    folder = tmp_path_factory.mktemp("l")
-    (folder / "toy.yaml").write_text(TASK_YAML)
-    spec = dataclasses.replace(
-        read_task(folder / "toy.yaml"), label=LabelRule("class", "c", index=True),
-        classes=tuple("0123456789"),
-    )  # fmt: skip
-    found = read(folder, spec, {"c": number})
-    whole = number in range(10)  # Python's own equality: 3.0 is in it, 3.5 is not
-    assert found.label == (int(number),) if whole else isinstance(found, str)
 
 
 def test_two_classes_of_one_name_in_two_unicode_forms_are_refused(tmp_path):
@@ -152,10 +105,6 @@ def test_names_of_events_in_two_unicode_forms():
         assert read_events([row], {"Cat": 0, NFC: 1}).label == (Event(0, 1, 0), Event(0, 1, 1))
 
 
-def test_captions_are_composed():
-    assert read_captions({"a": f"In der {NFD}"}, ("a",)).label == (f"In der {NFC}",)
-
-
 def test_clips_without_an_event_count_as_such_in_a_run(tmp_path):
     """As DESED's own tables have them; they used to be failed clips."""
     quiet = [{"onset": math.nan, "offset": math.nan, "label": None}]
@@ -185,18 +134,6 @@ SOURCES = {
     "infinity": (math.inf, None), "gap": (math.nan, None), "null": (None, None),
     "empty": ("", None), "blank": ("  ", None), "list": (["ann"], None), "object": ({}, None),
 }  # fmt: skip
-
-
-@pytest.mark.parametrize("case", SOURCES)
-def test_how_a_source_may_be_written(tmp_path, spec, case):
-    value, source = SOURCES[case]
-    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
-    found = read(tmp_path, spec, {"label": "low", "who": value})
-    if source is None:
-        assert isinstance(found, str)
-        assert f"its source 'who' is no name and no whole number: {value!r}" in found
-    else:
-        assert found == Labelled((0,), source)
 
 
 def with_sources(folder: Path, who: list[Any], spec: TaskSpec) -> TaskSpec:

@@ -76,11 +76,6 @@ def add_parser(commands: Any) -> None:
         "--domain", choices=("speech", "sound", "music"), default="sound",
         help="with --manifest: what the task is counted under (default: sound)",
     )  # fmt: skip
-    parser.add_argument(
-        "--columns", default="", metavar="NAME=COLUMN,...",
-        help="with --manifest: which column is which, such as label=digit,source=speaker_id; a "
-        "column's name alone keeps it in the clips' JSON",
-    )  # fmt: skip
     parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
