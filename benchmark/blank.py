@@ -7,6 +7,7 @@ from typing import Any
 from benchmark import provenance
 from benchmark.result import RunResult
 from benchmark.settings import RunSettings
+from benchmark.shots import METRICS
 from tasks import TaskSpec
 
 
@@ -15,6 +16,7 @@ def blank_result(
 ) -> RunResult:
     """A result without scores. encoder: what `RunResult.encoder` holds."""
     protocol = run.protocol.for_task(spec)
+    shots = run.shots if spec.metric in METRICS else ()
     return RunResult(
         status=status,
         synthetic=run.is_synthetic,
@@ -35,6 +37,6 @@ def blank_result(
         encoder=encoder,
         protocol=protocol.facts(),
         data={"limit": run.limit},
-        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
+        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol, shots),
         versions=provenance.versions(),
     )

@@ -16,13 +16,14 @@ import soundfile
 import torch
 
 from benchmark.protocol import STRICT, Protocol, standard_of
+from benchmark.shots import Shots
 from tasks import TaskSpec, builtin_tasks
 
 # The modules between embeddings and scores: where one changes, results are computed again (which
 # takes seconds). The store has versions of its own: a comment must not cost days of encoding.
 _SCORING_MODULES = (
     "annotations", "dataset", "interval", "items", "jackknife", "knn", "labels", "language_model",
-    "leave_out", "metric", "probe", "score", "shards", "splits", "tokens",
+    "leave_out", "metric", "probe", "score", "shards", "shots", "splits", "tokens",
 )  # fmt: skip
 _LIBRARIES = (
     "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",
@@ -100,8 +101,9 @@ def asked_for(name: str, weights: str | Path | None) -> str:
 
 
 def command(
-    encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol
-) -> str:
+    encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol,
+    shots: tuple[Shots, ...] = (),
+) -> str:  # fmt: skip
     """The command that makes one cell again. encoder: as `asked_for` puts it."""
     name, option, weights = encoder.partition(_WEIGHTS)
     builtin = builtin_tasks().get(spec.name)
@@ -121,4 +123,6 @@ def command(
         words += ["--seeds", str(protocol.seeds)]
     if protocol.failed_share != standard.failed_share:
         words += ["--failed-share", f"{protocol.failed_share:g}"]
+    if shots:
+        words += ["--shots", ",".join(map(str, shots))]
     return shlex.join(words)

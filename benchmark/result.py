@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmark.files import write_atomically
 from benchmark.linear_fit import LinearFit
+from benchmark.shots import ShotScore, read_shots
 from tasks import DOMAINS
 
 SCHEMA = 1
@@ -83,6 +84,8 @@ class Score:
     training_loss, validation: the loss of the training part in each epoch and the metric of the
         validation part after it, means over the heads of all seeds and folds; null for kNN, and in
         files of before these were kept.
+    shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was not
+        asked for, of kNN, and of tasks whose clips have no classes.
     """
 
     metric: str
@@ -102,6 +105,7 @@ class Score:
     tokens: str | None = None
     too_short: int = 0
     fits: dict[str, LinearFit] | None = None
+    shots: list[ShotScore] | None = None
 
 
 @dataclass
@@ -394,6 +398,8 @@ def _score(raw: dict[str, Any]) -> Score:
     }
     if raw.get("fits") is not None:
         raw["fits"] = {split: LinearFit(**fit) for split, fit in raw["fits"].items()}
+    if raw.get("shots") is not None:
+        raw["shots"] = read_shots(raw["shots"])
     return Score(**raw)
 
 
