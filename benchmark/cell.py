@@ -49,7 +49,7 @@ from benchmark.result import (
 )
 from benchmark.score import add_shots, score_items
 from benchmark.settings import RunSettings
-from benchmark.shards import Failure, ShardError, shard_digest
+from benchmark.shards import ShardError, shard_digest
 from benchmark.shots import METRICS, Shots, has_all
 from benchmark.stock import Stock, view_of
 from benchmark.store import ShardEmbeddings

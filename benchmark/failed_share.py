@@ -1,4 +1,4 @@
-"""How many clips and labels of a task may fail before the task has, and what a result says of them."""
+"""How many clips and labels may fail before their task has, and what a result says of them."""
 
 from __future__ import annotations
 

@@ -63,8 +63,9 @@ def curves_of(table: Table) -> Curves | None:
 def _notes(table: Table, curves: list[Curve]) -> list[str]:
     confidence = " or ".join(f"{100 * one:g} %" for one in {c.score.confidence for c in curves})
     notes = [
-        f"clips of each class that were trained on; mean of {DRAWS} draws, in brackets: {confidence} "
-        "interval over the sources tested and the draws; all: the score above, with its own"
+        f"clips of each class that were trained on; mean of {DRAWS} draws, in brackets: "
+        f"{confidence} interval over the sources tested and the draws; all: the score above, with "
+        "its own"
     ]
     for curve in curves:
         for one in curve.shots.values():

@@ -84,8 +84,8 @@ class Score:
     training_loss, validation: the loss of the training part in each epoch and the metric of the
         validation part after it, means over the heads of all seeds and folds; null for kNN, and in
         files of before these were kept.
-    shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was not
-        asked for, of kNN, and of tasks whose clips have no classes.
+    shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was
+        not asked for, of kNN, and of tasks whose clips have no classes.
     """
 
     metric: str

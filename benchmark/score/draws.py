@@ -1,10 +1,10 @@
 """Nested subsets of a few clips a class, the same for every encoder.
 
-A clip's place is decided by SHA-256 of its key, a source's by that of its name, both with the number
-of the draw and the test fold: so nothing but these decides what is drawn, and a clip that one
-encoder could not embed alters no more than its own place. Of each class one clip of every source
-comes first, then a second one of every source that has it, and so on; the first k are the subset,
-so that of k is part of that of any larger one.
+A clip's place is decided by SHA-256 of its key, a source's by that of its name, both with the
+number of the draw and the test fold: so nothing but these decides what is drawn, and a clip that
+one encoder could not embed alters no more than its own place. Of each class one clip of every
+source comes first, then a second one of every source that has it, and so on; the first k are the
+subset, so that of k is part of that of any larger one.
 """
 
 from __future__ import annotations

@@ -2,17 +2,17 @@
 
 For each draw the strength is chosen on a fifth of the subset itself, never on the task's validation
 split: few labels means few in all. Then it is fitted again to the whole subset, and tested as the
-cell is. Where nothing can be held out (one clip a class) the strength is `WITHOUT_VALIDATION`. A
-quarter and an eighth of 8 clips a class made no difference on spoken digits and ESC-10 with `logmel`
-and `dasheng-tiny` (accuracy 0.631 and 0.632). The grid of strengths is 10^0.5 to 10^-3.5, where all
-but a few draws choose theirs, and goes on at an end only where the best is there: the weak end takes
-most of the time.
+cell is. Where nothing can be held out (one clip a class) it is `WITHOUT_VALIDATION`. Measured on
+spoken digits and ESC-10 with `logmel` and `dasheng-tiny`, whether a quarter or an eighth of 8 clips
+a class is held out makes no difference (accuracy 0.631 and 0.632). The grid of strengths is 10^0.5
+to 10^-3.5, where almost all draws choose theirs, and goes on at an end only where the best is
+there: the weak end takes most of the time.
 
 **Interval**: of the mean over draws, by the method of the cells (`benchmark.jackknife`), about the
-sum of two variances: that of the jackknife over the sources tested, draws held as they are, and that
-of the mean of the draws, s^2 / 10, sources held as they are. What both share (a source that is hard
-for one draw alone) is in each, so the sum errs to the wide side. Degrees of freedom by Welch and
-Satterthwaite. It does not cover that another training part might have been collected: draws are
+sum of two variances: that of the jackknife over the sources tested, draws held as they are, and
+that of the mean of the draws, s^2 / 10, sources held as they are. What both share (a source that is
+hard for one draw alone) is in each, so the sum errs to the wide side. Degrees of freedom by Welch
+and Satterthwaite. It does not cover that another training part might have been collected: draws are
 from this one, and where k is most of it they differ little.
 """
 
