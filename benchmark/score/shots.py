@@ -19,16 +19,20 @@ from this one, and where k is most of it they differ little.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from benchmark.items import Items
 from benchmark.jackknife import Spread, combined, share_bounds, spread_of
 from benchmark.leave_out import mean_average_precision_without_each, sums_without_each
 from benchmark.metric import mean_average_precision
+from benchmark.probe.heads import threads_worth
 from benchmark.probe.linear import LinearModel, clip_means, first_of_clips, fit_linear
 from benchmark.probe.logistic import STRENGTHS
 from benchmark.progress import Track, silent
@@ -59,13 +63,13 @@ def add_shots(
     lacking = [one for one in asked if one not in known]
     numbers = [one for one in lacking if isinstance(one, int)]
     probed = _Probed(items, splits, spec, protocol, device)
-    with track("label efficiency", DRAWS * len(splits), "draws") as bar:
-        for number in range(DRAWS if numbers else 0):
-            for place, split in enumerate(splits):
-                draw = Draw(items, split, spec.num_classes, number)
-                for shots in numbers:
-                    probed.take(split, shots, draw.subset(shots))
-                bar.to(number * len(splits) + place + 1, DRAWS * len(splits))
+    jobs = [(number, split) for number in range(DRAWS if numbers else 0) for split in splits]
+    with (
+        track("label efficiency", len(jobs), "draws") as bar,
+        _workers(probed.most_multiplications, device) as pool,
+    ):
+        for done, _ in enumerate(pool.map(lambda job: probed.take(*job, numbers), jobs), 1):
+            bar.to(done, len(jobs))
     for shots in numbers:
         known[shots] = probed.score(shots, score.confidence)
     if ALL in lacking:
@@ -73,14 +77,27 @@ def add_shots(
     score.shots = sorted(known.values(), key=lambda one: order(one.shots))
 
 
-@dataclass
-class _Tried:
-    """Of one split and k, an element a draw. predicted: (N,) classes, or (N, C) scores."""
+@contextmanager
+def _workers(multiplications: int, device: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads that fit one small probe each; of large ones a single one, which has all cores."""
+    threads = torch.get_num_threads()
+    with threads_worth(multiplications):
+        alone = device != "cpu" or torch.get_num_threads() > 1
+        with ThreadPoolExecutor(1 if alone else threads) as pool:
+            try:
+                yield pool
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
-    subsets: list[Subset] = field(default_factory=list)
-    predicted: list[NDArray[Any]] = field(default_factory=list)
-    strengths: list[float] = field(default_factory=list)
-    converged: bool = True
+
+class _Tried(NamedTuple):
+    """What came of one subset. predicted: (N,) classes, or (N, C) scores."""
+
+    subset: Subset
+    predicted: NDArray[Any]
+    strength: float
+    converged: bool
 
 
 class _Probed:
@@ -94,25 +111,34 @@ class _Probed:
         by_clip = protocol.tested == "clips"
         self.clips = items.clips if by_clip else np.arange(len(items))
         self.tested = [split.test[first_of_clips(self.clips[split.test])] for split in splits]
-        self.tried: dict[tuple[str, int], _Tried] = {}
-        self.known: dict[tuple[str, bytes], tuple[NDArray[Any], float, bool]] = {}
+        self.tried: dict[tuple[str, int, int], _Tried] = {}
+        self.known: dict[tuple[str, bytes], _Tried] = {}
 
-    def take(self, split: Split, shots: int, subset: Subset) -> None:
-        """Fit a probe to a subset; one that was drawn before, where classes give all, is known."""
-        place = (split.name, subset.clips.tobytes())
-        if place not in self.known:
-            model, fit = fit_linear(
-                self.items.embeddings, self.items.labels, train=subset.train, valid=subset.valid,
-                every=subset.every if len(subset.valid) else None, classes=self.spec.num_classes,
-                clips=self.clips, device=self.device, strengths=GRID,
-            )  # fmt: skip
-            self.known[place] = self._predict(model, split), fit.strength, fit.converged
-        predicted, strength, converged = self.known[place]
-        tried = self.tried.setdefault((split.name, shots), _Tried())
-        tried.subsets.append(subset)
-        tried.predicted.append(predicted)
-        tried.strengths.append(strength)
-        tried.converged &= converged
+    @property
+    def most_multiplications(self) -> int:
+        """In one pass over a subset, at most."""
+        most = max(len(split.given_train) for split in self.splits)
+        return most * self.items.embeddings.shape[1] * self.spec.num_classes
+
+    def take(self, number: int, split: Split, numbers: list[int]) -> None:
+        """Draw from a split and fit a probe to each subset."""
+        draw = Draw(self.items, split, self.spec.num_classes, number)
+        for shots in numbers:
+            self.tried[split.name, shots, number] = self._fit(split, draw.subset(shots))
+
+    def _fit(self, split: Split, subset: Subset) -> _Tried:
+        """One that was drawn before, as where all classes give all, is known."""
+        place = (split.name, subset.train.tobytes() + b"/" + subset.valid.tobytes())
+        if place in self.known:
+            return self.known[place]._replace(subset=subset)
+        model, fit = fit_linear(
+            self.items.embeddings, self.items.labels, train=subset.train, valid=subset.valid,
+            every=subset.every if len(subset.valid) else None, classes=self.spec.num_classes,
+            clips=self.clips, device=self.device, strengths=GRID,
+        )  # fmt: skip
+        tried = _Tried(subset, self._predict(model, split), fit.strength, fit.converged)
+        self.known[place] = tried
+        return tried
 
     def _predict(self, model: LinearModel, split: Split) -> NDArray[Any]:
         found = model.scores(self.items.embeddings[split.test])
@@ -121,9 +147,12 @@ class _Probed:
 
     def score(self, shots: int, confidence: float) -> ShotScore:
         """Of all draws of k clips a class."""
-        tried = {split.name: self.tried[split.name, shots] for split in self.splits}
-        subsets = [subset for one in tried.values() for subset in one.subsets]
-        stacked = [np.stack(one.predicted) for one in tried.values()]
+        tried = {
+            split.name: [self.tried[split.name, shots, number] for number in range(DRAWS)]
+            for split in self.splits
+        }
+        subsets = [one.subset for part in tried.values() for one in part]
+        stacked = [np.stack([one.predicted for one in part]) for part in tried.values()]
         sources = self.items.sources[np.concatenate(self.tested)]
         _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
         measure = _accuracies if self.spec.metric == "accuracy" else _precisions
@@ -140,8 +169,8 @@ class _Probed:
             clips=float(np.mean([len(subset.clips) for subset in subsets])),
             per_class=float(np.mean([_per_class(subset.by_class) for subset in subsets])),
             short=max(subset.short for subset in subsets),
-            strengths={name: one.strengths for name, one in tried.items()},
-            converged=all(one.converged for one in tried.values()),
+            strengths={name: [one.strength for one in part] for name, part in tried.items()},
+            converged=all(one.converged for part in tried.values() for one in part),
             subsets=digest.hexdigest()[:16],
         )  # fmt: skip
 
