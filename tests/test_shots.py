@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from result_files import make_result, make_score
+from scipy.stats import beta, norm
+from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from test_score import make_items, make_spec
@@ -127,25 +129,51 @@ def measured(kind: str, asked: tuple[Any, ...]) -> tuple[Items, Any, list[Split]
     return items, scored, make_splits(items, spec, STRICT), found or []
 
 
-def test_accuracy_of_a_draw_is_that_of_scikit_learn_at_the_chosen_strength() -> None:
-    items, _, splits, (found,) = measured("class", (8,))
+def fitted(items: Items, rows: Any, strength: float) -> Callable[[Any], Any]:
+    """scikit-learn's probe of some items: rows of others -> log-probabilities."""
+    trained = items.embeddings[rows].astype(np.float64)
+    mean, deviation = trained.mean(axis=0), trained.std(axis=0)
+    model = LogisticRegression(C=1 / (len(rows) * strength), tol=1e-10, max_iter=10_000)
+    model.fit((trained - mean) / deviation, items.labels[rows])
+    return lambda others: model.predict_log_proba((items.embeddings[others] - mean) / deviation)
+
+
+def right_by_scikit_learn(
+    items: Items, splits: list[Split], found: ShotScore, number: int, shots: int
+) -> Any:
+    """(N,) whether each tested item is right in one draw, of all folds."""
     right = []
     for split in splits:
-        rows = Draw(items, split, 3, 4).subset(8).every
-        assert len(rows) == 24
-        trained = items.embeddings[rows].astype(np.float64)
-        mean, deviation = trained.mean(axis=0), trained.std(axis=0)
-        model = LogisticRegression(
-            C=1 / (len(rows) * found.strengths[split.name][4]), tol=1e-10, max_iter=10_000
-        ).fit((trained - mean) / deviation, items.labels[rows])
-        tested = (items.embeddings[split.test] - mean) / deviation
-        right.append(model.predict(tested) == items.labels[split.test])
-    assert found.per_draw[4] == np.concatenate(right).mean()
+        rows = Draw(items, split, 3, number).subset(shots).every
+        assert len(rows) == 3 * shots
+        scores = fitted(items, rows, found.strengths[split.name][number])(split.test)
+        right.append(scores.argmax(axis=1) == items.labels[split.test])
+    return np.concatenate(right)
+
+
+def test_accuracy_of_a_draw_is_that_of_scikit_learn_at_the_chosen_strength() -> None:
+    items, _, splits, (found,) = measured("class", (8,))
+    assert found.per_draw[4] == right_by_scikit_learn(items, splits, found, 4, 8).mean()
     assert found.value == pytest.approx(np.mean(found.per_draw))
     assert found.spread == pytest.approx(np.std(found.per_draw, ddof=1))
     assert len(set(found.per_draw)) > 3
     assert (found.clips, found.per_class, found.short) == (24, 8, 0)
     assert found.converged
+
+
+def test_the_strength_is_the_best_on_the_part_held_out_of_the_subset() -> None:
+    items, _, splits, (found,) = measured("class", (12,))
+    for split in splits:
+        subset = Draw(items, split, 3, 2).subset(12)
+        assert len(subset.valid) == 6
+        wanted = items.labels[subset.valid]
+
+        def loss(strength: float, subset: Any = subset, wanted: Any = wanted) -> float:
+            scores = fitted(items, subset.train, strength)(subset.valid)
+            return float(-scores[np.arange(len(wanted)), wanted].mean())
+
+        least = min(loss(10.0**power) for power in np.arange(0.5, -4, -0.5))
+        assert loss(found.strengths[split.name][2]) <= least + 1e-4
 
 
 def test_map_of_a_draw_is_the_mean_over_folds() -> None:
@@ -180,20 +208,37 @@ def test_all_is_the_cells_own_score_and_more_clips_than_there_are_give_all() -> 
 
 
 def test_the_interval_covers_the_sources_and_the_draws() -> None:
-    """Wider than that of the sources alone, by the variance of the mean of ten draws."""
-    items, _, _, (found,) = measured("class", (2,))
-    assert found.interval is not None
-    low, high = found.interval
-    of_draws = np.var(found.per_draw, ddof=1) / 10
-    # at least what the draws alone allow, by Student's t with 9 degrees of freedom
-    assert high - low > 2 * 1.96 * of_draws**0.5
-    assert low < found.value < high
+    """Worked out again: Clopper and Pearson's for the items that would have both variances."""
+    items, _, splits, (found,) = measured("class", (2,))
+    right = np.stack([right_by_scikit_learn(items, splits, found, n, 2) for n in range(10)])
+    assert found.per_draw == pytest.approx(right.mean(axis=1))
+    tested = items.sources[np.concatenate([split.test for split in splits])]
+    value, sources = right.mean(), np.unique(tested)
+    without = np.array([right[:, tested != source].mean() for source in sources])
+    sizes, g = np.array([(tested == source).sum() for source in sources]), len(sources)
+    of_sources = (g - 1) / g * ((without - value) ** 2).sum()
+    of_draws = np.var(right.mean(axis=1), ddof=1) / 10
+    both = of_sources + of_draws
+    freedom = both**2 / (
+        of_sources**2 / (sizes.sum() ** 2 / (sizes**2).sum() - 1) + of_draws**2 / 9
+    )
+    alike = value * (1 - value) / both * (norm.ppf(0.025) / student.ppf(0.025, freedom)) ** 2
+    centre = g * value - (g - 1) * without.mean()
+    low = beta.ppf(0.025, alike * centre, alike * (1 - centre) + 1)
+    high = beta.ppf(0.975, alike * centre + 1, alike * (1 - centre))
+    assert found.interval == pytest.approx([low, high], abs=1e-9)
+    assert of_draws > 0.02 * of_sources > 0  # neither could be left out unseen
+
+
+def test_with_few_sources_there_is_no_interval() -> None:
+    items = make_items("class", FOLDS)
     same = dataclasses.replace(items, sources=np.arange(len(items)) % 4)
     spec = make_spec("class", {name: f"{name}.tar" for name in FOLDS}, folds=True)
     score = score_items(same, spec, STRICT).scores["linear"]
     add_shots(score, same, spec, STRICT, (2,))
-    assert score.shots is not None
-    assert score.shots[0].interval is None  # four sources are too few
+    (found,) = score.shots or []
+    assert found.interval is None
+    assert found.spread
 
 
 # through the command
