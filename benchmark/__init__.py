@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from benchmark.data.api import download
     from benchmark.evaluation import evaluate
     from benchmark.leaderboard import Leaderboard
+    from benchmark.probe.estimator import LinearProbe
     from benchmark.reconstruction.run import reconstruct
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from benchmark.webpage import report
 
 __all__ = [
-    "Leaderboard", "RunResult", "RunSettings", "audit_tasks", "check", "compare", "download",
-    "evaluate", "reconstruct", "report", "train", "validate",
+    "Leaderboard", "LinearProbe", "RunResult", "RunSettings", "audit_tasks", "check", "compare",
+    "download", "evaluate", "reconstruct", "report", "train", "validate",
 ]  # fmt: skip
 
 _HOME = {
@@ -31,6 +32,7 @@ _HOME = {
     "reconstruct": "benchmark.reconstruction.run",
     "train": "benchmark.training.run",
     "report": "benchmark.webpage",
+    "LinearProbe": "benchmark.probe.estimator",
     "RunSettings": "benchmark.settings",
     "Leaderboard": "benchmark.leaderboard",
     "RunResult": "benchmark.result",

@@ -7,8 +7,12 @@ A clip of which nothing can be used raises LabelError.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import unicodedata
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+
+from tasks import plain_name
 
 # The characters of a transcript, in the order of the CTC probe's outputs after the blank.
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"
@@ -36,34 +40,44 @@ class Annotated(NamedTuple):
 
 
 def read_events(value: Any, indices: dict[str, int]) -> Annotated:
-    """Events of a list of {onset, offset, label}; a label may join several classes by commas."""
+    """Events of a list of {onset, offset, label}; a label may join several classes by commas.
+
+    indices: by class name in NFC. A lone event of NaN, NaN, null is none: nothing is heard.
+    """
 
     def read(entry: dict[str, Any]) -> list[Event]:
         onset, offset = _times(entry, "onset", "offset")
         label = entry.get("label")
-        if not isinstance(label, str):
+        parts = label.split(",") if isinstance(label, str) else [label]
+        names = [plain_name(part) or "" for part in parts]
+        if names == [""] and label != "":
             raise LabelError(f"label {label!r:.80} is not a name")
-        names = [name.strip() for name in label.split(",")]
         unknown = [name for name in names if name not in indices]
         if unknown:
-            raise LabelError(f"unknown label {unknown[0]!r:.80}")
+            raise LabelError(f"unknown label {unknown[0]!r:.80}{case_hint(unknown[0], indices)}")
         return [Event(onset, offset, indices[name]) for name in dict.fromkeys(names)]
 
+    if _says_nothing(value, ("onset", "offset", "label")):
+        return Annotated(())
     return _read_list(value, "event", read)
 
 
 def read_notes(value: Any, indices: dict[str, int]) -> Annotated:
-    """Notes of a list of {start, end, note}; note is a MIDI number."""
+    """Notes of a list of {start, end, note}; note is a MIDI number. A lone one of NaN is none."""
 
     def read(entry: dict[str, Any]) -> list[Event]:
         onset, offset = _times(entry, "start", "end")
         note = entry.get("note")
-        if isinstance(note, bool) or not isinstance(note, int):
+        number = plain_name(note)
+        digits = number is not None and number.isascii() and number.removeprefix("-").isdecimal()
+        if number is None or not digits:
             raise LabelError(f"note {note!r:.80} is not a MIDI number")
-        if str(note) not in indices:
+        if number not in indices:
             raise LabelError(f"note {note!r:.80} is none of the task's")
-        return [Event(onset, offset, indices[str(note)])]
+        return [Event(onset, offset, indices[number])]
 
+    if _says_nothing(value, ("start", "end", "note")):
+        return Annotated(())
     return _read_list(value, "note", read)
 
 
@@ -96,8 +110,15 @@ def read_transcript(value: Any, *, keep_case: bool = False) -> Annotated:
     return Annotated((text,))
 
 
+def case_hint(name: str, known: Iterable[str]) -> str:
+    """What to say of an unknown name that is a known one but for its case; else nothing."""
+    close = next((other for other in known if other.casefold() == name.casefold()), None)
+    return f"; did you mean {close!r:.80}? case counts" if close is not None else ""
+
+
 def words_of(text: str) -> list[str]:
     """A caption's words: lower case, letters and digits alone, in order."""
+    text = unicodedata.normalize("NFC", text)  # a letter and its accent are one, not a word's end
     kept = (c if c.isalnum() else " " for c in text.lower().replace("'", ""))
     return "".join(kept).split()
 
@@ -105,6 +126,17 @@ def words_of(text: str) -> list[str]:
 def _is_text(value: str) -> bool:
     """Whether a string can be written at all; JSON can escape half a character."""
     return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _says_nothing(value: Any, fields: tuple[str, ...]) -> bool:
+    """Whether a list holds one annotation whose fields are all there, and all null or NaN.
+
+    So pandas writes the row of a clip in which nothing happens, and so do DESED's own tables.
+    """
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], dict):
+        return False
+    held = [value[0].get(field, "") for field in fields]
+    return all(one is None or (isinstance(one, float) and math.isnan(one)) for one in held)
 
 
 def _read_list(value: Any, what: str, read: Callable[[dict[str, Any]], list[Event]]) -> Annotated:

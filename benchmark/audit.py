@@ -22,7 +22,7 @@ from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.evaluation import specs_of
 from benchmark.finding import Finding, store
 from benchmark.hashed_shards import HashJob, ShardHashes, hash_shards
-from benchmark.labels import Labelled, read_labels
+from benchmark.labels import Labelled, read_all
 from benchmark.progress import Progress
 from benchmark.settings import RunSettings
 from benchmark.shards import Failure, ShardError, shard_digest
@@ -77,7 +77,7 @@ def _audited(spec: TaskSpec, run: RunSettings) -> tuple[Finding, Path | None, in
             "name": spec.name, "title": spec.title, "digest": spec.digest(),
             "parts": "fold" if spec.folds else "split", "source_unit": spec.source.unit,
         },
-        synthetic=run.is_synthetic,
+        synthetic=run.is_twin(spec),
     )  # fmt: skip
     try:
         finding = _find(spec, run, blank)
@@ -105,7 +105,7 @@ def _find(spec: TaskSpec, run: RunSettings, finding: Finding) -> Finding:
         [HashJob(part.shard, digests[part.shard.path]) for part in dataset.shards],
         cache=run.cache, workers=run.workers, label=spec.name,
     )  # fmt: skip
-    labels = [read_labels(part.shard, spec) for part in dataset.shards]
+    labels = read_all([(part.shard, None) for part in dataset.shards], spec)
     for part in dataset.shards:
         if shard_digest(part.shard.path, run.cache) != digests[part.shard.path]:
             raise DataError(f"shard {part.shard.path} was replaced meanwhile; audit it again")

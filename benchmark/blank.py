@@ -12,14 +12,23 @@ from tasks import TaskSpec
 
 
 def blank_result(
-    encoder: dict[str, Any], spec: TaskSpec, run: RunSettings, status: str, error: str | None
+    encoder: dict[str, Any],
+    spec: TaskSpec,
+    run: RunSettings,
+    status: str,
+    error: str | None,
+    *,
+    no_command: str = "",
 ) -> RunResult:
-    """A result without scores. encoder: what `RunResult.encoder` holds."""
+    """A result without scores. encoder: what `RunResult.encoder` holds.
+
+    no_command: why no command makes it again, where none does.
+    """
     protocol = run.protocol.for_task(spec)
     shots = run.shots if spec.metric in METRICS else ()
     return RunResult(
         status=status,
-        synthetic=run.is_synthetic,
+        synthetic=run.is_twin(spec),
         error=error,
         task={
             "name": spec.name,
@@ -37,6 +46,7 @@ def blank_result(
         encoder=encoder,
         protocol=protocol.facts(),
         data={"limit": run.limit},
-        command=provenance.command(encoder["spec"], spec, run.data, run.limit, protocol, shots),
+        command=no_command
+        or provenance.command(encoder["spec"], spec, run.data, run.limit, protocol, shots),
         versions=provenance.versions(),
     )

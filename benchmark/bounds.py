@@ -12,6 +12,12 @@ def check_whole(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
 
 
+def check_count(name: str, value: Any) -> None:
+    """A whole number, 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} must be a whole number, 0 or more, not {value!r}")
+
+
 def check_positive(name: str, value: Any) -> None:
     """A finite number above 0."""
     if not _is_number(value) or not 0 < value < math.inf:

@@ -20,7 +20,7 @@ import torch
 from benchmark import provenance, synthetic
 from benchmark.blank import blank_result
 from benchmark.collect import View
-from benchmark.dataset import DataError, Dataset, NotThereError, locate_shards, open_dataset
+from benchmark.dataset import DataError, NotThereError, locate_shards, open_dataset
 from benchmark.embed import parameter_count
 from benchmark.failed_share import (
     TooManyFailuresError,
@@ -32,8 +32,16 @@ from benchmark.failed_share import (
 from benchmark.files import write_atomically
 from benchmark.finding import stored_audit
 from benchmark.gate import Gate
-from benchmark.items import Items, clip_failures, join_items, label_faults, within_clips
-from benchmark.labels import read_labels
+from benchmark.identity import Identity, identify
+from benchmark.items import (
+    Items,
+    clip_failures,
+    join_items,
+    label_faults,
+    seconds_of,
+    within_clips,
+)
+from benchmark.labels import read_all
 from benchmark.language_model import model_digest
 from benchmark.progress import Progress, Track
 from benchmark.protocol import standard_of
@@ -50,9 +58,8 @@ from benchmark.result import (
 from benchmark.score import add_shots, score_items
 from benchmark.settings import RunSettings
 from benchmark.shards import ShardError, shard_digest
-from benchmark.shots import METRICS, Shots, has_all
+from benchmark.shots import METRICS, has_all
 from benchmark.stock import Stock, view_of
-from benchmark.store import ShardEmbeddings
 from benchmark.tokens import tokens_kind
 from encoders import AudioEncoder, EncoderError, OutputEncoder
 from tasks import TIMED_KINDS, TaskSpec
@@ -77,9 +84,13 @@ def make_cells(
 
     encoders: by how they were asked for; loaded together, they may share a forward pass.
     """
-    fingerprints = {encoder: encoder.fingerprint() for encoder in encoders.values()}
+    known = identify(list(encoders.values()), run.device, run.cache, run.results)
+    fingerprints = {encoder: identity.fingerprint for encoder, identity in known.items()}
     stock = Stock(fingerprints, run)
-    makers = [CellMaker(encoder, asked, run, specs, stock) for asked, encoder in encoders.items()]
+    makers = [
+        CellMaker(encoder, asked, run, specs, stock, known[encoder])
+        for asked, encoder in encoders.items()
+    ]
     for maker in makers:
         maker.mates = [mate for mate in makers if mate is maker or _one_pass(maker, mate)]
         # they are checked in one go too
@@ -103,8 +114,10 @@ class CellMaker:
         run: RunSettings,
         specs: Sequence[TaskSpec],
         stock: Stock,
+        identity: Identity,
     ) -> None:
         self.encoder, self.asked, self.run = encoder, asked, run
+        self.identity = identity
         self.specs = [run.protocol.read(spec) for spec in specs]
         self.fingerprint = stock.fingerprints[encoder]
         self.stock = stock
@@ -128,6 +141,7 @@ class CellMaker:
                 failed_path(path).unlink(missing_ok=True)
                 return result
             result.run |= provenance.circumstances(started, self.run.device)
+            result.run["behaviour"] = self.identity.facts()
             write_result(path, result, predictions)
             return result
         except TooManyFailuresError as error:
@@ -153,31 +167,22 @@ class CellMaker:
         """A result with its predictions; without them where the written one is still valid."""
         shards = self._shards(spec)
         inputs = self._inputs(spec, shards)
-        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_synthetic)
+        audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_twin(spec))
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
             added = self._lacks_shots(spec, known)
             if added:
                 self._add_shots(known, spec, self._joined(spec, shards).items)
-                shots = tuple(one.shots for one in known.scores["linear"].shots or ())
-                known.command = self._blank(spec, DONE, None, shots).command
-            current = self._blank(spec, DONE, None).task
-            # a weight, a title or an audit, which no number of it depends on
-            if added or (known.task, known.data) != (current, known.data | audit):
-                known.task, known.data = current, known.data | audit
+            if self._renew(known, spec, audit) or added:
                 write_atomically(path, known.to_json().encode())
             return known, None
         joined = self._joined(spec, shards)
         items = joined.items
         clock = time.monotonic()
         scored = score_items(
-            items,
-            spec,
-            self.run.protocol.for_task(spec),
-            frame_rate=self.encoder.frame_rate,
-            device=self.run.device,
-            track=self._track(spec),
-        )
+            items, spec, self.run.protocol.for_task(spec), frame_rate=self.encoder.frame_rate,
+            device=self.run.device, track=self._track(spec),
+        )  # fmt: skip
         result = self._blank(spec, DONE, None)
         result.scores = scored.scores
         if self._lacks_shots(spec, result):
@@ -188,6 +193,7 @@ class CellMaker:
             "limit": self.run.limit,
             "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
             "parts": scored.parts,
+            **scored.classes,
             "sources": len(items.source_names),
             "source_unit": spec.source.unit,
             "guessed_sources": items.guessed_sources,
@@ -199,11 +205,26 @@ class CellMaker:
         result.run = joined.run | {"probe_seconds": round(time.monotonic() - clock, 3)}
         return result, scored.predictions
 
+    def _renew(self, known: RunResult, spec: TaskSpec, audit: dict[str, Any]) -> bool:
+        """Bring up to date what no number depends on: a weight, a title, an audit, the command.
+
+        Returns whether anything had changed.
+        """
+        current = self._blank(spec, DONE, None)
+        command = known.command
+        if provenance.is_command(current.command) > provenance.is_command(command):
+            command = current.command
+        shots = [one.shots for one in known.scores["linear"].shots or ()]
+        now = (current.task, known.data | audit, provenance.with_shots(command, shots))
+        changed = (known.task, known.data, known.command) != now
+        known.task, known.data, known.command = now
+        return changed
+
     def _joined(self, spec: TaskSpec, shards: list[dict[str, str]]) -> _Joined:
         """Embeddings and labels of a task's clips, from the store where they are there."""
         label = f"{self.encoder.name} · {spec.name}"
         view = self._view(spec, self.encoder)
-        self.gate.check(self.encoder)
+        self.gate.check(self.encoder, spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
         if dataset.clips:
@@ -213,7 +234,7 @@ class CellMaker:
             dataset, [shard["sha256"] for shard in shards], view, label, self._others(spec, shards)
         )
         embed_s = time.monotonic() - clock
-        read = [read_labels(part.shard, spec, part.keys) for part in dataset.shards]
+        read = read_all([(part.shard, part.keys) for part in dataset.shards], spec)
         labels, lost = [found for found, _ in read], [failed for _, failed in read]
         if spec.label.kind in TIMED_KINDS:
             within = within_clips(dataset, labels, embeddings)
@@ -230,7 +251,7 @@ class CellMaker:
             any(entry.passing for entry in embeddings),
             {
                 "clips": dataset.clips,
-                "seconds": _seconds_of(dataset, embeddings),
+                "seconds": seconds_of(dataset, embeddings),
                 "labels": label_count,
                 **faulty(faults),
                 **lost_clips(failures),
@@ -268,7 +289,7 @@ class CellMaker:
         protocol = self.run.protocol.for_task(spec)
         return result_path(
             self.run.results, encoder=self.encoder.name, fingerprint=self.fingerprint,
-            protocol=protocol.label, task=spec.name, synthetic=self.run.is_synthetic,
+            protocol=protocol.label, task=spec.name, synthetic=self.run.is_twin(spec),
             limit=self.run.limit,
             seeds=None if protocol.seeds == standard_of(protocol).seeds else protocol.seeds,
         )  # fmt: skip
@@ -329,7 +350,7 @@ class CellMaker:
             "task": spec.digest(),
             "protocol": dataclasses.asdict(self.run.protocol.for_task(spec)),
             "limit": self.run.limit,
-            "synthetic": self.run.is_synthetic,
+            "synthetic": self.run.is_twin(spec),
             "shards": [
                 [shard["split"], shard["name"], self.stock.key(view, shard["sha256"])]
                 for shard in shards
@@ -348,10 +369,7 @@ class CellMaker:
             return model_digest(protocol.language_model, self.run.cache)
         return None
 
-    def _blank(
-        self, spec: TaskSpec, status: str, error: str | None, shots: tuple[Shots, ...] | None = None
-    ) -> RunResult:
-        """shots: those that its command asks for, if not the run's."""
+    def _blank(self, spec: TaskSpec, status: str, error: str | None) -> RunResult:
         encoder = self.encoder
         facts = {
             "name": encoder.name,
@@ -363,8 +381,8 @@ class CellMaker:
             "honours_lengths": encoder.honours_lengths,
             "parameters": parameter_count(encoder),
         }
-        run = self.run if shots is None else dataclasses.replace(self.run, shots=shots)
-        return blank_result(facts, spec, run, status, error)
+        why = provenance.no_command(self.asked, encoder.name, self.fingerprint, self.identity.of)
+        return blank_result(facts, spec, self.run, status, error, no_command=why)
 
 
 def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:
@@ -377,14 +395,3 @@ def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:
         and one.sample_rate == other.sample_rate
         and one.honours_lengths == other.honours_lengths
     )
-
-
-def _seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
-    """Audio of the clips asked for; an entry of the store may hold more clips."""
-    total = sum(
-        seconds
-        for part, entry in zip(dataset.shards, embeddings, strict=True)
-        for key, seconds in zip(entry.keys, entry.seconds, strict=True)
-        if part.keys is None or key in part.keys
-    )
-    return round(total, 3)

@@ -21,6 +21,7 @@ from benchmark.comparison import (
 )
 from benchmark.jackknife import TOO_FEW
 from benchmark.paired import Difference
+from benchmark.rounding import rounded
 from benchmark.whole import print_whole
 
 _STYLES = {BETTER: "green", WORSE: "red"}
@@ -149,15 +150,16 @@ def _rich(table: Comparison) -> Table:
 
 def _numbers(row: TaskComparison) -> list[str]:
     return [
-        f"{row.first:.3f}", f"{row.second:.3f}", _gap(row.difference),
+        rounded(row.first), rounded(row.second), _gap(row.difference),
         _p_value(row.difference.p), _p_value(row.holm_p),
     ]  # fmt: skip
 
 
 def _mean_numbers(table: Comparison) -> list[str]:
     assert table.mean is not None
+    assert table.mean_first is not None and table.mean_second is not None
     return [
-        f"{table.mean_first:.3f}", f"{table.mean_second:.3f}", _gap(table.mean),
+        rounded(table.mean_first), rounded(table.mean_second), _gap(table.mean),
         _p_value(table.mean.p),
     ]  # fmt: skip
 
@@ -170,14 +172,13 @@ def _gap(gap: Difference) -> str:
 
 
 def _signed(value: float) -> str:
-    text = f"{value:+.3f}"
-    return text if float(text) else "0.000"
+    return rounded(value, sign=True)
 
 
 def _p_value(p: float | None) -> str:
     if p is None:
         return "-"
-    return f"{p:.3f}" if p >= 0.0005 else "<0.001"
+    return rounded(p) if p >= 0.0005 else "<0.001"
 
 
 def _escape(text: str) -> str:

@@ -19,7 +19,14 @@ from typing import NamedTuple
 import torch
 
 from benchmark.embed import choose_device
-from benchmark.examination import LENGTHS, LONG_SLACK, QUICK_LENGTHS, Examination, Found
+from benchmark.examination import (
+    IN_TIME_LENGTHS,
+    LENGTHS,
+    LONG_SLACK,
+    QUICK_LENGTHS,
+    Examination,
+    Found,
+)
 from benchmark.passes import Broken, NotMade, Passes
 from benchmark.progress import Track, silent
 from encoders import AudioEncoder, Codec, left_as_found, load_encoder, ready_encoder
@@ -72,7 +79,7 @@ _RULES = (
     _Rule("padding", "as alone, within {same:g}", _X.padding,
           "mask what lies beyond lengths, or set honours_lengths = False", True, True),
     _Rule("batch order", "any, within {same:g}", _X.order, "let no clip depend on others"),
-    _Rule("frame rate", "{encoder.frame_rate:.2f} a second", _X.frame_rate,
+    _Rule("frame rate", "{x.claimed_rate} a second", _X.frame_rate,
           "correct frame_rate", True),
     _Rule("silence", "finite", _X.silence, "guard logarithms and divisions against 0", True, True),
     _Rule("full scale", "finite", _X.full_scale, "expect samples of -1 and 1"),
@@ -97,6 +104,8 @@ _LAST_RULES = (
     _Rule("NaN, infinity", "none", _X.numbers, "mend encode()", True),
     _Rule("float16 range", "up to 65504", _X.half, "scale the output down: frames are kept so"),
     _Rule("eval mode", "eval", _X.eval_mode, "leave the modules in eval mode", True),
+    _Rule("weights", "covered by the fingerprint", _X.weights,
+          "keep models as attributes of the encoder, not in globals, lists or other objects"),
     _Rule("fingerprint", "unchanged by encoding", _X.unchanged,
           "keep no state, counters or caches, in the encoder"),
 )  # fmt: skip
@@ -132,6 +141,12 @@ def quick_checks(encoder: AudioEncoder, passes: Passes, track: Track = silent) -
     examination = Examination(encoder, passes, lengths=QUICK_LENGTHS)
     rules = [rule for rule in (*_RULES, *_LAST_RULES) if rule.quick]
     return _all_checked(rules, examination, track)
+
+
+def in_time_check(encoder: AudioEncoder, passes: Passes) -> Check:
+    """Whether frames follow time up to 16 s, as tasks need that are scored in time."""
+    (rule,) = [rule for rule in _RULES if rule.look is _X.frame_rate]
+    return _checked(rule, Examination(encoder, passes, lengths=IN_TIME_LENGTHS))
 
 
 def random_numbers_kept(device: str) -> contextlib.AbstractContextManager[None]:
@@ -177,5 +192,5 @@ def _checked(rule: _Rule, examination: Examination, left_out: str | None = None)
     if skipped is not None:
         return Check(rule.what, claimed, "-", SKIPPED, skipped)
     if found.ok:
-        return Check(rule.what, claimed, found.measured, OK)
+        return Check(rule.what, claimed, found.measured, OK, found.note)
     return Check(rule.what, claimed, found.measured, BREACH, rule.mend, found.stops)

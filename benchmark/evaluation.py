@@ -25,6 +25,7 @@ from encoders import (
     group_names,
     left_as_found,
     load_encoders,
+    names_of,
     ready_encoder,
     with_layer,
 )
@@ -134,12 +135,10 @@ def _makers(
 ) -> list[CellMaker]:
     first = group[0]
     if isinstance(first, AudioEncoder):
-        return make_cells({first.name: ready_encoder(first)}, run, specs)
+        return make_cells({provenance.OBJECT: ready_encoder(first)}, run, specs)
     names = [str(name) for name in group]
     encoders = load_encoders(names, weights=weights)
-    # only a family's names stand for several encoders, and those are asked for by their own names
-    asked = names if len(names) == len(encoders) else [encoder.name for encoder in encoders]
-    words = [provenance.asked_for(name, weights) for name in asked]
+    words = [provenance.asked_for(name, weights) for name in names_of(names, encoders)]
     return make_cells(dict(zip(words, encoders, strict=True)), run, specs)
 
 

@@ -48,12 +48,16 @@ def folder_written_whole(target: Path, *, replace: bool = False) -> Iterator[Pat
         _move_into_place(temporary, target, replace)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(temporary.with_name(temporary.name + "-old"), ignore_errors=True)
+        old = temporary.with_name(temporary.name + "-old")
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:  # what stood there was no folder
+            old.unlink(missing_ok=True)
 
 
 def _move_into_place(temporary: Path, target: Path, replace: bool) -> None:
     for attempt in range(_ATTEMPTS):
-        if replace and target.exists():
+        if replace and os.path.lexists(target):
             with contextlib.suppress(OSError):  # another run may have moved it away just now
                 target.rename(temporary.with_name(temporary.name + "-old"))
         try:

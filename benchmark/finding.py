@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmark.files import write_atomically
 from benchmark.result import AUDITS, ResultError, check_audit, read_result, result_files
+from benchmark.strict_json import parse
 from tasks import TaskSpec
 
 SCHEMA = 1
@@ -90,7 +91,7 @@ def _content(shards: Iterable[dict[str, str]]) -> list[list[str]]:
 def stored_finding(path: Path) -> Finding | None:
     """The finding at `path`; None where there is none or it cannot be read."""
     try:
-        finding = Finding(**json.loads(path.read_text(encoding="utf-8")))
+        finding = Finding(**parse(path.read_text(encoding="utf-8")))
         check_audit(finding.summary())
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None

@@ -12,15 +12,17 @@ import torch
 
 from benchmark.conformance import (
     BREACH,
+    OK,
     SKIPPED,
     VERSION,
     Check,
+    in_time_check,
     quick_checks,
     random_numbers_kept,
 )
-from benchmark.files import write_atomically
 from benchmark.passes import Passes
 from benchmark.progress import Progress
+from benchmark.sealed import read_sealed, write_sealed
 from benchmark.settings import RunSettings
 from encoders import AudioEncoder, EncoderError
 
@@ -38,17 +40,39 @@ class Gate:
     def __init__(self, fingerprints: dict[AudioEncoder, str], run: RunSettings) -> None:
         self.fingerprints, self.run = fingerprints, run
         self.refusals: dict[AudioEncoder, str | None] = {}
+        self.out_of_time: dict[AudioEncoder, str | None] = {}
         self.passes: Passes | None = None
 
-    def check(self, encoder: AudioEncoder) -> None:
-        """Raise EncoderError, naming claim and measure, for an encoder that breaks its contract."""
+    def check(self, encoder: AudioEncoder, in_time: bool = False) -> None:
+        """Raise EncoderError, naming claim and measure, for an encoder that breaks its contract.
+
+        in_time: for a task that is scored in time, which needs frames that follow it.
+        """
         if encoder not in self.refusals:
             mark = self._mark(encoder)
-            known = mark.is_file() and not self.run.force
+            known = not self.run.force and read_sealed(mark) is not None
             self.refusals[encoder] = None if known else self._look(encoder, mark)
         refusal = self.refusals[encoder]
+        if refusal is None and in_time:
+            if encoder not in self.out_of_time:
+                self.out_of_time[encoder] = self._time(encoder)
+            refusal = self.out_of_time[encoder]
         if refusal is not None:
             raise EncoderError(refusal)
+
+    def _time(self, encoder: AudioEncoder) -> str | None:
+        """Why an encoder's frames cannot be scored in time, or None."""
+        mark = self._mark(encoder, "in time")
+        if not self.run.force and read_sealed(mark) is not None:
+            return None
+        with random_numbers_kept(self.run.device):
+            encoder.to(self.run.device)
+            check = in_time_check(encoder, Passes([encoder], self.run.device, BUDGET_S))
+        if check.verdict == BREACH:
+            return _refusal(encoder, check)
+        if check.verdict == OK:
+            self._remember(encoder, mark)
+        return None
 
     def _look(self, encoder: AudioEncoder, mark: Path) -> str | None:
         """Why an encoder must not run, or None; what has passed every check is marked."""
@@ -68,16 +92,19 @@ class Gate:
                     "`run_bench.py validate` does\n"
                 )
             return None  # not marked: the next run tries again
-        facts = {"encoder": encoder.name, "version": VERSION}
-        with contextlib.suppress(OSError):  # a cache that cannot be written
-            write_atomically(mark, json.dumps(facts).encode())
+        self._remember(encoder, mark)
         return None
 
-    def _mark(self, encoder: AudioEncoder) -> Path:
-        """The file that says that an encoder has passed."""
-        facts = [self.fingerprints[encoder], VERSION, self.run.device, torch.__version__]
+    def _remember(self, encoder: AudioEncoder, mark: Path) -> None:
+        facts = {"encoder": encoder.name, "version": VERSION}
+        with contextlib.suppress(OSError):  # a cache that cannot be written
+            write_sealed(mark, json.dumps(facts).encode())
+
+    def _mark(self, encoder: AudioEncoder, *what: str) -> Path:
+        """The file that says that an encoder has passed; what: besides the quick checks."""
+        facts = [self.fingerprints[encoder], VERSION, self.run.device, torch.__version__, *what]
         name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        return self.run.cache / "conformance" / f"{name}.json"
+        return self.run.cache / "conformance" / f"{name}.passed"
 
 
 def _refusal(encoder: AudioEncoder, check: Check) -> str:

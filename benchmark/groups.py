@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,12 @@ class Group(NamedTuple):
     seeds: int
     limit: int
 
+    @property
+    def _converged(self) -> bool:
+        """Whether probes of clips are logistic regression, which has no seeds."""
+        label = self.protocol
+        return label.startswith("strict") and not re.search(r"revision 1\b|adam", label)
+
     def caption(self, probes: Iterable[str]) -> str:
         """In one line; the seeds only where these probes have any."""
         words = [
@@ -31,7 +38,8 @@ class Group(NamedTuple):
             f"protocol {self.protocol}",
         ]
         if not _WITHOUT_SEEDS.issuperset(probes):
-            words.append(f"{self.seeds} seed{'s' if self.seeds != 1 else ''}")
+            seeds = f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
+            words.append(f"{seeds} where frames or text are learned" if self._converged else seeds)
         if self.limit >= 0:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)
@@ -83,3 +91,18 @@ def variant_of(result: RunResult) -> str:
     tokens = sorted({score.tokens for score in result.scores.values() if score.tokens})
     text = json.dumps([result.task["digest"], shards, *tokens])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def part_of_classes(result: RunResult) -> str:
+    """`10 of 50 classes` where the data at hand has clips of so many; else nothing."""
+    present, classes = result.data.get("classes_present"), result.task.get("classes")
+    if not isinstance(present, int) or not isinstance(classes, int) or present >= classes:
+        return ""
+    return f"{present} of {classes} classes"
+
+
+def title_of(result: RunResult) -> str:
+    """A task's title, and what part of its classes was there. Of synthetic audio the table says it
+    once for all tasks: most twins have fewer classes than the data sets that they stand for."""
+    part = "" if result.synthetic else part_of_classes(result)
+    return f"{result.task['title']} ({part})" if part else str(result.task["title"])

@@ -1,6 +1,6 @@
 """The audio hashes of whole shards, kept in the cache by the shard's SHA-256.
 
-    <cache>/audio-hashes/<first two hex digits of the key>/<key>.json
+    <cache>/audio-hashes/<first two hex digits of the key>/<key>.note
 
 A shard's file is written when its last clip is done, so a killed audit loses the shards in hand.
 """
@@ -21,9 +21,10 @@ import soundfile
 from benchmark.audio import VERSION as AUDIO_VERSION
 from benchmark.audio import AudioError
 from benchmark.audio_hash import VERSION, AudioHash, hash_audio
-from benchmark.files import remove_leftovers, write_atomically
+from benchmark.files import remove_leftovers
 from benchmark.prefetch import prefetch
 from benchmark.progress import Progress
+from benchmark.sealed import read_sealed, write_sealed
 from benchmark.shards import ClipEntry, Failure, Shard, ShardReader
 
 _AHEAD = 1024  # hashes that may wait for one that takes longer
@@ -127,19 +128,17 @@ def _note(root: Path, shard_sha256: str) -> Path:
         "shard": shard_sha256,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return root / key[:2] / f"{key}.json"
+    return root / key[:2] / f"{key}.note"
 
 
 def _known(note: Path, shard: Shard) -> ShardHashes | None:
     """What the cache holds of a shard; None where that is nothing, damaged or of other clips."""
-    try:
-        raw = json.loads(note.read_text(encoding="utf-8"))
-        if raw.pop("sha256") != _digest(raw):
-            return None
-        hashes = {key: AudioHash(*values) for key, values in raw["hashes"].items()}
-        reasons = raw["failures"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    content = read_sealed(note)
+    if content is None:
         return None
+    raw = json.loads(content)
+    hashes = {key: AudioHash(*values) for key, values in raw["hashes"].items()}
+    reasons = raw["failures"]
     if hashes.keys() | reasons.keys() != {entry.key for entry in shard.entries}:
         return None
     # the shard's name is that of today: a copy under another name has the same hashes
@@ -151,10 +150,6 @@ def _write(note: Path, found: ShardHashes) -> None:
         "hashes": found.hashes,
         "failures": {failure.key: failure.reason for failure in found.failures},
     }
-    text = json.dumps(facts | {"sha256": _digest(facts)}, ensure_ascii=False)
+    text = json.dumps(facts, ensure_ascii=False)
     with contextlib.suppress(OSError):  # a cache that cannot be written; the next audit decodes
-        write_atomically(note, text.encode())
-
-
-def _digest(facts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        write_sealed(note, text.encode())

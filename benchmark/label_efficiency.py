@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from benchmark.jackknife import FEWEST_SOURCES
 from benchmark.leaderboard import Row, Table
-from benchmark.result import Score
+from benchmark.rounding import rounded
+from benchmark.scores import Score
 from benchmark.shots import ALL, DRAWS, METRICS, Shots, ShotScore, order
 
 TITLE = "label efficiency"
@@ -28,7 +29,7 @@ class Curve:
             return "", ""
         if one.value != one.value:
             return "not computable", ""
-        return f"{one.value:.3f}", interval_text(one.interval, self.score.sources)
+        return rounded(one.value), interval_text(one.interval, self.score.sources)
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ def _notes(table: Table, curves: list[Curve]) -> list[str]:
                 notes.append(f"{which}: {one.short} {has} fewer clips, and give all")
             if not one.converged:
                 notes.append(f"{which} · {curve.column}: not every probe has converged")
-            others = {
+            drawn = {
                 other.shots[one.shots].subsets
                 for other in curves
                 if other.row is curve.row and one.shots in other.shots
             }
-            if len(others) > 1:
+            if len(drawn) > 1:
                 notes.append(f"{which}: not the same clips for every encoder: some had failed")
     others = [row.name for row in table.rows if row.results and row.metric not in METRICS]
     if others:
@@ -91,7 +92,7 @@ def _notes(table: Table, curves: list[Curve]) -> list[str]:
 def interval_text(interval: list[float] | None, sources: int) -> str:
     if interval is None:
         return "[too few]" if sources < FEWEST_SOURCES else ""
-    low, high = (f"{bound:.3f}".removeprefix("0").replace("1.000", "1.0") for bound in interval)
+    low, high = (rounded(bound).removeprefix("0").replace("1.000", "1.0") for bound in interval)
     return f"[{low} {high}]"
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import unicodedata
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from benchmark.annotations import (
     Annotated,
     LabelError,
+    case_hint,
     read_captions,
     read_events,
     read_notes,
     read_transcript,
 )
 from benchmark.shards import Failure, Shard, ShardReader
-from tasks import TaskSpec
+from tasks import TaskSpec, plain_name
 
 
 class Labelled(NamedTuple):
     """What a clip's JSON says.
 
     label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
-    source: None where the rule found none.
+    source: None where there is no rule, or it does not fit.
     faults: single annotations that were left out, and why.
     """
 
@@ -36,11 +38,45 @@ def read_labels(
 ) -> tuple[dict[str, Labelled], list[Failure]]:
     """Labels and sources of a shard's clips (of `keys` only, if given), by clip key.
 
-    A clip whose JSON is broken, lacks the field or names an unknown class is in the failures.
+    A clip whose JSON is broken, lacks the field or names an unknown class is in the failures; so
+    is one without its source field, where another of these clips has that.
     """
-    indices = {name: index for index, name in enumerate(spec.classes)}
+    return read_all([(shard, keys)], spec)[0]
+
+
+def read_all(
+    shards: Sequence[tuple[Shard, Collection[str] | None]], spec: TaskSpec
+) -> list[tuple[dict[str, Labelled], list[Failure]]]:
+    """`read_labels` of a whole data set's shards, each with the keys that are asked for.
+
+    Where no clip of them all has the source field, the rule does not fit these shards: then each
+    clip is its own source, and is counted as such (`Items.guessed_sources`).
+    """
+    read = [_read_shard(shard, spec, keys) for shard, keys in shards]
+    fits = any(part.has_field for part in read)
+    made = []
+    for part in read:
+        lost = part.unsourced if fits else {}
+        kept = {key: label for key, label in part.labels.items() if key not in lost}
+        made.append((kept, [*part.failures, *lost.values()]))
+    return made
+
+
+class _Read(NamedTuple):
+    """unsourced: clips whose source field holds none. has_field: whether any clip has the field."""
+
+    labels: dict[str, Labelled]
+    failures: list[Failure]
+    unsourced: dict[str, Failure]
+    has_field: bool
+
+
+def _read_shard(shard: Shard, spec: TaskSpec, keys: Collection[str] | None) -> _Read:
+    indices = {unicodedata.normalize("NFC", name): index for index, name in enumerate(spec.classes)}
     labels: dict[str, Labelled] = {}
     failures: list[Failure] = []
+    unsourced: dict[str, Failure] = {}
+    has_field = False
     reader = ShardReader(shard.path)
     try:
         for entry in shard.entries:
@@ -54,9 +90,13 @@ def read_labels(
                 continue
             source = spec.source.source_of(entry.key, metadata)
             labels[entry.key] = Labelled(label, source, faults)
+            has_field = has_field or spec.source.has_field(metadata)
+            lack = spec.source.fault_of(metadata)
+            if lack is not None:
+                unsourced[entry.key] = Failure(shard.name, entry.key, lack)
     finally:
         reader.close()
-    return labels, failures
+    return _Read(labels, failures, unsourced, has_field)
 
 
 def within_clip(labelled: Labelled, seconds: float) -> Labelled:
@@ -107,13 +147,16 @@ def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
     return Annotated((_index(value, spec, indices),))
 
 
-def _index(name: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
-    if isinstance(name, bool) or not isinstance(name, str | int):
-        raise LabelError(f"label {name!r:.80} is not a name or a number")
-    if spec.label.index and not isinstance(name, int):
-        raise LabelError(f"label {name!r:.80} is not a class index")
-    index = indices.get(str(name).strip())
+def _index(value: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
+    """The class that a label names: by text or a whole number, never by a guess."""
+    name = plain_name(value)
+    if name is None and not isinstance(value, str):
+        raise LabelError(f"label {value!r:.80} is not a name or a whole number")
+    index = indices.get(name or "")
+    if index is None and spec.label.index and isinstance(value, str):
+        raise LabelError(f"label {value!r:.80} is not a class index, 0 to {spec.num_classes - 1}")
     if index is None:
         known = f"0 to {spec.num_classes - 1}" if spec.label.index else f"{spec.num_classes} names"
-        raise LabelError(f"unknown label {name!r:.80} (the task has {known})")
+        hint = case_hint(name or "", indices)
+        raise LabelError(f"unknown label {value!r:.80} (the task has {known}){hint}")
     return index

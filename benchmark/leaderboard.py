@@ -18,20 +18,19 @@ from benchmark.groups import (
     column_names,
     group_results,
     identity_of,
+    part_of_classes,
     read_results,
+    title_of,
     variant_of,
 )
-from benchmark.interval import PERCENTILES
-from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.marking import mark_best
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
 from benchmark.protocol import MEANS, titled
+from benchmark.remarks import MAJORITY, part_remarks, remarks_of
 from benchmark.result import DONE, FAILED, RunResult, Score
 from tasks import DOMAINS, TaskSpec
 
-# with fewer, percentiles of a bootstrap miss the truth twice as often as they say, or more
-FEW_FOR_PERCENTILES = 30
 PROBES = {"linear": "linear probe", "knn": "kNN"}
 
 
@@ -39,7 +38,7 @@ PROBES = {"linear": "linear probe", "knn": "kNN"}
 class Cell:
     """One task, encoder and probe. score is None where the task failed or did not run.
 
-    published: in a column of published values, the value; it has no score.
+    published: in a column of published values, or of the majority, the value; it has no score.
     """
 
     status: str
@@ -54,6 +53,8 @@ class Cell:
 NOT_RUN = Cell("not run")
 # cells of a column of published values: with one, and without
 PUBLISHED, NOT_PUBLISHED = "published", "not published"
+# cells of the column of what a guess scores: with a value, and without
+GUESS, NO_GUESS = "majority", "no majority"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Row:
 
     best: probe -> the columns whose score is the best or cannot be told from it, none where no
     column can; without a probe where nothing is known (`benchmark/paired/best.py`).
-    results: encoder column -> what its cells rest on.
+    results: encoder column -> what its cells rest on. part: `10 of 50 classes` where the data has
+    no more.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Row:
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
     best: dict[str, frozenset[str]] = field(default_factory=dict)
     results: dict[str, RunResult] = field(default_factory=dict)
+    part: str = ""
 
     def cell(self, column: str, probe: str) -> Cell:
         return self.cells.get(column, {}).get(probe, NOT_RUN)
@@ -112,6 +115,8 @@ class Table:
 
     protocol: its label. means_over: which means it shows: `domains`, `all`, `weighted`.
     published: which of the columns hold published values, and from where.
+    majority: the name of one more column, of what a guess scores that has not heard the audio; it
+        is none of `columns`, and empty where no result holds it.
     """
 
     synthetic: bool
@@ -123,6 +128,7 @@ class Table:
     notes: list[str]
     means_over: tuple[str, ...] = MEANS
     published: dict[str, PublishedColumn] = field(default_factory=dict)
+    majority: str = ""
 
     @property
     def caption(self) -> str:
@@ -135,17 +141,26 @@ class Table:
         return Group(self.synthetic, self.protocol, self.seeds, limit).caption(probes)
 
     def fills(self, column: str, probe: str) -> bool:
-        """Whether a column has its place under a probe: a published one only with a value."""
-        return column not in self.published or any(
-            row.cell(column, probe).status == PUBLISHED for row in self.rows
+        """Whether a column has its place under a probe: one without scores only with a value."""
+        return column not in (*self.published, self.majority) or any(
+            row.cell(column, probe).status in (PUBLISHED, GUESS) for row in self.rows
         )
+
+    def filled(self, probe: str) -> list[str]:
+        """Columns that have their place under a probe; the majority's is the last."""
+        every = [*self.columns, *([self.majority] if self.majority else [])]
+        return [column for column in every if self.fills(column, probe)]
 
     @property
     def probes(self) -> list[str]:
         return [probe for probe in PROBES if any(row.has(probe) for row in self.rows)]
 
     def means(self, probe: str) -> dict[str, dict[str, Mean]]:
-        """Name of the mean -> column -> mean: each domain, all tasks, all tasks weighted."""
+        """Name of the mean -> column -> mean: each domain, all tasks, all tasks weighted.
+
+        The majority's column has means as the others have.
+        """
+        columns = [*self.columns, *([self.majority] if self.majority else [])]
         rows = [row for row in self.rows if row.has(probe)]
         groups: dict[str, list[Row]] = {}
         if "domains" in self.means_over:
@@ -156,12 +171,12 @@ class Table:
         if "all" in self.means_over:
             groups["mean of all"] = rows
         means = {
-            name: {column: _mean(group, column, probe, weighted=False) for column in self.columns}
+            name: {column: _mean(group, column, probe, weighted=False) for column in columns}
             for name, group in groups.items()
         }
         if "weighted" in self.means_over:
             means["weighted mean"] = {
-                column: _mean(rows, column, probe, weighted=True) for column in self.columns
+                column: _mean(rows, column, probe, weighted=True) for column in columns
             }
         return means
 
@@ -259,14 +274,14 @@ def _table(
     for result in done:
         task = result.task
         several = len(variants[task["name"]]) > 1
-        title = task["title"] + (f" [{variant_of(result)}]" if several else "")
+        title = title_of(result) + (f" [{variant_of(result)}]" if several else "")
         row = rows.setdefault((task["name"], variant_of(result)), _new_row(result, title))
         row.probes = tuple(dict.fromkeys((*row.probes, *result.scores)))
         column = names[identity_of(result)]
         row.cells[column] = {probe: Cell(DONE, score) for probe, score in result.scores.items()}
         row.results[column] = result
         measured.setdefault((task["name"], variant_of(result)), {})[column] = result
-        notes += _notes(result, column)
+        notes += remarks_of(result, column)
     for result in failed:
         task = result.task
         column = names[identity_of(result)]
@@ -280,6 +295,10 @@ def _table(
             row.results[column] = result
         earlier = " (an earlier result is kept in its file)" if kept else ""
         notes.append(f"failed: {task['name']} · {column}: {result.error}{earlier}")
+    majority = _add_majority(rows, names.values())
+    if majority:
+        notes.append(MAJORITY.replace("majority", majority, 1))
+    notes += part_remarks(done)
     notes += audit_notes(
         (result.task["name"], result.data["audit"]) for result in done if "audit" in result.data
     )
@@ -304,72 +323,36 @@ def _table(
     return Table(
         synthetic, protocol, seeds, None if limit < 0 else limit,
         list(names.values()), ordered, list(dict.fromkeys(notes)),
-        tuple(results[0].protocol.get("means", MEANS)),
+        tuple(results[0].protocol.get("means", MEANS)), majority=majority,
     )  # fmt: skip
 
 
-def _on_sources(result: RunResult, tested: int) -> list[str]:
-    """What so many tested sources are too few for."""
-    name, unit = result.task["name"], result.data["source_unit"]
-    if all(score.interval is None for score in result.scores.values()):
-        if tested < FEWEST_SOURCES:
-            some = f"{tested} source{'s' if tested != 1 else ''} ({unit})"
-            return [f"{name}: {TOO_FEW} for an interval: {some}, not {FEWEST_SOURCES}"]
-        return []
-    # results of before there was a choice hold percentiles too
-    if result.protocol.get("interval", PERCENTILES) != PERCENTILES or tested >= FEW_FOR_PERCENTILES:
-        return []
-    return [f"{name}: intervals rest on {tested} sources ({unit}) and are too narrow"]
+def _add_majority(rows: dict[tuple[str, str], Row], columns: Iterable[str]) -> str:
+    """Give each row what a guess scores on it, in a column of the name returned; "" if none has.
+
+    Encoders of one row may have lost different clips, or cut other segments (`xares-0.1.3`): it is
+    that of the one that was tested on the most items.
+    """
+    name = "majority"
+    while name in columns:  # an encoder's name may be anything
+        name += "*"
+    found = False
+    for row in rows.values():
+        row.cells[name] = {}
+        for probe in row.probes:
+            scores = [cells[probe].score for cells in row.cells.values() if probe in cells]
+            known = [one for one in scores if one is not None and one.majority is not None]
+            best = max(known, key=lambda one: one.items, default=None)
+            value = math.nan if best is None or best.majority is None else best.majority
+            row.cells[name][probe] = Cell(NO_GUESS if best is None else GUESS, published=value)
+            found = found or best is not None
+    return name if found else ""
 
 
 def _new_row(result: RunResult, title: str) -> Row:
     task = result.task
     probes = tuple(task["probes"])
-    return Row(task["name"], title, task["domain"], task["metric"], task["weight"], probes)
-
-
-def _notes(result: RunResult, column: str) -> list[str]:
-    """What a reader must know about a cell, beyond its number."""
-    name, data = result.task["name"], result.data
-    notes = []
-    if data["failed_clips"]:
-        first = data["failures"][0]
-        notes.append(
-            f"{name} · {column}: {data['failed_clips']} of {data['clips']} clips failed; the "
-            f"first: {first['shard']}/{first['key']}: {first['reason']}"
-        )
-    if data["label_faults"]:
-        first = data["faults"][0]
-        notes.append(
-            f"{name}: {data['label_faults']} of {data['labels']} labels were left out; the first: "
-            f"{first['shard']}/{first['key']}: {first['reason']}"
-        )
-    if data["guessed_sources"]:
-        notes.append(
-            f"{name}: no {data['source_unit']} could be told for {data['guessed_sources']} of "
-            f"{data['clips']} clips; each counts as its own"
-        )
-    if data["straddling_sources"]:
-        notes.append(
-            f"{name}: {data['straddling_sources']} of {data['sources']} sources "
-            f"({data['source_unit']}) are in more than one split or fold, so the score is not "
-            f"independent of the {data['source_unit']}"
-        )
-    tested = min(score.sources for score in result.scores.values())
-    notes += _on_sources(result, tested)
-    missing = sum(score.not_computed for score in result.scores.values())
-    if missing:
-        metric = result.task["metric"]
-        notes.append(f"{name}: {metric} leaves out {missing} classes without a positive item")
-    for score in result.scores.values():
-        if score.also:
-            shown = ", ".join(f"{key} {value:.3f}" for key, value in score.also.items())
-            notes.append(f"{name} · {column}: {shown}")
-        if score.too_short:
-            notes.append(
-                f"{name} · {column}: {score.too_short} training clips have fewer frames than their "
-                "transcript takes, and taught nothing"
-            )
-        if score.tokens is not None:
-            notes.append(f"{name}: tokens are {score.tokens}")
-    return notes
+    part = part_of_classes(result)
+    return Row(
+        task["name"], title, task["domain"], task["metric"], task["weight"], probes, part=part
+    )

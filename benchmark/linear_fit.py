@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -27,3 +28,26 @@ class LinearFit:
     converged: bool = True
     at_end: bool = False
     refitted: bool = False
+
+
+def fit_notes(fits: Mapping[str, LinearFit]) -> list[str]:
+    """What a table's reader is told of the fits of a cell's splits, where there is something."""
+    notes = []
+    for words, found in (
+        (
+            "its linear probe had not converged when its passes were used up",
+            [split for split, fit in fits.items() if not fit.converged],
+        ),
+        (
+            "no validation clip is of a class that was trained on; a default strength was taken",
+            [split for split, fit in fits.items() if not fit.validation_loss],
+        ),
+        (
+            "the best strength is the last one tried, at an end of the grid",
+            [split for split, fit in fits.items() if fit.at_end],
+        ),
+    ):
+        if found:
+            of = f" ({', '.join(found)} of {len(fits)} folds)" if len(fits) > 1 else ""
+            notes.append(words + of)
+    return notes

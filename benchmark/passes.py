@@ -108,6 +108,17 @@ class Passes:
         """The same of clips as they are; neither limited nor kept. Raises Broken."""
         return self._read(encoder, self._run(clips, [encoder]), clips)
 
+    def hear_all(self, clips: Sequence[Samples]) -> dict[AudioEncoder, Heard | Broken]:
+        """What each of the encoders made of clips as they are; neither limited nor kept."""
+        made = self._run(clips, self.encoders)
+        found: dict[AudioEncoder, Heard | Broken] = {}
+        for encoder in self.encoders:
+            try:
+                found[encoder] = self._read(encoder, made, clips)
+            except Broken as fault:
+                found[encoder] = fault
+        return found
+
     def _allow(self, clips: Sequence[Samples]) -> None:
         if self.budget_s is None or self.slowness is None:
             return

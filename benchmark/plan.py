@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -19,6 +20,8 @@ from tasks import TaskSpec
 _SAMPLED = 32  # clips a shard whose headers are read for the estimate of hours
 _UNKNOWN_FRAMES = 1 << 40  # so many and more are no length
 _ROW_OVERHEAD = 60  # bytes a clip in a manifest, about
+_PASSES = 400  # over the data, all strengths of a split: 235 to 520 on spoken digits
+_RATE_SIZE = 1536
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def print_plan(
     to_fetch: names of tasks whose data a run would fetch first.
     """
     complete = True
-    clips, seconds, stored = 0, 0.0, 0
+    clips, seconds, stored, operations = 0, 0.0, 0, 0
     heads = ("task", "clips", "items", "hours", "store")
     stream.write(f"{heads[0]:<22}{heads[1]:>9}{heads[2]:>9}{heads[3]:>9}{heads[4]:>12}\n")
     for spec in specs:
@@ -87,13 +90,44 @@ def print_plan(
             continue
         bytes_a_task = sum(_stored(spec, plan, encoder) for encoder in encoders)
         clips, seconds, stored = clips + plan.clips, seconds + plan.seconds, stored + bytes_a_task
+        operations += sum(probe_operations(spec, plan, encoder) for encoder in encoders)
         stream.write(_line(spec.name, plan.clips, plan.items, plan.seconds, bytes_a_task))
     stream.write(_line("together", clips, None, seconds, stored))
     stream.write(
         f"{len(encoders)} encoder(s): {', '.join(e.name for e in encoders)}; hours and bytes are "
         f"estimates; results to {settings.results}, store in {settings.cache / 'store'}\n"
     )
+    if operations:
+        rate = product_rate(settings.device)
+        stream.write(
+            f"linear probes of clips: about {operations / 1e12:.2g} TFLOP, "
+            f"{operations / rate:.0f} s at the {rate / 1e9:.0f} GFLOP/s of a matrix product here "
+            "(heads on frames, captions and transcripts come on top)\n"
+        )
     return complete
+
+
+def probe_operations(spec: TaskSpec, plan: TaskPlan, encoder: AudioEncoder) -> int:
+    """Floating-point operations of the probe of a task of clips with classes, about."""
+    if spec.label.kind not in ("class", "multilabel"):
+        return 0
+    splits = max(1, len(spec.folds))
+    # of one split about half are trained on, of folds all but one
+    items = plan.items * (1 - 1 / splits) * splits if spec.folds else plan.items / 2
+    return round(4 * items * encoder.embedding_dim * spec.num_classes * _PASSES)
+
+
+def product_rate(device: str) -> float:
+    """Floating-point operations a second of a float32 matrix product on this machine."""
+    import torch
+
+    where = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    one = torch.randn(_RATE_SIZE, _RATE_SIZE, device=where)
+    float((one @ one).sum())  # the first is slow
+    started = time.perf_counter()
+    product = one @ one @ one
+    float(product.sum())  # a GPU answers before it is done
+    return 4 * _RATE_SIZE**3 / (time.perf_counter() - started)
 
 
 def _stored(spec: TaskSpec, plan: TaskPlan, encoder: AudioEncoder) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -139,3 +140,9 @@ def amount(size: int) -> str:
     unit = next((unit for unit in units if size < 999.5 * units[unit]), "TB")
     value = size / units[unit]
     return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f} {unit}"
+
+
+def say(line: str) -> None:
+    """A line on stderr, above a bar where there is one. That nobody reads it is no fault."""
+    with contextlib.suppress(OSError, ValueError):
+        tqdm.write(line, file=sys.stderr)

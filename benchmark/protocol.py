@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from benchmark.bounds import check_positive, check_share, check_whole
+from benchmark.bounds import check_count, check_positive, check_share, check_whole
 from tasks import SourceRule, TaskSpec
 
 # field -> its values, that of `strict` first
@@ -31,6 +31,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "fold_score": ("items", "folds"),
     "absent_classes": ("left out", "zero"),
     "frame_targets": ("centre", "ceil"),
+    "frame_features": ("standardised", "layer norm"),
     "caption_training": ("unit length", "dot product"),
     "caption_tokens": ("words", "bert"),
     "transcripts": ("ctc", "language model"),
@@ -80,9 +81,9 @@ class Protocol:
     seeds: how often a probe that is trained by steps is, with seeds 0, 1, ...; logistic regression
         has one answer.
     learning_rate_floor: what the cosine over the epochs goes towards, as a share of the rate.
-    linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on the
-        validation part (`benchmark.probe.linear`); or layer normalisation and a linear layer trained
-        by `adam` for the task's epochs, the best of which on the validation part is tested.
+    linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on
+        the validation part (`benchmark.probe.linear`); or layer normalisation and a linear layer,
+        trained by `adam` for the task's epochs, the best of which on the validation part is tested.
     tested: what is judged, on the validation and test parts: `clips`, by the mean of their crops'
         log-probabilities (several labels: logits; kNN: votes); or `crops`, each by itself.
     knn_centre: what cosines are about: the `training mean`, or the `origin`.
@@ -95,11 +96,22 @@ class Protocol:
     frame_targets: `centre`: a frame is positive where its centre is inside the event, segments are
         cut in seconds. `ceil`: frames ceil(onset / hop) up to ceil(offset / hop) are positive,
         segments are ceil(segment / hop) frames and what is left over is dropped.
+    frame_features: what heads on frames see, and the clip side of the captions' towers:
+        `standardised` by the training frames (clips), with a plain linear head; or a head has its
+        own `layer norm`.
+    learning_rates: of heads on frames and of towers: each seed has one for each rate, and that with
+        the best validation metric is tested, see `probe/search.py`; none: the task's own.
+    least_updates: of these, however small the data, by more epochs than the task's own.
+    checkpoints: how often these are judged on the validation part, at even distances; 0 and where
+        there are fewer epochs: after each.
+    patience: the share of all its updates after which a seed ends where its validation metric has
+        not become better; 0: none does.
+    tower_width: of the captions' towers. Such with a `layer norm` take the task's rate and epochs.
     caption_training: `unit length`: both sides are normalised and captions of the same clip are not
         negatives of each other. `dot product`: neither, and mean|e| / sqrt(sum e^2) of both sides
         is added to the loss.
-    caption_tokens: `words`: of the training captions, or BERT's where its tokenizer is in the
-        cache; `bert`: BERT's, with the tokens that begin and end a text.
+    caption_tokens: `words` of the training captions; or `bert`: BERT's, with the tokens that begin
+        and end a text.
     transcripts: by a linear `ctc` probe, or by a frozen `language model` behind a trained adapter.
     language_model: its name on the Hugging Face hub, or a folder.
     resampler: `soxr` or `torchaudio` (windowed sinc, width 6).
@@ -134,6 +146,12 @@ class Protocol:
     fold_score: str = "items"
     absent_classes: str = "left out"
     frame_targets: str = "centre"
+    frame_features: str = "standardised"
+    learning_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+    least_updates: int = 3000
+    checkpoints: int = 40
+    patience: float = 0.25
+    tower_width: int = 128
     caption_training: str = "unit length"
     caption_tokens: str = "words"
     transcripts: str = "ctc"
@@ -156,11 +174,22 @@ class Protocol:
                 f"revision {self.revision} of protocol {self.name!r} cannot be computed here, only "
                 f"{present}"
             )
-        for name in ("seeds", "knn_neighbours", "bootstrap_resamples", "encode_batch", "revision"):
+        for name in (
+            "seeds", "knn_neighbours", "bootstrap_resamples", "encode_batch", "revision",
+            "tower_width",
+        ):  # fmt: skip
             check_whole(name, getattr(self, name))
-        for name in ("validation_share", "learning_rate_floor", "confidence", "failed_share"):
+        for name in ("least_updates", "checkpoints"):
+            check_count(name, getattr(self, name))
+        for name in (
+            "validation_share", "learning_rate_floor", "confidence", "failed_share", "patience",
+        ):  # fmt: skip
             check_share(name, getattr(self, name))
         check_positive("knn_temperature", self.knn_temperature)
+        for rate in self.learning_rates:
+            check_positive("a rate of learning_rates", rate)
+        if list(self.learning_rates) != sorted(set(self.learning_rates)):
+            raise ValueError(f"learning_rates must go up, each once, not {self.learning_rates!r}")
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 raise ValueError(
@@ -231,6 +260,12 @@ XARES = Protocol(
     fold_score="folds",
     absent_classes="zero",
     frame_targets="ceil",
+    frame_features="layer norm",
+    learning_rates=(),
+    least_updates=0,
+    checkpoints=0,
+    patience=0.0,
+    tower_width=1024,
     caption_training="dot product",
     caption_tokens="bert",
     transcripts="language model",

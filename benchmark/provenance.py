@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import shlex
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 
 from benchmark.protocol import STRICT, Protocol, standard_of
 from benchmark.shots import Shots
+from encoders import is_registered
 from tasks import TaskSpec, builtin_tasks
 
 # The modules between embeddings and scores: where one changes, results are computed again (which
@@ -100,6 +102,34 @@ def asked_for(name: str, weights: str | Path | None) -> str:
     return name if weights is None else f"{name}{_WEIGHTS}{weights}"
 
 
+_SHOTS = "--shots"  # the last option of a command
+# How an encoder was asked for that a program made and handed over.
+OBJECT = "a Python object"
+
+
+def is_command(text: str) -> bool:
+    """Whether this is a command, not words in its place."""
+    return bool(text) and not text.startswith("no command")
+
+
+def no_command(asked: str, name: str, fingerprint: str, of: str) -> str:
+    """Why no command makes an encoder's results again, in words; empty where one does.
+
+    asked: as `asked_for` puts it, or OBJECT. of: the fingerprint of code and weights alone.
+    """
+    who = f"no command: {name} was"
+    if asked == OBJECT:
+        return f"{who} {OBJECT}, fingerprint {fingerprint}"
+    if is_registered(asked):
+        return f"{who} registered by a program, fingerprint {fingerprint}"
+    if fingerprint != of:
+        return (
+            f"no command alone: what {asked} gives depends on more than its code and weights (an "
+            f"environment variable, a file); this was the one of fingerprint {fingerprint}"
+        )
+    return ""
+
+
 def command(
     encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol,
     shots: tuple[Shots, ...] = (),
@@ -123,6 +153,14 @@ def command(
         words += ["--seeds", str(protocol.seeds)]
     if protocol.failed_share != standard.failed_share:
         words += ["--failed-share", f"{protocol.failed_share:g}"]
-    if shots:
-        words += ["--shots", ",".join(map(str, shots))]
-    return shlex.join(words)
+    return with_shots(shlex.join(words), shots)
+
+
+def with_shots(text: str, shots: Sequence[Shots]) -> str:
+    """A command that asks for this label efficiency, whatever it asked for; other words stay."""
+    if not shots or not is_command(text):
+        return text
+    words = shlex.split(text)
+    if words[-2:-1] == [_SHOTS]:
+        words = words[:-2]
+    return shlex.join([*words, _SHOTS, ",".join(map(str, shots))])

@@ -103,7 +103,13 @@ def _with_columns(
         cells[str(value.probe)] = Cell(PUBLISHED, published=value.value)
     notes = [f"{head}: {_origin(column)}" for column, head in heads.items()]
     for row in table.rows:
-        if (few := _sampled(row)) and any(value.task == row.name for value, _ in placed):
+        is_published = any(value.task == row.name for value, _ in placed)
+        if is_published and row.part:
+            notes.append(
+                f"{row.name}: {row.part} are there; published values, of the whole, have a row of "
+                "their own"
+            )
+        if is_published and (few := _sampled(row)):
             notes.append(
                 f"{row.name}: tested on {few[0]} items a fold or split, of about {few[1]} or more "
                 "that the data set has; published values, of the whole, have a row of their own"
@@ -123,12 +129,16 @@ def _row_for(value: PublishedValue, rows: list[Row]) -> Row | None:
     of_task = [row for row in rows if row.name == value.task and row.has(str(value.probe))]
     if not of_task:
         return None
-    title = re.sub(r" \[[0-9a-f]{8}\]$", "", of_task[0].title) + " [published]"
+    title = re.sub(r" \[[0-9a-f]{8}\]$", "", of_task[0].title)
+    title = title.removesuffix(f" ({of_task[0].part})") + " [published]"
     own = [row for row in of_task if row.title == title]
-    same = own or [row for row in of_task if row.metric == value.metric and not _sampled(row)]
+    whole = [row for row in of_task if not (row.part or _sampled(row))]
+    same = own or [row for row in whole if row.metric == value.metric]
     if len(same) == 1:
         return same[0]
-    row = replace(of_task[0], title=title, metric=value.metric, cells={}, best={}, results={})
+    row = replace(
+        of_task[0], title=title, metric=value.metric, cells={}, best={}, results={}, part=""
+    )
     rows.insert(rows.index(of_task[-1]) + 1, row)
     return row
 

@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 
 from benchmark.files import write_atomically
 from benchmark.linear_fit import LinearFit
-from benchmark.shots import ShotScore, read_shots
+from benchmark.scores import Score
+from benchmark.shots import read_shots
+from benchmark.strict_json import parse, without_nan
 from tasks import DOMAINS
 
 SCHEMA = 1
@@ -61,54 +63,6 @@ class ResultError(ValueError):
 
 
 @dataclass
-class Score:
-    """A metric's value with its spread, its interval, and what it was computed on.
-
-    metric: `accuracy`, `mAP`, `segment_f1_macro`, `segment_f1_micro`, `recall@1` (mean of clip to
-        caption and caption to clip) or `WER_inv` = max(0, 1 - WER); a share in 0..1.
-    value: mean over the seeds. mAP: mean over folds, whose scores come from different heads and
-        cannot be ranked together; the others: over the test items of all folds together.
-    per_seed: the value of each seed. spread: their standard deviation (n - 1); null for one seed.
-    interval: [low, high] at `confidence`, over sources (protocol: `interval`); null with too few.
-    items, sources: how many of each were tested; of events and notes the items are recordings.
-    per_split: mean over seeds for each test fold, or for `test`.
-    best_epochs: per split, the epoch tested for each seed, counted from 1; null for kNN and for
-        logistic regression.
-    fits: per split, how logistic regression was fitted (`LinearFit`); null for other probes.
-    not_computed: classes that the metric leaves out for want of a positive item (mAP, macro F1).
-    also: other measures, mean over the seeds: `note_f1` (with `note_precision`, `note_recall`),
-        `WER` and `CER`, `clip_to_caption_recall@1` and so on.
-    too_short: transcripts: training clips with fewer frames than their text takes, which taught
-        nothing.
-    tokens: captions: what their tokens are.
-    training_loss, validation: the loss of the training part in each epoch and the metric of the
-        validation part after it, means over the heads of all seeds and folds; null for kNN, and in
-        files of before these were kept.
-    shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was
-        not asked for, of kNN, and of tasks whose clips have no classes.
-    """
-
-    metric: str
-    value: float
-    per_seed: list[float]
-    spread: float | None
-    interval: list[float] | None
-    confidence: float
-    items: int
-    sources: int
-    per_split: dict[str, float]
-    best_epochs: dict[str, list[int]] | None = None
-    not_computed: int = 0
-    also: dict[str, float] = field(default_factory=dict)
-    training_loss: list[float] | None = None
-    validation: list[float] | None = None
-    tokens: str | None = None
-    too_short: int = 0
-    fits: dict[str, LinearFit] | None = None
-    shots: list[ShotScore] | None = None
-
-
-@dataclass
 class RunResult:
     """One cell of the leaderboard and how it came about.
 
@@ -116,23 +70,23 @@ class RunResult:
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
     task: name, title, abbreviation, domain, weight, metric, classes (how many), probes, licence,
-        digest (of what can change a score), declared (the same of the declaration, where the
-        protocol reads it otherwise).
+        digest (of what can change a score), declared (the same of the declaration as it is).
     encoder: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
         frame_rate, honours_lengths, parameters.
     protocol: every field of the protocol, with the number of seeds used.
     scores: probe (`linear`, `knn`) -> Score.
     data: limit, shards (name, split, SHA-256), clips, items (per split), parts (items that
-        trained, validated and tested, by test fold), sources, source_unit,
-        guessed_sources (clips that the source rule did not fit), straddling_sources (in more
+        trained, validated and tested, by test fold), sources, source_unit, guessed_sources
+        (clips that the source rule did not fit), straddling_sources (in more
         than one split or fold), seconds of audio, failed_clips (count), failures (shard, key,
         reason; the first 100), labels (how many), label_faults (how many of them were left out),
-        faults (shard, key, reason; the first 100). Where the shards were audited, `audit`: when
-        (`audited`), `parts` (`split` or `fold`), and the counts of `benchmark.audit.audit_tasks`,
-        which are over all clips of the shards, whatever the limit.
+        faults (likewise), classes_present (how many of the task's have a clip),
+        classes_missing_from_training (names of tested ones). Where the shards were audited,
+        `audit`: when (`audited`), `parts` (`split` or `fold`), and the counts of
+        `benchmark.audit.audit_tasks`, over all clips of the shards, whatever the limit.
     inputs: SHA-256 over all that decides the numbers; a result is used again while it is equal.
     predictions: name and SHA-256 of the file with the per-item predictions.
-    command: what makes this cell again.
+    command: what makes this cell again; in words, where no command does.
     error: one line; null when done.
     versions: of Earmark, Python and the libraries that compute.
     run: when, where, on what device, and how many seconds it took. Nothing outside `run`,
@@ -160,13 +114,13 @@ class RunResult:
         """JSON text. NaN, which JSON lacks, becomes null."""
         facts = asdict(self)
         del facts["path"]
-        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> RunResult:
         """Read what `to_json` wrote. Raises ResultError naming `where`."""
         try:
-            raw = json.loads(text)
+            raw = parse(text)
             if raw.get("schema") != SCHEMA:
                 raise ResultError(
                     f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
@@ -292,8 +246,8 @@ def predictions_path(result: RunResult) -> Path:
     return result.path.with_name(name)
 
 
-def read_predictions(result: RunResult) -> Predictions:
-    """The per-item predictions that a result rests on. Raises ResultError."""
+def predictions_bytes(result: RunResult) -> bytes:
+    """The file that a result rests on, whole and the one it was written with, or ResultError."""
     path = predictions_path(result)
     try:
         data = path.read_bytes()
@@ -301,6 +255,12 @@ def read_predictions(result: RunResult) -> Predictions:
         raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
     if hashlib.sha256(data).hexdigest() != (result.predictions or {}).get("sha256"):
         raise ResultError(f"{path}: not what its result file names; run the task again")
+    return data
+
+
+def read_predictions(result: RunResult) -> Predictions:
+    """The per-item predictions that a result rests on. Raises ResultError."""
+    path, data = predictions_path(result), predictions_bytes(result)
     try:
         return Predictions.load(io.BytesIO(data))
     except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -313,15 +273,12 @@ def still_valid(path: Path, inputs: str) -> RunResult | None:
         return None
     try:
         result = read_result(path)
+        if result.status != DONE or result.inputs != inputs:
+            return None
+        predictions_bytes(result)
     except ResultError:
         return None
-    if result.status != DONE or result.inputs != inputs or result.predictions is None:
-        return None
-    try:
-        data = (path.parent / result.predictions["file"]).read_bytes()
-    except (OSError, KeyError, TypeError):
-        return None
-    return result if hashlib.sha256(data).hexdigest() == result.predictions.get("sha256") else None
+    return result
 
 
 def result_files(root: Path) -> Iterator[Path]:
@@ -340,6 +297,8 @@ def _check(result: RunResult) -> None:
         raise ValueError(f"its status is {result.status!r}")
     if not isinstance(result.synthetic, bool):
         raise ValueError(f"its synthetic is {result.synthetic!r}")
+    if not isinstance(result.predictions, dict | None):
+        raise ValueError(f"its predictions are {result.predictions!r:.40}")
     done = result.status == DONE
     for part, needed in _NEEDED.items():
         _check_part(getattr(result, part), needed if part != "data" or done else {}, f"its {part}")
@@ -401,11 +360,3 @@ def _score(raw: dict[str, Any]) -> Score:
     if raw.get("shots") is not None:
         raw["shots"] = read_shots(raw["shots"])
     return Score(**raw)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -11,9 +11,11 @@ from pathlib import Path
 from benchmark import synthetic
 from benchmark.bounds import check_positive, check_whole
 from benchmark.collect import EmbedSettings
+from benchmark.data.state import shards_folder
 from benchmark.places import default_cache, default_data
 from benchmark.protocol import STRICT, Protocol
 from benchmark.shots import Shots, checked_shots
+from tasks import TaskSpec
 
 SYNTHETIC = "synthetic"
 DEVICES = ("auto", "cpu", "cuda")
@@ -68,7 +70,12 @@ class RunSettings:
 
     @property
     def is_synthetic(self) -> bool:
+        """Whether synthetic audio was asked for, and is made where it is not there."""
         return self.data == SYNTHETIC
+
+    def is_twin(self, spec: TaskSpec) -> bool:
+        """Whether a task's audio is synthetic: asked for, or a copy of it in a folder."""
+        return self.is_synthetic or synthetic.is_twin(shards_folder(spec, self.data_folder))
 
     @property
     def data_folder(self) -> Path:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from benchmark.files import write_atomically
+from benchmark.sealed import read_sealed, write_sealed
 
 AUDIO_SUFFIXES = ("wav", "flac", "ogg", "mp3", "au")
 _BLOCK = tarfile.BLOCKSIZE
@@ -233,7 +233,7 @@ def shard_digest(path: Path, cache: Path) -> str:
     path = path.resolve()
     stat = path.stat()
     signature = [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
-    note = cache / "shard-digests" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.json"
+    note = cache / "shard-digests" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.note"
     known = _read_note(note)
     if known.get("signature") == signature:
         return str(known["sha256"])
@@ -241,13 +241,11 @@ def shard_digest(path: Path, cache: Path) -> str:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     text = json.dumps({"path": str(path), "signature": signature, "sha256": digest})
     with contextlib.suppress(OSError):  # a cache that cannot be written; the next run reads again
-        write_atomically(note, text.encode())
+        write_sealed(note, text.encode())
     return digest
 
 
 def _read_note(note: Path) -> dict[str, Any]:
-    try:
-        known = json.loads(note.read_text())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+    content = read_sealed(note)
+    known: dict[str, Any] = {} if content is None else json.loads(content)
+    return known

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.files import folder_written_whole, remove_leftovers
+from benchmark.sealed import say_bad
 from benchmark.shards import Failure
 
 FORMAT = 1
@@ -97,14 +99,21 @@ class EmbeddingStore:
         return self.root / key[:2] / key
 
     def get(self, key: str) -> ShardEmbeddings | None:
-        """The entry, or None where there is none or it is damaged (it is then made again)."""
+        """The entry, or None where there is none or it is damaged (said; it is then made again)."""
         folder = self.folder(key)
+        entry = self._read(folder, key)
+        if entry is None and os.path.lexists(folder):
+            say_bad(folder, "is damaged")
+        return entry
+
+    def _read(self, folder: Path, key: str) -> ShardEmbeddings | None:
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
             stated = manifest.pop("sha256")
             # opened once: by the time of a second look another process may have replaced it
             with (folder / "embeddings.npy").open("rb") as file:
-                if _digest(file, _to_text(manifest)) != stated:
+                # by its key too: the entry of another lies elsewhere
+                if _digest(file, _to_text(manifest)) != stated or manifest["key"] != key:
                     return None
                 # means are small, and a map keeps its file open
                 embeddings = _map(file) if manifest["frames"] else np.array(_map(file), np.float32)
@@ -132,11 +141,12 @@ class EmbeddingStore:
         if entry.passing:
             return
         folder = self.folder(key)
-        damaged_or_forced = folder.exists()
+        damaged_or_forced = os.path.lexists(folder)
         with folder_written_whole(folder, replace=damaged_or_forced) as temporary:
             np.save(temporary / "embeddings.npy", entry.embeddings, allow_pickle=False)
             manifest = {
                 "format": FORMAT,
+                "key": key,
                 "seconds": entry.seconds,
                 "made": entry.made,
                 "failures": entry.failures,

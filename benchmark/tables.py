@@ -10,6 +10,8 @@ import pandas as pd
 from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.label_efficiency import curves_of, grid_of
 from benchmark.leaderboard import (
+    GUESS,
+    NO_GUESS,
     NOT_PUBLISHED,
     PROBES,
     PUBLISHED,
@@ -20,6 +22,7 @@ from benchmark.leaderboard import (
     Table,
 )
 from benchmark.result import FAILED
+from benchmark.rounding import rounded
 
 # How a metric is shown where it must be short; files hold its full name.
 SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
@@ -91,7 +94,7 @@ def to_csv(board: Leaderboard) -> str:
 
 
 def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
-    if cell.status == PUBLISHED:
+    if cell.status in (PUBLISHED, GUESS):
         return {head: cell.value}
     if cell.score is None:
         return {head: FAILED} if cell.status == FAILED else {}
@@ -112,12 +115,7 @@ def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
 
 
 def _pairs(table: Table) -> list[tuple[str, str]]:
-    return [
-        (column, probe)
-        for probe in table.probes
-        for column in table.columns
-        if table.fills(column, probe)
-    ]
+    return [(column, probe) for probe in table.probes for column in table.filled(probe)]
 
 
 def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
@@ -126,11 +124,13 @@ def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     if len(table.columns) == 1:
         only = table.columns[0]
         heads = [(PROBES[probe], only, probe) for probe in table.probes]
+        if table.majority:
+            heads.append((table.majority, table.majority, table.probes[0]))
         return [(f"{only}: {table.caption}", heads)]
     return [
         (
             f"{PROBES[probe]}: {table.caption_of([probe])}",
-            [(column, column, probe) for column in table.columns if table.fills(column, probe)],
+            [(column, column, probe) for column in table.filled(probe)],
         )
         for probe in table.probes
     ]
@@ -172,7 +172,9 @@ def mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[s
             name,
             "",
             *(
-                _mean_text(by_probe[probe][name][encoder]) if name in by_probe[probe] else ""
+                _mean_text(by_probe[probe][name][encoder], short=encoder == table.majority)
+                if name in by_probe[probe]
+                else ""
                 for _, encoder, probe in columns
             ),
         ]
@@ -181,8 +183,10 @@ def mean_lines(table: Table, columns: list[tuple[str, str, str]]) -> list[list[s
 
 
 def cell_text(cell: Cell, measured: bool) -> str:
-    if cell.status == PUBLISHED:
-        return f"{cell.value:.3f}"
+    if cell.status in (PUBLISHED, GUESS):
+        return rounded(cell.value) if math.isfinite(cell.value) else "not computable"
+    if cell.status == NO_GUESS:
+        return ""
     if cell.status == NOT_PUBLISHED:
         return "-" if measured else ""
     if cell.score is None:
@@ -190,18 +194,21 @@ def cell_text(cell: Cell, measured: bool) -> str:
     if not math.isfinite(cell.score.value):
         return "not computable"
     interval = cell.score.interval
-    shown = f"{cell.score.value:.3f}"
+    shown = rounded(cell.score.value)
     if interval is None:
         # the note below says it in whole
         return f"{shown} [too few]" if cell.score.sources < FEWEST_SOURCES else shown
-    low, high = (f"{bound:.3f}".removeprefix("0").replace("1.000", "1.0") for bound in interval)
+    low, high = (rounded(bound).removeprefix("0").replace("1.000", "1.0") for bound in interval)
     return f"{shown} [{low} {high}]"
 
 
-def _mean_text(mean: Mean) -> str:
+def _mean_text(mean: Mean, *, short: bool) -> str:
+    """short: without the number of tasks where it is over all of them."""
     if not math.isfinite(mean.value):
         return f"none of {mean.of}"
-    return f"{mean.value:.3f} ({mean.tasks} of {mean.of})"
+    if short and mean.tasks == mean.of:
+        return rounded(mean.value)
+    return f"{rounded(mean.value)} ({mean.tasks} of {mean.of})"
 
 
 def fitting(

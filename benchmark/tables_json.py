@@ -7,10 +7,13 @@
   "columns": [{"name": str, "published": null or
                {"system": str, "source": str, "citation": str, "primary": bool}}],
   "rows": [{"task": str, "title": str, "domain": str, "metric": str, "weight": number,
-            "cells": {probe: {column: CELL}}}],
+            "part": str, "cells": {probe: {column: CELL}}, "majority": {probe: number or null}}],
   "means": {probe: {name: {column: {"value": number or null, "tasks": int, "of": int}}}},
+  "majority_means": {probe: {name: {"value": number or null, "tasks": int, "of": int}}},
   "notes": [str]}]}
 ```
+`majority` is what a guess scores that has not heard the audio, null where no result holds it.
+`part` says how many of its classes a task has clips of, where not all (`10 of 50 classes`).
 CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not run`,
 `published` or (in a column of published values) `not published`. One that is done has also
 `interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
@@ -32,7 +35,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
-from benchmark.leaderboard import Leaderboard, Row, Table
+from benchmark.leaderboard import Leaderboard, Mean, Row, Table
 from benchmark.shots import ShotScore
 
 SCHEMA = 1
@@ -70,18 +73,27 @@ def _table(table: Table) -> dict[str, Any]:
                     for probe in table.probes
                     if row.has(probe)
                 },
+                "part": row.part,
+                "majority": {
+                    probe: _number(row.cell(table.majority, probe).value) for probe in row.probes
+                },
             }
             for row in table.rows
         ],
         "means": {
             probe: {
-                name: {
-                    column: {"value": _number(mean.value), "tasks": mean.tasks, "of": mean.of}
-                    for column, mean in by_column.items()
-                }
+                name: {column: _mean(by_column[column]) for column in table.columns}
                 for name, by_column in table.means(probe).items()
             }
             for probe in table.probes
+        },
+        "majority_means": {
+            probe: {
+                name: _mean(by_column[table.majority])
+                for name, by_column in table.means(probe).items()
+            }
+            for probe in table.probes
+            if table.majority
         },
         "notes": table.notes,
     }
@@ -105,6 +117,10 @@ def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
         "sources": cell.score.sources,
         "best": row.is_best(column, probe) if probe in row.best else None,
     }
+
+
+def _mean(mean: Mean) -> dict[str, Any]:
+    return {"value": _number(mean.value), "tasks": mean.tasks, "of": mean.of}
 
 
 def _shots(one: ShotScore) -> dict[str, Any]:

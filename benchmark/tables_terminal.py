@@ -17,8 +17,19 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchmark.label_efficiency import curves_of
-from benchmark.leaderboard import NOT_PUBLISHED, PUBLISHED, Cell, Leaderboard, Mean, Row, Table
+from benchmark.leaderboard import (
+    GUESS,
+    NO_GUESS,
+    NOT_PUBLISHED,
+    PUBLISHED,
+    Cell,
+    Leaderboard,
+    Mean,
+    Row,
+    Table,
+)
 from benchmark.result import DONE, FAILED
+from benchmark.rounding import rounded
 from benchmark.tables import (
     SHORT_METRICS,
     cell_text,
@@ -35,6 +46,7 @@ Column = tuple[str, str, str]  # head, encoder, probe
 BEST = "*"  # after the best of a row, where bold cannot be seen
 _GAP = 2  # between columns
 _LEAST_TASK = 26  # characters; most tasks' titles are no longer
+_LEAST_BESIDE = 14  # where that makes room for the majority
 _LEAST_NAME = 16  # characters of an encoder's name, where a line is an encoder
 _BOLD = "bold: the best of a row"  # how the note on bold cells begins
 _HOW_TO_READ_MEANS = (
@@ -73,30 +85,39 @@ def to_terminal(board: Leaderboard, console: Console) -> None:
 
 
 def _print_view(table: Table, title: str, columns: list[Column], console: Console) -> None:
-    layout = _spread(table, columns, console.width)
-    if len(layout.pages) > 1 and len(table.columns) > 1:
-        layout = _spread(table, _ranked(table, columns), console.width)
-        _print_means(table, title, [column for page in layout.pages for column in page], console)
+    floor = [column for column in columns if column[1] == table.majority]
+    encoders = columns[: len(columns) - len(floor)]
+    layout = _spread(table, encoders, floor, console.width)
+    paged = len(layout.pages) > 1 and len(table.columns) > 1
+    if paged:
+        encoders = _ranked(table, encoders)
+        layout = _spread(table, encoders, floor, console.width)
+        _print_means(table, title, encoders, floor, console)
     first = 1
     for page in layout.pages:
-        which = f", encoders {first}-{first + len(page) - 1} of {len(columns)}"
-        if len(page) == 1:
-            which = f", encoder {first} of {len(columns)}"
-        paged = len(layout.pages) > 1 and len(table.columns) > 1
+        count = sum(column not in floor for column in page)
+        which = f", encoders {first}-{first + count - 1} of {len(encoders)}"
+        if count < 2:
+            which = f", encoder {first} of {len(encoders)}" if count else f", {floor[0][0]}"
         console.print(Text(printable(title) + (which if paged else ""), style="bold"))
         console.print()
         print_whole(_drawn(table, page, layout), console)
         console.print()
-        first += len(page)
+        first += count
 
 
 # ------------------------------------------------------------------------------- what fits
 
 
-def _spread(table: Table, columns: list[Column], width: int) -> Layout:
-    """All columns side by side where they fit; else on pages of as many each as can be."""
-    rows = measured_rows(table, columns)
-    means = mean_lines(table, columns)
+def _spread(table: Table, columns: list[Column], floor: list[Column], width: int) -> Layout:
+    """All columns side by side where they fit; else on pages of as many each as can be.
+
+    floor: the majority's column, where there is one: on each page where it makes none narrower by
+    an encoder, else on a page of its own.
+    """
+    every = [*columns, *floor]
+    rows = measured_rows(table, every)
+    means = mean_lines(table, every)
     task = max(
         cell_len(text)
         for text in ("task", *(f"  {_title(row)}" for row in rows), *(line[0] for line in means))
@@ -111,14 +132,16 @@ def _spread(table: Table, columns: list[Column], width: int) -> Layout:
                 *(mean[2 + n] for mean in means),
             )
         )
-        for n, column in enumerate(columns)
+        for n, column in enumerate(every)
     ]
-    heads = [_wide(head) for head, _, _ in columns]
+    heads = [_wide(head) for head, _, _ in every]
     free = width - metric - _GAP
     if task + sum(max(pair) + _GAP for pair in zip(cells, heads, strict=True)) <= free:
-        return Layout(task, max(heads), [columns])
-    cell = max(cells)
+        return Layout(task, max(heads), [every])
+    cell = max(cells[: len(columns)])
+    beside = max(cells[-1], heads[-1]) + _GAP if floor else 0
     # long titles go on on the next line where that makes room for a second encoder, or for one
+    whole = task
     for count in range(min(2, len(columns)), 0, -1):
         room = free - count * (cell + _GAP)
         if room >= min(task, _LEAST_TASK):
@@ -126,7 +149,14 @@ def _spread(table: Table, columns: list[Column], width: int) -> Layout:
     task = min(task, max(room, _LEAST_TASK))
     most = max(1, (free - task) // (cell + _GAP))
     pages = _evenly(columns, most)
-    return Layout(task, max(cell, (free - task) // len(pages[0]) - _GAP), pages)
+    left = free - len(pages[0]) * (cell + _GAP) - beside
+    if floor and left >= min(whole, _LEAST_BESIDE):
+        task, free = min(whole, left), free - beside
+        pages = [[*page, *floor] for page in pages]
+    elif floor:
+        pages.append(floor)
+    wide = sum(column not in floor for column in pages[0])
+    return Layout(task, max(cell, (free - task) // wide - _GAP), pages)
 
 
 def _evenly(columns: list[Column], most: int) -> list[list[Column]]:
@@ -154,8 +184,11 @@ def _ranked(table: Table, columns: list[Column]) -> list[Column]:
     return sorted(columns, key=rank)
 
 
-def _print_means(table: Table, title: str, columns: list[Column], console: Console) -> None:
+def _print_means(
+    table: Table, title: str, encoders: list[Column], floor: list[Column], console: Console
+) -> None:
     """A line an encoder, numbered as on the pages; means that do not fit go below."""
+    columns = [*encoders, *floor]
     probe = columns[0][2]
     means = table.means(probe)
     if not means:  # of a protocol that knows none
@@ -181,7 +214,8 @@ def _print_means(table: Table, title: str, columns: list[Column], console: Conso
             drawn.add_column(Text(heads[n]), no_wrap=True)
         for number, ((head, _, _), line) in enumerate(zip(columns, grid, strict=True), 1):
             name = Text(_folded(head, max(least, room)))
-            drawn.add_row(Text(str(number)), name, *(Text(line[n]) for n in some))
+            place = str(number) if number <= len(encoders) else ""
+            drawn.add_row(Text(place), name, *(Text(line[n]) for n in some))
         print_whole(drawn, console)
         console.print()
     console.print(Text(f"  {_HOW_TO_READ_MEANS}", style="dim"))
@@ -197,7 +231,7 @@ def _mean_head(name: str, by_column: dict[str, Mean]) -> str:
 def _short_mean(mean: Mean) -> str:
     if not math.isfinite(mean.value):
         return "none"
-    return f"{mean.value:.3f}" + (f" ({mean.tasks})" if mean.tasks < mean.of else "")
+    return rounded(mean.value) + (f" ({mean.tasks})" if mean.tasks < mean.of else "")
 
 
 # ----------------------------------------------------------------------------------- pages
@@ -261,7 +295,7 @@ def _styled(text: str, row: Row, column: Column) -> Text:
     cell: Cell = row.cell(encoder, probe)
     styles = {
         FAILED: "bold red", DONE: "bold" if row.is_best(encoder, probe) else "", "not run": "dim",
-        PUBLISHED: "italic", NOT_PUBLISHED: "dim",
+        PUBLISHED: "italic", NOT_PUBLISHED: "dim", GUESS: "italic", NO_GUESS: "dim",
     }  # fmt: skip
     styled = Text(text, style=styles[cell.status])
     start = text.find(" [")

@@ -1,4 +1,4 @@
-"""Tokens of captions: a vocabulary of words, or BERT's where these are at hand or asked for."""
+"""Tokens of captions: a vocabulary of words, or BERT's. What lies in a cache decides nothing."""
 
 from __future__ import annotations
 
@@ -32,14 +32,11 @@ class Tokens(NamedTuple):
 def tokenise(captions: Sequence[str], training: Sequence[bool], wanted: str = "words") -> Tokens:
     """Token numbers of captions. training: which of them may shape a vocabulary of words.
 
-    wanted: `words`, which gives way to BERT's where these are in the cache; or `bert`, with the
-    tokens that begin and end a text. Raises DataError where BERT's are wanted and not to be had.
+    wanted: `words`; or `bert`, with the tokens that begin and end a text. Raises DataError where
+    BERT's are wanted and not to be had.
     """
     if wanted == "bert":
-        return _bert(captions, _fetched_bert(), whole_texts=True)
-    file = bert_file()
-    if file is not None:
-        return _bert(captions, file, whole_texts=False)
+        return _bert(captions, _fetched_bert())
     learned = (text for text, use in zip(captions, training, strict=True) if use)
     words = sorted({word for text in learned for word in words_of(text)})
     numbers = {word: number for number, word in enumerate(words, start=1)}
@@ -84,16 +81,17 @@ def tokens_kind(wanted: str = "words") -> str:
 
     Raises DataError, as `tokenise` does.
     """
-    file = _fetched_bert() if wanted == "bert" else bert_file()
-    return "words" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    if wanted != "bert":
+        return "words"
+    return hashlib.sha256(_fetched_bert().read_bytes()).hexdigest()
 
 
-def _bert(captions: Sequence[str], file: Path, *, whole_texts: bool) -> Tokens:
+def _bert(captions: Sequence[str], file: Path) -> Tokens:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    encoded = tokenizer.encode_batch(list(captions), add_special_tokens=whole_texts)
-    kind = f"BERT ({BERT})" + (" with those that begin and end a text" if whole_texts else "")
+    encoded = tokenizer.encode_batch(list(captions), add_special_tokens=True)
+    kind = f"BERT ({BERT}) with those that begin and end a text"
     return Tokens(kind, [one.ids for one in encoded], tokenizer.get_vocab_size())

@@ -1,21 +1,35 @@
 """What is measured: the plugin class, the registry, and one file or folder per family."""
 
-from encoders.encoder import AudioEncoder, Codec, EncoderError, Frames
+from encoders.encoder import (
+    AudioEncoder,
+    Codec,
+    EncoderError,
+    Frames,
+    has_weights,
+    is_built_in,
+    outline,
+)
+from encoders.home import draw_anew
 from encoders.lent import left_as_found
 from encoders.registry import (
     encoder_names,
     find_encoder,
     group_names,
+    is_registered,
     load_encoder,
     load_encoders,
+    names_of,
     ready_encoder,
     register_encoder,
     with_layer,
 )
-from encoders.shared import OutputEncoder, SharedPass, encode_each
+from encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_each
+from encoders.unseen import unseen_weights
 
 __all__ = [
-    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass", "encode_each",
-    "encoder_names", "find_encoder", "group_names", "left_as_found", "load_encoder",
-    "load_encoders", "ready_encoder", "register_encoder", "with_layer",
+    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
+    "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
+    "has_weights", "is_built_in", "is_registered", "left_as_found", "load_encoder",
+    "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder",
+    "unseen_weights", "with_layer",
 ]  # fmt: skip

@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
+from encoders.home import home_of, inside
+
 # Packages whose code is not the encoder's own; their versions are facts of their own.
 _FOREIGN = frozenset({"torch", "torchaudio", "builtins", "abc", "typing"})
 # Where a module loaded from a path keeps the SHA-256 of the source it was made from.
@@ -41,7 +43,7 @@ class Frames:
     lengths: torch.Tensor
 
 
-def _is_own_code(cls: type) -> bool:
+def is_own_code(cls: type) -> bool:
     """Whether a class is the encoder's own code, not torch's, Python's or ours."""
     return cls.__module__ != __name__ and cls.__module__.split(".")[0] not in _FOREIGN
 
@@ -90,7 +92,7 @@ class AudioEncoder(torch.nn.Module):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if _is_own_code(cls):
+        if is_own_code(cls):
             with contextlib.suppress(EncoderError):  # it is raised where a fingerprint is asked for
                 _source_digest(cls)
 
@@ -117,11 +119,13 @@ class AudioEncoder(torch.nn.Module):
         and their bases (as they were when it was loaded), and the versions of `libraries`. Not
         seen: code that a class imports from elsewhere (name its distribution in `libraries`, or
         put a version into `config`) and what other objects hold that are neither modules nor
-        plain.
+        plain. A run tells such encoders apart by their output (`benchmark.identity`).
         """
+        with inside(home_of(self)):  # where the modules of its classes are
+            code = _code_of(self)
         facts = {
             "class": type(self).__qualname__,
-            "code": _code_of(self),
+            "code": code,
             "config": self.config,
             "sample_rate": self.sample_rate,
             "embedding_dim": self.embedding_dim,
@@ -137,19 +141,9 @@ class AudioEncoder(torch.nn.Module):
                 f"be told from another configuration ({error})"
             ) from error
         digest = hashlib.sha256(text.encode())
-        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
-        for where, module in self.named_modules():
-            plain = {}
-            for key, value in vars(module).items():
-                if key in _TORCH_OWN:
-                    continue
-                if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-                    value = torch.from_numpy(value)
-                if isinstance(value, torch.Tensor):
-                    tensors[f"{where}.{key} (attribute)"] = value
-                elif _is_plain(value):
-                    plain[key] = value
-            digest.update(f"{where} {json.dumps(plain, sort_keys=True)}\n".encode())
+        tensors, plain = _tensors_of(self), _plain_of(self)
+        for where, values in plain.items():
+            digest.update(f"{where} {json.dumps(values, sort_keys=True)}\n".encode())
         for name, tensor in sorted(tensors.items()):
             data = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())
@@ -172,25 +166,74 @@ class Codec(AudioEncoder):
 _TORCH_OWN = frozenset(vars(torch.nn.Module()))
 
 
-def _is_plain(value: Any) -> bool:
+def _tensors_of(encoder: AudioEncoder) -> dict[str, torch.Tensor]:
+    """Parameters, buffers, and tensors and arrays among the attributes of modules, by name."""
+    found = dict(encoder.named_parameters()) | dict(encoder.named_buffers())
+    for where, module in encoder.named_modules():
+        for key, value in vars(module).items():
+            if key in _TORCH_OWN:
+                continue
+            if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+                value = torch.from_numpy(value)
+            if isinstance(value, torch.Tensor):
+                found[f"{where}.{key} (attribute)"] = value
+    return found
+
+
+def _plain_of(encoder: AudioEncoder) -> dict[str, dict[str, Any]]:
+    """Plain values among the attributes of each module, by its name."""
+    return {
+        where: {
+            key: value
+            for key, value in vars(module).items()
+            if key not in _TORCH_OWN and is_plain(value)
+        }
+        for where, module in encoder.named_modules()
+    }
+
+
+def outline(encoder: AudioEncoder) -> str:
+    """What a fingerprint covers, without reading it: equal again where nothing was touched."""
+    tensors = {
+        name: (
+            str(tensor.dtype), tuple(tensor.shape),
+            # torch counts changes in place, but for tensors made in inference mode
+            None if tensor.is_inference() else tensor._version,
+        )
+        for name, tensor in _tensors_of(encoder).items()
+    }  # fmt: skip
+    return json.dumps([sorted(tensors.items()), _plain_of(encoder)], sort_keys=True)
+
+
+def has_weights(encoder: AudioEncoder) -> bool:
+    """Whether its fingerprint covers any tensor: a parameter, a buffer, an attribute."""
+    return bool(_tensors_of(encoder))
+
+
+def is_built_in(encoder: AudioEncoder) -> bool:
+    """Whether an encoder comes with Earmark."""
+    return type(encoder).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def is_plain(value: Any) -> bool:
     """Whether a value is made of None, truth values, numbers and text alone."""
     if isinstance(value, list | tuple):
-        return all(_is_plain(inner) for inner in value)
+        return all(is_plain(inner) for inner in value)
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
+        return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
     return value is None or type(value) in (bool, int, float, str)
 
 
 def note_code(encoder: AudioEncoder) -> None:
     """Remember the code that an encoder is made of, for its fingerprint, before it is edited."""
-    with contextlib.suppress(EncoderError):
+    with contextlib.suppress(EncoderError), inside(home_of(encoder)):
         _code_of(encoder)
 
 
 def _code_of(encoder: AudioEncoder) -> list[str]:
     """Digests of the source files of an encoder's class, its modules' classes and their bases."""
     classes = {cls for module in encoder.modules() for cls in type(module).__mro__}
-    return sorted({_source_digest(cls) for cls in classes if _is_own_code(cls)})
+    return sorted({_source_digest(cls) for cls in classes if is_own_code(cls)})
 
 
 def _version(library: str, encoder: str) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
+import json
 import re
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +86,33 @@ FAMILIES = {
     "xcodec": _baseline("codecs:load_xcodec", _CODEC),
     "snac": _baseline("snac_codec:load", _CODEC),
 }
+
+
+_said: set[str] = set()  # names of which it was said why they are others
+
+
+def name_by_sizes(name: str, found: Mapping[str, Any], published: Mapping[str, Any]) -> str:
+    """`name`, or where sizes are not the published ones `name@config-` and digits of them.
+
+    What differs is said in a line, so that no small or random model passes for the published one.
+    """
+    plain = {key: json.loads(json.dumps(value)) for key, value in found.items()}
+    wanted = {key: json.loads(json.dumps(value)) for key, value in published.items()}
+    others = {key: plain.get(key) for key in wanted if plain.get(key) != wanted[key]}
+    if not others:
+        return name
+    digits = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()[:8]
+    shown = f"{name}@config-{digits}"
+    if shown not in _said:
+        _said.add(shown)
+        listed = [f"{key} {others[key]}, not {wanted[key]}" for key in sorted(others)]
+        more = f" and {len(listed) - 4} more" if len(listed) > 4 else ""
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stderr.write(
+                f"{name}: not of the published configuration ({'; '.join(listed[:4])}{more}), so "
+                f"it is shown as {shown}\n"
+            )
+    return shown
 
 
 def full_name(family: str, output: str) -> str:

@@ -6,6 +6,7 @@ that listing encoders imports no model library.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import importlib
@@ -19,10 +20,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-import torch
-
 from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from encoders.family import ALL_LAYERS, FAMILIES, full_name
+from encoders.home import Home, inside, settle
+from encoders.shared import OutputEncoder
 from encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
 ENTRY_POINT_GROUP = "earmark.encoders"
@@ -35,6 +36,9 @@ _BUILTIN = {
     "griffinlim": "encoders.anchors.griffinlim:GriffinLim",
 }
 _registered: dict[str, Callable[[], AudioEncoder]] = {}
+# Of encoder files by the name of their module, of packages' encoders by their own.
+_homes: dict[str, Home] = {}
+_told: set[str] = set()  # names of which it was said that others have them too
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -58,14 +62,44 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
 
 
 def encoder_names() -> dict[str, str]:
-    """Every encoder that can be asked for by name, with where it comes from."""
+    """Every encoder that can be asked for by name, with where it comes from.
+
+    A name that is there more than once stands for what is built in, else for what was registered in
+    this process, else for the first package's; the others are named in what is said of it.
+    """
     names = dict.fromkeys(_BUILTIN, "built in")
     for family, facts in FAMILIES.items():
         origin = f"built in, extra {facts.extra}" if facts.extra else "built in"
         names |= {full_name(family, output): origin for output in facts.outputs}
-    names |= {point.name: f"package {_package(point)}" for point in _entry_points()}
-    names |= dict.fromkeys(_registered, "registered in this process")
+    others = [(name, "registered in this process") for name in _registered]
+    others += [(point.name, f"package {_package(point)}") for point in _entry_points()]
+    taken: dict[str, list[str]] = {}
+    for name, origin in others:
+        if name in names or name.partition(":")[0] in FAMILIES:  # a family's outputs are its own
+            taken.setdefault(name, []).append(origin)
+        else:
+            names[name] = origin
+    for name, origins in taken.items():
+        if name in names:
+            names[name] += f"; not that of {', '.join(origins)}"
     return dict(sorted(names.items()))
+
+
+def is_registered(name: str) -> bool:
+    """Whether a name is known because a program registered it, and so to no command."""
+    return name in _registered and name not in _BUILTIN and name.partition(":")[0] not in FAMILIES
+
+
+def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str]:
+    """By which name each of the encoders can be asked for that were loaded together by `names`."""
+    if len(names) == len(encoders):
+        return list(names)
+    # only a family's names stand for several encoders
+    family = names[0].partition(":")[0]
+    return [
+        full_name(family, one.output) if isinstance(one, OutputEncoder) else one.name
+        for one in encoders
+    ]
 
 
 def load_encoder(name: str, *, weights: str | Path | None = None) -> AudioEncoder:
@@ -137,25 +171,40 @@ def with_layer(name: str, layer: int | str | None) -> str:
 
 def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     """Encoders whose names `group_names` put together."""
+    for name in names:
+        _say_others(name)
     family = names[0].partition(":")[0]
     if family in FAMILIES:
         outputs = tuple(name.partition(":")[2] for name in names)
         folder = None if weights is None else Path(weights)
-        made = _made(names[0], partial(FAMILIES[family].make, family, outputs, folder))
+        load = partial(FAMILIES[family].make, family, outputs, folder)
+        made = _made(names[0], load, Home())
         return [ready_encoder(encoder).requires_grad_(False) for encoder in made]
     (name,) = names
-    one = _made(name, find_encoder(name))
+    factory, home = _found(name)
+    one = _made(name, factory, home)
     if not isinstance(one, AudioEncoder) and is_xares_encoder(one):
         one = XaresEncoder(one)
+    if isinstance(one, AudioEncoder):
+        settle(one, home)
     return [ready_encoder(one, name).requires_grad_(False)]
 
 
-def _made(name: str, factory: Callable[[], Any]) -> Any:
+def _say_others(name: str) -> None:
+    """Say once where others have an encoder of this name too."""
+    said = "" if ".py" in name else encoder_names().get(name, "")
+    if "; not that of " in said and name not in _told:
+        _told.add(name)
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stderr.write(f"encoder {name!r}: {said}\n")
+
+
+def _made(name: str, factory: Callable[[], Any], home: Home) -> Any:
     """What a factory makes. Raises EncoderError, naming the encoder."""
+    # what an encoder draws at random without a seed of its own is the same in every run
+    home.reseed()
     try:
-        # what an encoder draws at random without a seed of its own is the same in every run
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with inside(home):
             return factory()
     except EncoderError:
         raise
@@ -163,6 +212,8 @@ def _made(name: str, factory: Callable[[], Any]) -> Any:
         raise EncoderError(
             f"encoder {name!r}: {type(error).__name__} while it was made: {_line(error)}"
         ) from error
+    finally:
+        home.reseed()
 
 
 def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
@@ -174,11 +225,23 @@ def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncod
 
 def find_encoder(name: str) -> Callable[[], Any]:
     """What makes the encoder of this name, without making it. Raises EncoderError."""
+    return _found(name)[0]
+
+
+def _found(name: str) -> tuple[Callable[[], Any], Home]:
+    """What makes the encoder of this name, and where that is to be done. Raises EncoderError."""
     if ".py:" in name:
         path, _, attribute = name.rpartition(":")
-        return _attribute(_module_from_file(Path(path)), attribute, path)
+        module = _module_from_file(Path(path))
+        return _attribute(module, attribute, path), _homes[module.__name__]
     if name.endswith(".py"):
-        return only_encoder_class(_module_from_file(Path(name)), name)
+        module = _module_from_file(Path(name))
+        return only_encoder_class(module, name), _homes[module.__name__]
+    return _named(name), _homes.setdefault(name, Home())
+
+
+def _named(name: str) -> Callable[[], Any]:
+    """What makes an encoder that has a name. Raises EncoderError."""
     family, colon, output = name.partition(":")
     if family in FAMILIES:
         if FAMILIES[family].knows(output) and bool(colon) == bool(output):
@@ -192,7 +255,8 @@ def find_encoder(name: str) -> Callable[[], Any]:
     for point in _entry_points():
         if point.name == name:
             try:
-                found: Callable[[], Any] = point.load()
+                with inside(_homes.setdefault(name, Home())):
+                    found: Callable[[], Any] = point.load()
             except Exception as error:
                 raise EncoderError(
                     f"encoder {name!r}: its package {_package(point)} cannot be imported: "
@@ -236,18 +300,17 @@ def _module_from_file(path: Path) -> ModuleType:
         raise EncoderError(f"encoder file {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    # as for a script: what lies beside the file can be imported by it
-    sys.path.insert(0, str(path.resolve().parent))
+    # as for a script: what lies beside the file can be imported by it, now and later
+    home = _homes[module_name] = Home(path.resolve().parent)
     try:
         vars(module)[SOURCE_DIGEST] = hashlib.sha256(source).hexdigest()
-        exec(compile(source, str(path), "exec"), vars(module))
+        with inside(home):
+            exec(compile(source, str(path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[module_name]
         raise EncoderError(
             f"encoder file {path} cannot be imported: {type(error).__name__}: {_line(error)}"
         ) from error
-    finally:
-        sys.path.pop(0)
     return module
 
 

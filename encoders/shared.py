@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from encoders.encoder import AudioEncoder, Frames
+from encoders.encoder import AudioEncoder, Codec, Frames
+from encoders.home import home_of, inside
 
 
 class SharedPass(torch.nn.Module):
@@ -41,16 +42,27 @@ class OutputEncoder(AudioEncoder):
 def encode_each(
     encoders: Sequence[AudioEncoder], waveforms: torch.Tensor, lengths: torch.Tensor
 ) -> list[Frames]:
-    """What each of several encoders makes of a batch; outputs of one shared pass in one pass."""
+    """What each of several encoders makes of a batch; outputs of one shared pass in one pass.
+
+    Each in its own home: what its code changes of the process reaches no other.
+    """
     found: dict[AudioEncoder, Frames] = {}
     for encoder in encoders:
         if encoder in found:
             continue
         if not isinstance(encoder, OutputEncoder):
-            found[encoder] = encoder.encode(waveforms, lengths)
+            with inside(home_of(encoder)):
+                found[encoder] = encoder.encode(waveforms, lengths)
             continue
         mates = [e for e in encoders if isinstance(e, OutputEncoder) and e.shared is encoder.shared]
         names = list(dict.fromkeys(mate.output for mate in mates))
-        frames = encoder.shared.encode_outputs(waveforms, lengths, names)
+        with inside(home_of(encoder)):
+            frames = encoder.shared.encode_outputs(waveforms, lengths, names)
         found |= {mate: frames[mate.output] for mate in mates}
     return [found[encoder] for encoder in encoders]
+
+
+def decode_at_home(codec: Codec, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a codec decodes, as `Codec.decode`, in its own home."""
+    with inside(home_of(codec)):
+        return codec.decode(frames)

@@ -11,9 +11,10 @@ from tasks.spec import (
     SourceRule,
     TaskError,
     TaskSpec,
+    plain_name,
 )
 
 __all__ = [
     "DOMAINS", "TIMED_KINDS", "KnownClips", "LabelRule", "ProbeSettings", "SourceRule", "TaskError",
-    "TaskSpec", "builtin_tasks", "read_task", "select_tasks",
+    "TaskSpec", "builtin_tasks", "plain_name", "read_task", "select_tasks",
 ]  # fmt: skip

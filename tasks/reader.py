@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,8 @@ class _Reader:
             if not isinstance(name, str | int) or isinstance(name, bool):
                 raise self.fail(f"class {name!r} is not text; put it in quotes")
         names = tuple(str(name).strip() for name in raw)  # as labels are before they are looked up
-        twice = sorted({name for name in names if names.count(name) > 1})
+        plain = [unicodedata.normalize("NFC", name) for name in names]
+        twice = sorted({name for name in plain if plain.count(name) > 1})
         if twice:
             raise self.fail(f"class {twice[0]!r} is listed more than once")
         return names

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,6 +32,20 @@ SPLIT_NAMES = ("train", "valid", "test")
 
 class TaskError(ValueError):
     """A task file that cannot be used. The message names the file, the fault and the mend."""
+
+
+def plain_name(value: Any) -> str | None:
+    """A JSON value as the name it stands for; None where it stands for none.
+
+    Text without white space around it, in Unicode's NFC; a whole number by its digits, and so a
+    float that is whole (pandas writes a column of whole numbers with a gap so). From 2^53 on a
+    float no longer tells neighbours apart, so it names nothing. Nor do truth values.
+    """
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return unicodedata.normalize("NFC", str(value).strip()) or None
 
 
 @dataclass(frozen=True)
@@ -65,8 +80,9 @@ class SourceRule:
     unit: what a source is, in words: `speaker`, `actor`, `recording`, `video`, `file`, ...
     key: a regular expression matched from the start of the clip's key; its group `source` is
         the source. None: see `field`.
-    field: a JSON field that holds the source. With neither, each clip is its own source; where a
-        rule finds nothing, too, and the result says for how many clips that was so.
+    field: a JSON field that holds the source: text, or a whole number. With neither, each clip is
+        its own source; where `key` does not fit, too, and the result says for how many clips that
+        was so. A clip without its field has failed, unless no clip of the task has it.
     """
 
     unit: str
@@ -81,13 +97,23 @@ class SourceRule:
     def source_of(self, clip_key: str, metadata: Any) -> str | None:
         """Source of a clip by this rule; None where the rule does not apply to it."""
         if self.field is not None:
-            value = metadata.get(self.field) if isinstance(metadata, dict) else None
-            named = isinstance(value, str | int) and not isinstance(value, bool)
-            return str(value) if named and str(value) else None
+            return plain_name(metadata.get(self.field)) if isinstance(metadata, dict) else None
         if self.key is not None:
             found = re.match(self.key, clip_key)
             return found.group("source") or None if found else None
         return None
+
+    def has_field(self, metadata: Any) -> bool:
+        """Whether a clip's JSON has the field, whatever it holds."""
+        return isinstance(metadata, dict) and self.field in metadata
+
+    def fault_of(self, metadata: Any) -> str | None:
+        """Why the field of a clip's JSON holds no source, in words; None where it does."""
+        if self.field is None or self.source_of("", metadata) is not None:
+            return None
+        if not self.has_field(metadata):
+            return f"its JSON has no source field {self.field!r}"
+        return f"its source field {self.field!r} holds no source: {metadata[self.field]!r:.80}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -28,6 +29,27 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EARMARK_DATA", raising=False)
     # nobody listens there: a test that fetches names a server of its own
     monkeypatch.setenv("EARMARK_ZENODO", "http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def few_updates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `strict` has heads on frames and towers take 3000 updates at least, let 20 be enough.
+
+    What most tests ask does not depend on how long a probe trains. Those marked `whole_training`
+    have the protocol as it is.
+    """
+    if request.node.get_closest_marker("whole_training") is not None:
+        return
+    from benchmark.probe.search import Search
+
+    begin = Search.__init__
+
+    def shortened(search: Search, seeds: int, training: Any, batches: int) -> None:
+        if training.least_updates == 3000:
+            training = dataclasses.replace(training, least_updates=20)
+        begin(search, seeds, training, batches)
+
+    monkeypatch.setattr(Search, "__init__", shortened)
 
 
 @pytest.fixture

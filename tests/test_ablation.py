@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,9 @@ def test_the_table_is_what_the_result_files_say_and_a_second_run_trains_nothing(
             continue
         (one,) = decoded
         encoder = "dasheng" if name == "unified" else f"dasheng:{name}"
-        assert {one["codec"]["name"], *(p["encoder"]["name"] for p in probed)} == {encoder}
+        (named,) = {one["codec"]["name"], *(p["encoder"]["name"] for p in probed)}
+        # the sizes are not those of the released model
+        assert re.sub("@config-[0-9a-f]{8}", "", named) == encoder != named
         assert one["codec"]["spec"].endswith(f"--weights {place / 'out' / name}")
         for metric, title in (("mel_distance_16k", "mel distance"), ("stoi", "STOI")):
             value = one["scores"][metric]["value"]

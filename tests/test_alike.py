@@ -29,7 +29,7 @@ def test_the_cache_is_where_it_is_said_to_be(
         write_cell(tmp_path / "runs", class_predictions(right, sources), encoder)
     folders = ["--results", str(tmp_path / "runs"), "--cache", str(tmp_path / "here")]
     assert main([*words, *folders]) == 0
-    assert list((tmp_path / "here").rglob("*.npz"))
+    assert list((tmp_path / "here").rglob("*.values"))
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -78,6 +78,48 @@ def test_silence_is_a_label() -> None:
     assert read_notes([], KEYS) == ((), ())
 
 
+NOTHING = [(None, None, None), (math.nan, math.nan, None), (math.nan,) * 3, (math.nan, None, None)]
+
+
+@pytest.mark.parametrize("values", NOTHING, ids=repr)
+def test_a_lone_row_of_nothing_is_silence(values: tuple[Any, ...]) -> None:
+    """As pandas writes a clip in which nothing happens, and DESED's own tables hold it."""
+    row = dict(zip(("onset", "offset", "label"), values, strict=True))
+    assert read_events([row], CLASSES) == ((), ())
+    assert read_events([row | {"file": "a.wav"}], CLASSES) == ((), ())
+    assert read_notes([dict(zip(("start", "end", "note"), values, strict=True))], KEYS) == ((), ())
+    # beside an event, twice, or with a key that is not there it says nothing that can be known
+    assert read_events([event(), row], CLASSES).label == ((0.5, 1.0, 1),)
+    assert len(read_events([event(), row], CLASSES).faults) == 1
+    error_of(lambda: read_events([row, row], CLASSES))
+    for name in row:
+        lacking = {key: value for key, value in row.items() if key != name}
+        error_of(lambda lacking=lacking: read_events([lacking], CLASSES))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (math.nan, math.nan, "Dog"), (0.0, math.nan, None), (math.nan, 1.0, math.nan),
+        (0, 0, None), ("", "", ""), (False, False, False), (math.inf, math.inf, None),
+    ],
+)  # fmt: skip
+def test_a_row_that_holds_anything_is_no_silence(row: tuple[Any, ...]) -> None:
+    value = [dict(zip(("onset", "offset", "label"), row, strict=True))]
+    error_of(lambda: read_events(value, CLASSES))
+
+
+def test_numbers_and_letters_of_each_way_of_writing_are_one_class() -> None:
+    numbers = {"1": 0, "2": 1, "caf\u00e9": 2}
+    for label in (2, 2.0, "2", " 2 "):
+        assert read_events([event(label=label)], numbers) == (((0.5, 1.0, 1),), ())
+    assert read_events([event(label="cafe\u0301, 1")], numbers).label == (
+        (0.5, 1.0, 0), (0.5, 1.0, 2),
+    )  # fmt: skip
+    for number in (60, 60.0, "60"):
+        assert read_notes([note(note=number)], KEYS) == (((0.5, 1.0, 39),), ())
+
+
 BAD_EVENTS: dict[str, tuple[Any, str]] = {
     "onset after offset": (event(onset=2), "its onset 2 s is not before its offset 1 s"),
     "no length": (event(onset=1), "its onset 1 s is not before its offset 1 s"),
@@ -91,13 +133,16 @@ BAD_EVENTS: dict[str, tuple[Any, str]] = {
     "no offset": (event(offset=DROP), "its offset is no time in seconds: None"),
     "offset huge": (event(offset=HUGE), f"its offset is no time in seconds: 1{'0' * 79}"),
     "offset beyond all clips": (event(offset=1e308), "its offset is no time in seconds: 1e+308"),
-    "unknown class": (event(label="dog"), "unknown label 'dog'"),
+    "unknown class": (event(label="dog"), "unknown label 'dog'; did you mean 'Dog'? case counts"),
     "one of several unknown": (event(label="Dog,Cow"), "unknown label 'Cow'"),
     "comma at the end": (event(label="Dog,"), "unknown label ''"),
     "no class": (event(label=""), "unknown label ''"),
     "class of two lines": (event(label="Dog\nCat"), "unknown label 'Dog\\nCat'"),
     "label missing": (event(label=DROP), "label None is not a name"),
-    "label number": (event(label=1), "label 1 is not a name"),
+    "label number": (event(label=1), "unknown label '1'"),
+    "label fraction": (event(label=1.5), "label 1.5 is not a name"),
+    "label nan": (event(label=math.nan), "label nan is not a name"),
+    "label true": (event(label=True), "label True is not a name"),
     "label list": (event(label=["Dog"]), "label ['Dog'] is not a name"),
     "long label": (event(label="x" * 500), f"unknown label '{'x' * 79}"),
     "not an object": ("Dog", "is not a JSON object"),
@@ -106,7 +151,7 @@ BAD_EVENTS: dict[str, tuple[Any, str]] = {
 }
 BAD_NOTES: dict[str, tuple[Any, str]] = {
     "onset after offset": (note(end=0.25), "its start 0.5 s is not before its end 0.25 s"),
-    "nan": (note(end=math.nan), "its end is no time in seconds: nan"),
+    "end nan": (note(end=math.nan), "its end is no time in seconds: nan"),
     "below 0": (note(start=-1), "its start is no time in seconds: -1"),
     "true": (note(end=True), "its end is no time in seconds: True"),
     "start huge": (note(start=HUGE), f"its start is no time in seconds: 1{'0' * 79}"),
@@ -115,7 +160,9 @@ BAD_NOTES: dict[str, tuple[Any, str]] = {
     "too high": (note(note=108), "note 108 is none of the task's"),
     "negative": (note(note=-60), "note -60 is none of the task's"),
     "fraction": (note(note=60.5), "note 60.5 is not a MIDI number"),
-    "text": (note(note="60"), "note '60' is not a MIDI number"),
+    "text": (note(note="C4"), "note 'C4' is not a MIDI number"),
+    "float in text": (note(note="60.0"), "note '60.0' is not a MIDI number"),
+    "nan": (note(note=math.nan), "note nan is not a MIDI number"),
     "boolean": (note(note=True), "note True is not a MIDI number"),
     "missing": (note(note=DROP), "note None is not a MIDI number"),
     "note huge": (note(note=HUGE), f"note 1{'0' * 79} is none of the task's"),
@@ -215,6 +262,7 @@ def test_no_caption_at_all(metadata: Any) -> None:
         ("...", []),
         ("", []),
         ("Café  ÉTÉ", ["café", "été"]),
+        ("Cafe\u0301 E\u0301TE\u0301", ["caf\u00e9", "\u00e9t\u00e9"]),
     ],
 )
 def test_words_of_a_caption(text: str, words: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import audio_bytes, clip_members, write_tar
+from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 
 from benchmark import RunResult, evaluate
 from benchmark.cli import main
@@ -300,3 +300,36 @@ def test_what_is_in_the_store_changes_nothing_of_a_limited_result(toy, tmp_path)
     score(task, data, tmp_path / "b", cache=tmp_path / "cache-b")
     after = score(task, data, tmp_path / "b", cache=tmp_path / "cache-b", limit=6)
     assert after.data == fresh.data
+
+
+# ---- sources
+
+
+def test_clips_without_their_source_are_counted_and_named(toy, tmp_path, capsys):
+    """Six speakers are six sources, however some of their numbers are written."""
+    rule = "source: {unit: speaker, field: who}\n"
+    text = TASK_YAML[: TASK_YAML.index("source:")] + rule
+    whole = {"p": 7, "q": 7.0, "r": "7", "s": " 7 "}
+    lost = {"u": None, "v": False, "w": 2.5, "x": float("nan"), "y": float("inf")}
+    good = audio_bytes(tone(8000), RATE)
+    bad = clip_members("z", good, {"label": "low"})
+    for i, (key, value) in enumerate((whole | lost).items()):
+        bad += clip_members(key, good, {"label": ("low", "high")[i % 2], "who": value})
+    task, data = toy({"train": 0, "valid": 0, "test": 0}, task=text)
+    for split in ("train", "valid", "test"):
+        rest = []
+        for i in range(20):
+            metadata = {"label": ("low", "high")[i % 2], "who": i % 5}
+            rest += clip_members(f"{split}{i}", good, metadata)
+        write_tar(data / "toy" / f"{split}-000.tar", rest + (bad if split == "test" else []))
+    result = score(task, data, tmp_path / "results", failed_share=0.2)
+    assert result.status == "done"
+    assert result.data["sources"] == 6 and result.data["guessed_sources"] == 0
+    assert [failure["key"] for failure in result.data["failures"]] == ["u", "v", "w", "x", "y", "z"]
+    assert result.data["items"]["test"] == 24
+    status, errors = cli(
+        capsys, "--encoder", "logmel", "--tasks", task, "--data", data, "--seeds", 1,
+        "--device", "cpu", "--results", tmp_path / "strict",
+    )  # fmt: skip
+    assert status == 3
+    assert "6 of 70 clips failed" in errors and "source field 'who' holds no source" in errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,12 @@ def test_a_clip_in_which_nothing_happens_is_no_fault(tmp_path):
     result = score(task, tmp_path, "quiet")
     assert result.status == "done" and result.data["items"]["test"] == 5
     assert result.data["label_faults"] == result.data["failed_clips"] == 0
+    # as pandas writes it
+    make_task(tmp_path, "events", extra={"test": clip("zz", [event(math.nan, math.nan, None)])})
+    pandas = score(task, tmp_path, "pandas")
+    assert pandas.data["label_faults"] == pandas.data["failed_clips"] == 0
+    assert pandas.data["labels"] == result.data["labels"]
+    assert pandas.scores["linear"].per_seed == result.scores["linear"].per_seed
 
 
 def test_a_clip_that_fails_twice_is_counted_once(tmp_path):

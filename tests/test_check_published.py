@@ -220,3 +220,14 @@ def test_faulty_values_are_one_line(shell: Shell) -> None:
     for option in (["--exact"], ["--changed", "0.1"]):
         assert shell(*option) == 2
         assert "go with a folder of reference results" in shell.err
+
+
+def test_predictions_that_were_changed_are_a_breach(shell: Shell) -> None:
+    shell.publish(ESC50)
+    path, _ = write(shell.mine, "esc50", 0.5, protocol=XARES)
+    assert shell() == 0
+    beside = path.with_suffix(".predictions.npz")
+    beside.write_bytes(beside.read_bytes() + b"x")
+    assert shell() == 1
+    assert beside.name in shell.out.replace("\n", "").replace(" ", "")
+    assert "another SHA-256" in shell.said

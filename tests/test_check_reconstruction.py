@@ -94,3 +94,20 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = " ".join(capsys.readouterr().out.split())
     assert "stoi 0.900 0.988 -0.088 0.050" in out
     assert "not confirmed" in out
+
+
+def test_a_table_of_clips_that_was_changed_is_a_breach(tmp_path: Path) -> None:
+    reference = write(tmp_path / "reference", make_result("mulaw", {"stoi": 0.9}))
+    mine = write(tmp_path / "mine", make_result("mulaw", {"stoi": 0.9}))
+    known = write(tmp_path / "known", dasheng(4.163, 0.988))
+    assert check(mine, against=reference).status == 0
+    assert check(known, against="published").status == 0
+    for folder, against in ((mine, reference), (known, "published")):
+        (table,) = folder.rglob("*.clips.csv")
+        table.write_text("kex\n")
+        found = check(folder, against=against)
+        assert found.status == 1
+        (why,) = {line for cell in found.cells for line in cell.why}
+        assert why.startswith(str(table))
+        table.unlink()  # references are stored without
+        assert check(folder, against=against).status == 0

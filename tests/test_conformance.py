@@ -139,6 +139,19 @@ def test_a_breach_is_caught(case: str) -> None:
     assert "\n" not in found[what]
 
 
+def one_row(values: torch.Tensor, _: torch.Tensor, lengths: torch.Tensor) -> Any:
+    return values.mean(1, keepdim=True), torch.ones_like(lengths)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e-6, "1e-06 a second"), (0.02, "0.02 a second")])
+def test_a_frame_rate_that_no_frame_follows(rate: float, said: str) -> None:
+    claims = {"frame_rate": rate, "honours_lengths": False}
+    checks = by_name(validate(Faulty(one_row, **claims), quick=True, device="cpu"))
+    check = checks["frame rate"]
+    assert (check.verdict, check.claimed) == (BREACH, said)
+    assert check.measured == "1 frame for each of 0.5, 1, 2.33, 4, 7.77, 16 s"
+
+
 def test_long_input_is_tried() -> None:
     found = breaches(Faulty(raising_where(lambda n: int(n.max()) > 60 * 16_000)), quick=False)
     assert found == {"10 min": "RuntimeError: cannot do [9600000]"}
@@ -266,7 +279,7 @@ def test_exit_codes_and_the_table(
 ) -> None:
     assert main(["validate", "--encoder", file(), "--quick"]) == 0
     out, err = capsys.readouterr()
-    assert "mine: no breaches in 15 checks, 2 skipped" in out
+    assert "mine: no breaches in 16 checks, 2 skipped" in out
     assert (err, "\x1b" in out) == ("", False)
     assert max(map(len, out.splitlines())) <= 80
     assert main(["validate", "--encoder", file(rate=90.0), "logmel", "--quick"]) == 1

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
 from benchmark.items import Items, clip_failures, join_items
-from benchmark.labels import Labelled, read_labels
+from benchmark.labels import Labelled, read_all, read_labels
 from benchmark.shards import Failure, read_shard
 from benchmark.store import ShardEmbeddings
-from tasks import LabelRule, SourceRule, TaskSpec, read_task
+from tasks import LabelRule, SourceRule, TaskError, TaskSpec, read_task
 
 CLASSES = ("cat", "dog", "7")
 
@@ -44,7 +44,7 @@ def labels_of(folder: Path, spec: TaskSpec, metadata: object) -> tuple[int, ...]
 
 
 @pytest.mark.parametrize(
-    ("value", "index"), [("cat", 0), ("dog", 1), (" dog ", 1), ("7", 2), (7, 2)]
+    ("value", "index"), [("cat", 0), ("dog", 1), (" dog ", 1), ("7", 2), (7, 2), (7.0, 2)]
 )
 def test_class_by_name(tmp_path, spec, value, index):
     assert labels_of(tmp_path, spec, {"label": value, "other": 3}) == (index,)
@@ -55,10 +55,17 @@ def test_class_by_name(tmp_path, spec, value, index):
     [
         ({"label": "Cat"}, "unknown label 'Cat' (the task has 3 names)"),
         ({"label": ""}, "unknown label"),
-        ({"label": True}, "not a name or a number"),
-        ({"label": ["cat"]}, "not a name or a number"),
-        ({"label": {"name": "cat"}}, "not a name or a number"),
-        ({"label": 1.0}, "not a name or a number"),
+        ({"label": "Cat"}, "; did you mean 'cat'? case counts"),
+        ({"label": " "}, "unknown label"),
+        ({"label": "7.0"}, "unknown label '7.0'"),
+        ({"label": True}, "not a name or a whole number"),
+        ({"label": ["cat"]}, "not a name or a whole number"),
+        ({"label": {"name": "cat"}}, "not a name or a whole number"),
+        ({"label": 1.0}, "unknown label 1.0"),
+        ({"label": 6.5}, "label 6.5 is not a name or a whole number"),
+        ({"label": float("nan")}, "label nan is not a name or a whole number"),
+        ({"label": float("inf")}, "label inf is not a name or a whole number"),
+        ({"label": 2.0**53}, "not a name or a whole number"),
         ({"label": None}, "no field 'label'"),
         ({"Label": "cat"}, "no field 'label'"),
         ({}, "no field 'label'"),
@@ -81,11 +88,32 @@ def test_what_is_no_label(tmp_path, spec, metadata, words):
 def test_class_by_index(tmp_path, spec):
     rule = LabelRule("class", "digit", index=True)
     spec = dataclasses.replace(spec, classes=("0", "1", "2"), label=rule)
-    assert labels_of(tmp_path, spec, {"digit": 2}) == (2,)
-    for value in (3, -1, "1", True, 1.0):
+    for value, index in [(2, 2), (1.0, 1), (-0.0, 0), ("1", 1), (" 2\n", 2)]:
+        assert labels_of(tmp_path, spec, {"digit": value}) == (index,), value
+    for value in (3, 3.0, -1, "-1", "3", "1.0", "01", "+1", "\uff11", "one", "", 1.5, True, [1]):
         reason = labels_of(tmp_path, spec, {"digit": value})
-        assert isinstance(reason, str), value
+        assert isinstance(reason, str) and repr(value) in reason, value
     assert "0 to 2" in str(labels_of(tmp_path, spec, {"digit": 3}))
+
+
+def test_a_number_of_each_way_of_writing_it_is_one_class(tmp_path, spec):
+    """A column of whole numbers as pandas writes it, without and with a gap."""
+    spec = dataclasses.replace(spec, classes=("3", "1"))
+    for value in (1, 1.0, "1"):
+        assert labels_of(tmp_path, spec, {"label": value}) == (1,)
+
+
+def test_composed_and_decomposed_letters_are_one_class(tmp_path, spec):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    for listed in (composed, decomposed):
+        spec = dataclasses.replace(spec, classes=("cat", listed))
+        for value in (composed, decomposed):
+            assert labels_of(tmp_path, spec, {"label": value}) == (1,)
+    assert isinstance(labels_of(tmp_path, spec, {"label": "cafe"}), str)
+    file = tmp_path / "twice.yaml"
+    file.write_text(TASK_YAML.replace("[low, high]", f"[{composed}, {decomposed}]"))
+    with pytest.raises(TaskError, match="is listed more than once"):
+        read_task(file)
 
 
 @pytest.mark.parametrize(
@@ -97,9 +125,14 @@ def test_class_by_index(tmp_path, spec):
         ("dog,7", ",", (1, 2)),
         (["dog", "cat"], ";", (0, 1)),
         ([7, "cat"], ";", (0, 2)),
+        ([7.0, " cat"], ";", (0, 2)),
+        ([7.5, "cat"], ";", "label 7.5 is not a name or a whole number"),
+        ([True, "cat"], ";", "label True is not a name or a whole number"),
+        ("cat;Dog", ";", "did you mean 'dog'? case counts"),
+        (float("nan"), ";", "holds no labels: nan"),
         ("cat,dog", ";", "unknown label 'cat,dog'"),
         ("cat;bird", ";", "unknown label 'bird'"),
-        (["cat", ["dog"]], ";", "not a name or a number"),
+        (["cat", ["dog"]], ";", "not a name or a whole number"),
         ([], ";", "holds no labels"),
         ({"cat": 1}, ";", "holds no labels"),
         (3, ";", "holds no labels"),
@@ -127,16 +160,51 @@ def test_labels_of_some_keys_only(tmp_path, spec):
         (SourceRule("recording", key=".*-(?P<source>[0-9]*)x?$"), "12"),
         (SourceRule("speaker", field="who"), "ann"),
         (SourceRule("speaker", field="id"), "5"),
-        (SourceRule("speaker", field="flag"), None),
-        (SourceRule("speaker", field="empty"), None),
         (SourceRule("speaker", field="missing"), None),
     ],
 )
 def test_sources(tmp_path, spec, rule, source):
-    metadata = {"label": "cat", "who": "ann", "id": 5, "flag": True, "empty": ""}
+    metadata = {"label": "cat", "who": "ann", "id": 5}
     shard = read_shard(write_tar(tmp_path / "a.tar", clip_members("rec-12", b"", metadata)))
     labels, _ = read_labels(shard, dataclasses.replace(spec, source=rule))
     assert labels["rec-12"] == Labelled((0,), source)
+
+
+@pytest.mark.parametrize(
+    ("value", "source"),
+    [
+        ("ann", "ann"), (" ann\n", "ann"), ("Ann", "Ann"), (5, "5"), ("5", "5"), (5.0, "5"),
+        (-0.0, "0"), (0, "0"), ("5.0", "5.0"), ("Zoe\u0308", "Zo\u00eb"), (2**70, str(2**70)),
+        # no source
+        (None, None), (False, None), (True, None), (1.5, None), (float("nan"), None),
+        (float("inf"), None), (float("-inf"), None), (2.0**53, None), ("", None), (" ", None),
+        ([5], None), ({"id": 5}, None),
+    ],
+)  # fmt: skip
+def test_a_source_field_holds_a_source_or_the_clip_has_failed(tmp_path, spec, value, source):
+    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
+    clips = {"a": {"label": "cat", "who": "bob"}, "b": {"label": "cat", "who": value}}
+    members = [m for key, metadata in clips.items() for m in clip_members(key, b"", metadata)]
+    labels, failures = read_labels(read_shard(write_tar(tmp_path / "a.tar", members)), spec)
+    assert labels["a"].source == "bob"
+    if source is not None:
+        assert (labels["b"].source, failures) == (source, [])
+        return
+    assert "b" not in labels  # not a source of its own
+    assert failures == [Failure("a.tar", "b", f"its source field 'who' holds no source: {value!r}")]
+
+
+def test_a_clip_without_the_source_field_has_failed_where_any_other_has_it(tmp_path, spec):
+    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
+    named = {"label": "cat", "who": "ann"}
+    one = read_shard(write_tar(tmp_path / "1.tar", clip_members("a", b"", {"label": "cat"})))
+    two = read_shard(write_tar(tmp_path / "2.tar", clip_members("b", b"", named)))
+    missing = Failure("1.tar", "a", "its JSON has no source field 'who'")
+    (first, lost), (second, none) = read_all([(one, None), (two, None)], spec)
+    assert (first, lost) == ({}, [missing])
+    assert (second, none) == ({"b": Labelled((0,), "ann")}, [])
+    # the field is in no clip: the rule does not fit these shards, and the result counts its clips
+    assert read_all([(one, None)], spec) == [({"a": Labelled((0,), None)}, [])]
 
 
 # ---- shards on disk

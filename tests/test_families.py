@@ -234,7 +234,8 @@ def test_layers_and_weights_on_the_command_line(
     files = sorted((tmp_path / "r").rglob("*.json"))
     results = [json.loads(file.read_text()) for file in files]
     names = [result["encoder"]["name"] for result in results]
-    assert sorted(names) == [f"hubert-large:layer-{n}" for n in range(4)]
+    shown = names[0].partition(":")[0]
+    assert sorted(names) == [f"{shown}:layer-{n}" for n in range(4)]
     second = next(r for r in results if r["encoder"]["name"].endswith("-2"))
     assert second["encoder"]["spec"] == asked_for("hubert-large:layer-2", weights)
     assert f"--encoder hubert-large:layer-2 --tasks {task}" in second["command"]
@@ -253,8 +254,69 @@ def test_layers_and_weights_in_python(toy_task: tuple[Path, Path], tmp_path: Pat
         ["whisper-base:layer-1", "whisper-base"], str(task), weights=tmp_path / "w", limit=4,
         **places,
     )  # fmt: skip
-    assert [r.encoder["name"] for r in results] == ["whisper-base:layer-1", "whisper-base"]
+    shown = results[1].encoder["name"]
+    assert shown.startswith("whisper-base@config-")
+    assert results[0].encoder["name"] == f"{shown}:layer-1"
     (one,) = evaluate("whisper-base", str(task), weights=tmp_path / "w", layer=1, limit=4, **places)
     assert one.encoder == results[0].encoder
     with pytest.raises(EncoderError, match="loaded already"):
         evaluate(load_encoder("logmel"), str(task), layer=1)
+
+
+def test_a_model_of_other_sizes_has_a_name_of_its_own(
+    toy_task: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from encoders import family
+
+    family._said.clear()
+    weights = tmp_path / "w"
+    save("wav2vec2", weights)
+    capsys.readouterr()
+    encoder = load_encoder("wav2vec2", weights=weights)
+    name, _, digits = encoder.name.partition("@config-")
+    assert name == "wav2vec2" and len(digits) == 8
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "@config-" in one]
+    for said in ("hidden_size 32, not 1024", "more", f"shown as {encoder.name}"):
+        assert said in line
+    # the same sizes are the same name, others another
+    again = load_encoder("wav2vec2:layer-1", weights=weights)
+    assert again.name == f"{encoder.name}:layer-1"
+    config = json.loads((weights / "config.json").read_text())
+    assert config["num_hidden_layers"] == 3
+    task, data = toy_task
+    (result,) = evaluate(
+        "wav2vec2", str(task), weights=weights, data=data, results=tmp_path / "r", limit=4,
+    )  # fmt: skip
+    assert result.encoder["name"] == encoder.name
+    assert "--encoder wav2vec2 " in result.command and "--weights" in result.command
+
+
+def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
+    import transformers
+
+    from encoders.baselines import codecs, snac_codec, speech, whisper
+    from encoders.baselines.checkpoint import Checkpoint, shown_name
+
+    found: list[Checkpoint] = [snac_codec.CHECKPOINT]
+
+    def note(checkpoint: Checkpoint, *_: Any) -> list[AudioEncoder]:
+        found.append(checkpoint)
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (speech, whisper, codecs):
+            patch.setattr(module, "_load", note)
+            for load in [value for key, value in vars(module).items() if key.startswith("load_")]:
+                if load.__module__ == module.__name__:
+                    load(("",))
+    by_name = {checkpoint.name: checkpoint for checkpoint in found}
+    assert set(by_name) == {key for key, family in FAMILIES.items() if family.extra == "baselines"}
+    assert all(checkpoint.published for checkpoint in found)
+    # as the library's own defaults have them, which are those of the published base models
+    data2vec = json.loads(transformers.Data2VecAudioConfig().to_json_string(use_diff=False))
+    mimi = json.loads(transformers.MimiConfig().to_json_string(use_diff=False))
+    encodec = json.loads(transformers.EncodecConfig().to_json_string(use_diff=False))
+    assert shown_name(by_name["data2vec"], data2vec) == "data2vec"
+    assert shown_name(by_name["mimi"], mimi) == "mimi"
+    assert shown_name(by_name["encodec"], encodec) == "encodec"
+    assert shown_name(by_name["hubert-large"], data2vec) != "hubert-large"

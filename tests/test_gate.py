@@ -162,3 +162,28 @@ def test_outputs_of_one_pass_are_checked_in_one(
     assert [result.status for result in results] == ["done", "done"]
     # noise, once more for determinism, and the two clips that are beside it in a batch
     assert batches.count((8000,)) == 4
+
+
+@pytest.mark.parametrize("rate", [1e-6, 0.5])
+def test_a_frame_rate_that_lies_stops_tasks_in_time_before_anything_is_computed(
+    rate: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_row(values: torch.Tensor, _: torch.Tensor, lengths: torch.Tensor) -> Any:
+        return values.mean(1, keepdim=True), torch.ones_like(lengths)
+
+    options: dict[str, Any] = {
+        "data": "synthetic", "limit": 2, "seeds": 1, "device": "cpu", "results": tmp_path / "r",
+        "cache": tmp_path / "c",
+    }  # fmt: skip
+    lying = Faulty(one_row, frame_rate=rate, honours_lengths=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("benchmark.stock.embed_shards", lambda *_: pytest.fail("it was computed"))
+        (timed,) = evaluate(lying, "desed", **options)
+    assert timed.status == "failed"
+    assert f"claimed {rate:.2f}" in str(timed.error) or f"claimed {rate:g}" in str(timed.error)
+    assert "measured 1 frame for each of 1, 4, 16 s" in str(timed.error)
+    # a clip's mean is right whatever the rate
+    (clips,) = evaluate(lying, "esc50", **options)
+    assert clips.status == "done", clips.error
+    (honest,) = evaluate("logmel", "desed", **options)
+    assert honest.status == "done", honest.error

@@ -45,6 +45,7 @@ def shown(found: Agreement) -> str:
     return stream.getvalue()
 
 
+@pytest.mark.whole_training
 @pytest.mark.parametrize("task", list(builtin_tasks()))
 def test_scores_and_predictions_are_as_they_were(task: str, emptied: Path, tmp_path: Path) -> None:
     results = measure([task], tmp_path / "results", emptied)

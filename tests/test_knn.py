@@ -32,7 +32,7 @@ def brute_force(
 
 
 def predict(train: Any, labels: Any, test: Any, classes: int = 3, **changes: Any) -> Any:
-    options: dict[str, Any] = {"neighbours": 10, "temperature": 0.07} | changes
+    options: dict[str, Any] = {"neighbours": 10, "temperature": 0.07, "centre": "origin"} | changes
     return knn_predict(
         np.asarray(train, np.float32),
         np.asarray(labels, np.int64),
@@ -85,6 +85,31 @@ def test_equals_scikit_learn() -> None:
         KNeighborsClassifier(10),
     ):
         assert changed.fit(train, labels).predict(test).tolist() != expected.tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cosines_about_the_training_mean(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    train, test = rng.standard_normal((30, 5)) + 2, rng.standard_normal((8, 5)) + 2
+    labels = rng.integers(0, 4, 30)
+    mean = np.asarray(train, np.float32).mean(axis=0, dtype=np.float64)
+    votes = brute_force(train - mean, labels, test - mean, 4, 7, 0.07)
+    found = predict(train, labels, test, 4, neighbours=7, centre="training mean")
+    assert (votes[np.arange(8), found] >= votes.max(axis=1) - 1e-4).all()
+    about_the_origin = predict(train, labels, test, 4, neighbours=7)
+    assert seed or found.tolist() != about_the_origin.tolist()  # the data tell the two apart
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e-3, 1e-9])
+@pytest.mark.parametrize("constant", [0.0, 64.0, -512.0])
+def test_a_constant_or_a_factor_changes_no_prediction(factor: float, constant: float) -> None:
+    """Values on a grid of 2^-8, so that float32 holds the sums exactly."""
+    rng = np.random.default_rng(3)
+    train, test = (np.round(rng.standard_normal((n, 6)) * 256) / 256 for n in (200, 300))
+    labels = rng.integers(0, 5, 200)
+    before = predict(train, labels, test, 5, centre="training mean").tolist()
+    moved = (train + constant) * factor, labels, (test + constant) * factor
+    assert predict(*moved, 5, centre="training mean").tolist() == before
 
 
 def test_votes_by_hand() -> None:

@@ -22,7 +22,7 @@ path,label,split,source
 dogs/rex 1.wav,bark,train,rex
 dogs/rex 2.wav,yes,train,rex
 cats/tom.wav,meow,valid,tom
-cats/tom.flac,meow,test,
+cats/tom.flac,meow,test,tim
 """
 FILES = ("dogs/rex 1.wav", "dogs/rex 2.wav", "cats/tom.wav", "cats/tom.flac")
 
@@ -58,10 +58,10 @@ def test_a_table_becomes_a_task(tmp_path: Path) -> None:
     found = labels(done, tmp_path / "d")
     assert found.pop("dogs_rex_1") == ("train", ["bark"], "rex")
     assert found.pop("dogs_rex_2") == ("train", ["yes"], "rex")
-    # of one name but for the suffix: told apart; no source: its own
+    # of one name but for the suffix: told apart
     assert {key.partition("-")[0] for key in found} == {"cats_tom"}
     assert sorted(value for value in found.values()) == [
-        ("test", ["meow"], None), ("valid", ["meow"], "tom"),
+        ("test", ["meow"], "tim"), ("valid", ["meow"], "tom"),
     ]  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_several_labels_and_folds(tmp_path: Path) -> None:
 
 
 def test_other_columns_go_into_the_json(tmp_path: Path) -> None:
-    done = prepared(tmp_path, GOOD.replace("source", "microphone"))
+    done = prepared(tmp_path, GOOD.replace("source", "microphone"), columns="microphone")
     (path,) = done.packed.folder.glob("*valid*.tar")
     assert b'{"label": "meow", "microphone": "tom"}' in path.read_bytes()
     assert done.spec.source.by_clip
@@ -92,9 +92,10 @@ BAD = {
     "above": (GOOD.replace("cats/tom.wav", "../o/cats/tom.wav"), "line 4: '../o/cats/tom.wav' is"),
     "within, by ..": (GOOD.replace("cats/tom.wav", "dogs/../cats/tom.wav"), "line 4: 'dogs/../ca"),
     "no path": (GOOD.replace("path", "file"), "lacks the column 'path'"),
-    "no label": (GOOD.replace("label", "class"), "one of the columns 'label' and 'labels'"),
+    "no label": ("path,split\na.wav,test\n", "one of the columns 'label' and 'labels'"),
+    "empty source": (GOOD.replace(",tim", ","), "line 5: an empty source"),
     "both labels": ("path,label,labels,fold\na,b,c,d\n", "one of the columns 'label' and 'labels'"),
-    "no split": (GOOD.replace("split", "part"), "one of the columns 'split' and 'fold'"),
+    "no split": ("path,label\na.wav,x\n", "one of the columns 'split' and 'fold'"),
     "unknown split": (GOOD.replace(",valid,", ",dev,"), "line 4: split 'dev' is none of train,"),
     "odd fold": ("path,label,fold\na.wav,x,../b\n", "line 2: fold '../b' may hold only letters"),
     "empty label": (GOOD.replace("meow,valid", ",valid"), "line 4: an empty label"),

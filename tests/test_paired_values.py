@@ -237,7 +237,7 @@ def test_what_is_kept_is_used_and_is_that_of_these_predictions(
 def test_a_damaged_or_unwritable_cache_makes_no_difference(tmp_path: Path) -> None:
     cell = write_cell(tmp_path, random_predictions("accuracy", 0))
     (first,) = values_of([cell], tmp_path / "c")
-    (file,) = (tmp_path / "c").rglob("*.npz")
+    (file,) = (tmp_path / "c").rglob("*.values")
     file.write_bytes(file.read_bytes()[:100])
     assert kept(tmp_path / "c", file.stem) is None
     (tmp_path / "file").write_text("")
@@ -260,7 +260,12 @@ def test_missing_and_damaged_predictions_are_told_in_a_line(tmp_path: Path) -> N
     assert found[1] == f"{paths[1]}: not what its result file names; run the task again"
     assert found[2] == "a result in memory: names no file of predictions"
     values_of(cells, tmp_path / "c")
-    paths[3].unlink()  # what is kept does not stand for predictions that are gone
+    data = bytearray(paths[3].read_bytes())
+    data[len(data) // 2] ^= 1  # what is kept does not stand for predictions that were changed
+    paths[3].write_bytes(data)
+    again = values_of(cells, tmp_path / "c")[3]
+    assert again == f"{paths[3]}: not what its result file names; run the task again"
+    paths[3].unlink()  # nor for those that are gone
     assert isinstance(values_of(cells, tmp_path / "c")[3], str)
 
 

@@ -204,7 +204,7 @@ def test_batches_hold_clips_of_similar_length_in_random_order() -> None:
     assert np.mean(spread) < 20  # about 80 if they were drawn at random
 
 
-def test_quality_is_word_error_rate_of_all_then_letters() -> None:
+def test_quality_is_right_letters_of_all_then_right_words() -> None:
     references = ["the cat sat", "oh"]
     objective = CTCObjective(references, [9, 9], 50.0)
     seeds = [
@@ -213,15 +213,15 @@ def test_quality_is_word_error_rate_of_all_then_letters() -> None:
     ]  # fmt: skip
     predicted = [[seed[clip] for seed in seeds] for clip in range(2)]
     found = objective.quality(predicted, np.array([0, 1]))
-    for (wer_inv, letters), seed in zip(found, seeds, strict=True):
+    for (letters, right), seed in zip(found, seeds, strict=True):
         pairs = list(zip(references, seed, strict=True))
         words = sum(edits(a.split(), b.split()) for a, b in pairs)
-        assert wer_inv == pytest.approx(max(0.0, 1 - words / 4))
-        assert letters == pytest.approx(-sum(edits(a, b) for a, b in pairs) / 13)
-    assert found[0] == (1.0, 0.0)
-    assert found[2][0] == found[3][0] == found[4][0] == 0.0
+        assert right == pytest.approx(1 - words / 4)
+        wrong = sum(edits(a, b) for a, b in pairs)
+        assert letters == pytest.approx(max(0.0, 1 - wrong / 13))
+    assert found[0] == (1.0, 1.0)
     assert found[3] > found[2]  # all words wrong, but fewer letters
-    assert found[1] > found[3]
+    assert found[1] > found[3]  # as many letters, more words
 
 
 def toy(rate: float = 50.0, noise: float = 0.1) -> tuple[list[Any], list[str], int]:
@@ -283,7 +283,7 @@ def test_training_equals_modules_autograd_and_adam(rate: float, epochs: int) -> 
 def reference(
     seed: int, frames: Any, texts: list[str], per: int, objective: Any, training: Training
 ) -> tuple[list[float], list[float], int, list[str]]:
-    """One seed in float64: losses and 1 - WER by epoch, the tested epoch, the test's texts."""
+    """One seed in float64: losses and 1 - CER by epoch, the tested epoch, the test's texts."""
     dimension = frames[0].shape[1]
     row = torch.from_numpy(initial_parameters(HeadKey(0, seed), dimension, per * SYMBOLS))
     weight, bias, _, _ = split_parameters(row[None].double(), dimension)
@@ -317,7 +317,8 @@ def reference(
         words = sum(edits(a.split(), b.split()) for a, b in pairs)
         wer = words / sum(len(a.split()) for a, _ in pairs)
         letters = sum(edits(a, b) for a, b in pairs)
-        found.append(((max(0.0, 1 - wer), -letters), texts_of(SPLIT.test)))
+        letters /= sum(len(a) for a, _ in pairs)
+        found.append(((max(0.0, 1 - letters), 1 - wer), texts_of(SPLIT.test)))
     qualities = [quality for quality, _ in found]
     best = qualities.index(max(qualities))
     return losses, [right for right, _ in qualities], best, found[best][1]

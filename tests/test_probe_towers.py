@@ -13,27 +13,21 @@ import torch
 from benchmark.probe import Training
 from benchmark.probe.towers import (
     Captions,
-    _Pairs,
-    _Towers,
+    Pairs,
+    Towers,
     mean_recall,
     relevance,
     train_towers,
 )
 from benchmark.splits import Split
 
-WIDTH = 12
-
-
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Towers of 12 in place of 1024: what is tested does not depend on it, the time does."""
-    monkeypatch.setattr("benchmark.probe.towers.WIDTH", WIDTH)
+WIDTH = 12  # in place of 1024: what is tested does not depend on it, the time does
 
 
 class Plain(torch.nn.Module):
     """Both towers as the protocol words them, in float64, begun from those that are tested."""
 
-    def __init__(self, towers: _Towers) -> None:
+    def __init__(self, towers: Towers) -> None:
         super().__init__()
         dimension, width = towers.clip_in.in_features, towers.clip_in.out_features
         linear, nn = torch.nn.Linear, torch.nn
@@ -105,9 +99,9 @@ def made(count: int = 14, dimension: int = 5) -> tuple[Any, Captions]:
 
 
 @pytest.mark.parametrize("scale", [None, math.log(30), math.log(5000)])
-def test_loss_and_gradient_equal_the_plain_towers(narrow: None, scale: float | None) -> None:
+def test_loss_and_gradient_equal_the_plain_towers(scale: float | None) -> None:
     embeddings, captions = made()
-    towers = _Towers(5, 9, seed=0)
+    towers = Towers(5, 9, seed=0, width=WIDTH)
     if scale is None:
         assert math.exp(-float(towers.scale.detach())) == pytest.approx(0.07)
     else:
@@ -116,7 +110,7 @@ def test_loss_and_gradient_equal_the_plain_towers(narrow: None, scale: float | N
     batch = np.random.default_rng(0).permutation(len(captions.clips))[:16]
     owners = captions.clips[batch]
     assert len(set(owners.tolist())) < len(owners)  # captions of one clip meet
-    loss = towers.loss(_Pairs(embeddings, captions, "cpu"), batch)
+    loss = towers.loss(Pairs(embeddings, captions, "cpu"), batch)
     wanted = plain.loss(embeddings, captions, batch)
     assert loss.item() == pytest.approx(wanted.item(), rel=1e-4)
     loss.backward()
@@ -135,14 +129,14 @@ def test_loss_and_gradient_equal_the_plain_towers(narrow: None, scale: float | N
 
 def test_captions_of_one_clip_alone_have_nothing_to_be_told_from() -> None:
     captions = Captions(np.array([0, 0, 0]), [[1], [2], [3]], 4)
-    towers = _Towers(5, 4, seed=0)
-    loss = towers.loss(_Pairs(np.ones((1, 5), np.float32), captions, "cpu"), np.arange(3))
+    towers = Towers(5, 4, seed=0)
+    loss = towers.loss(Pairs(np.ones((1, 5), np.float32), captions, "cpu"), np.arange(3))
     assert loss.item() == pytest.approx(0, abs=1e-6)
 
 
 def test_embeddings_have_unit_length_and_1024_numbers() -> None:
     embeddings, captions = made()
-    towers, data = _Towers(5, 9, seed=0), _Pairs(*made(), "cpu")
+    towers, data = Towers(5, 9, seed=0), Pairs(*made(), "cpu")
     every = np.arange(len(captions.clips))
     with torch.no_grad():
         clips = towers.embed_clips(data.clips(np.arange(len(embeddings))))
@@ -160,7 +154,7 @@ def test_embeddings_have_unit_length_and_1024_numbers() -> None:
 
 def test_layers_begin_as_torch_draws_them_and_leave_its_generator_alone() -> None:
     before = torch.random.get_rng_state()
-    one, two, other = (_Towers(64, 200, seed=seed) for seed in (0, 0, 1))
+    one, two, other = (Towers(64, 200, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(before, torch.random.get_rng_state())
     for name, value in one.state_dict().items():
         assert torch.equal(value, two.state_dict()[name])
@@ -171,16 +165,16 @@ def test_layers_begin_as_torch_draws_them_and_leave_its_generator_alone() -> Non
     assert float(one.token.weight.detach().std()) == pytest.approx(1, rel=0.02)
 
 
-def test_training_equals_plain_towers_and_adam(narrow: None) -> None:
+def test_training_equals_plain_towers_and_adam() -> None:
     embeddings, captions = made(20)
     parts = [np.arange(10), np.arange(10, 15), np.array([18, 15, 16, 17])]
     parts[2] = np.sort(parts[2])
     split = Split("test", *parts, given_train=np.concatenate(parts[:2]))
     training = Training(epochs=5, batch_size=6, learning_rate=0.01, learning_rate_floor=0.1)
-    result = train_towers(embeddings, captions, split, [2, 0], training)
+    result = train_towers(embeddings, captions, split, [2, 0], training, width=WIDTH)
     bests = []
     for s, seed in enumerate((2, 0)):
-        plain = Plain(_Towers(5, 9, seed))
+        plain = Plain(Towers(5, 9, seed, WIDTH))
         optimiser = torch.optim.Adam(plain.parameters())
         order = np.random.default_rng([seed, 1])
         losses, recalls, tested = [], [], []
@@ -209,7 +203,7 @@ def test_training_equals_plain_towers_and_adam(narrow: None) -> None:
 
 
 def test_best_epoch_is_the_first_best_of_the_validation_clips(
-    narrow: None, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     embeddings, captions = made(12)
     parts = [np.arange(6), np.arange(6, 9), np.arange(9, 12)]
@@ -225,7 +219,13 @@ def test_best_epoch_is_the_first_best_of_the_validation_clips(
     monkeypatch.setattr("benchmark.probe.towers.mean_recall", scripted)
     steps: list[tuple[int, int]] = []
     result = train_towers(
-        embeddings, captions, split, [0, 1, 2], training, lambda *step: steps.append(step)
+        embeddings,
+        captions,
+        split,
+        [0, 1, 2],
+        training,
+        lambda *step: steps.append(step),
+        width=WIDTH,
     )
     assert result.best_epochs.tolist() == [1, 0, 3]
     assert asked == [([6, 7, 8], 1)] * 12
@@ -266,32 +266,35 @@ def attributes() -> tuple[Any, Captions, Split]:
     )
 
 
-def test_toy_is_learned_and_shuffled_captions_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.probe.towers.WIDTH", 48)
+def test_toy_is_learned_and_shuffled_captions_are_not() -> None:
     embeddings, captions, split = attributes()
     training = Training(epochs=25, batch_size=16, learning_rate=0.01, learning_rate_floor=0.1)
-    learned = train_towers(embeddings, captions, split, [0, 1], training)
+    learned = train_towers(embeddings, captions, split, [0, 1], training, width=48)
     assert learned.losses[-1].max() < learned.losses[0].min() / 3
     for similarity in learned.similarities:
         assert plain_recall(similarity, captions, split.test) > 0.9
     assert np.abs(learned.similarities[0] - learned.similarities[1]).max() > 1e-3
-    again = train_towers(embeddings, captions, split, [1], training)  # alone, and bit-equal
+    again = train_towers(
+        embeddings, captions, split, [1], training, width=48
+    )  # alone, and bit-equal
     assert again.losses.tobytes() == learned.losses[:, 1:].tobytes()
     assert again.similarities[0].tobytes() == learned.similarities[1].tobytes()
     order = np.random.default_rng(0).permutation(len(captions.tokens))
     mixed = Captions(captions.clips, [captions.tokens[i] for i in order], 15)
-    shuffled = train_towers(embeddings, mixed, split, [0, 1], training)
+    shuffled = train_towers(embeddings, mixed, split, [0, 1], training, width=48)
     for similarity in shuffled.similarities:
         assert plain_recall(similarity, mixed, split.test) < 0.35  # chance is 1 of 14
 
 
-def test_captions_of_test_clips_reach_no_weight(narrow: None) -> None:
+def test_captions_of_test_clips_reach_no_weight() -> None:
     embeddings, captions, split = attributes()
     training = Training(epochs=3, batch_size=16, learning_rate=0.005, learning_rate_floor=0.1)
     tokens = [[1] if clip >= 50 else own
               for clip, own in zip(captions.clips, captions.tokens, strict=True)]  # fmt: skip
     changed = Captions(captions.clips, tokens, 15)
-    one, two = (train_towers(embeddings, c, split, [0], training) for c in (captions, changed))
+    one, two = (
+        train_towers(embeddings, c, split, [0], training, width=WIDTH) for c in (captions, changed)
+    )
     assert one.losses.tobytes() == two.losses.tobytes()
     assert one.best_epochs.tolist() == two.best_epochs.tolist()
     assert one.similarities[0].tobytes() != two.similarities[0].tobytes()

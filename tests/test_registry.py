@@ -79,6 +79,7 @@ def plugin(tmp_path: Path) -> Callable[..., str]:
 @pytest.fixture
 def clean_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_module, "_registered", {})
+    monkeypatch.setattr(registry_module, "_told", set())
 
 
 def refusal(name: str) -> str:
@@ -148,7 +149,7 @@ def test_plugin_can_import_what_lies_beside_it(plugin: Callable[..., str], tmp_p
     before = sys.path.copy()
     assert load_encoder(spec).name == "mine"
     assert sys.path == before
-    del sys.modules["earmark_test_beside"]
+    assert "earmark_test_beside" not in sys.modules  # it is the encoder's own
 
 
 @pytest.mark.parametrize(
@@ -225,6 +226,42 @@ def test_entry_points() -> None:
     assert "tinyhear" in line
     assert "earmark_test_absent" in line
     assert "did you mean 'tiny'?" in refusal("tinyy")
+
+
+@pytest.mark.usefixtures("clean_registry")
+def test_a_name_twice_is_one_encoder_by_one_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, package in enumerate(("first", "second")):
+        info = tmp_path / package / f"{package}-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+        names = ("logmel", "wav2vec2:own", "mine-1", "both")
+        points = "".join(f"{name} = earmark_test_twice:Mine\n" for name in names)
+        (info / "entry_points.txt").write_text(f"[earmark.encoders]\n{points}")
+        (tmp_path / package / "earmark_test_twice.py").write_text(
+            PLUGIN.format(weight=number, config="{}")
+        )
+    for package in ("second", "first"):
+        monkeypatch.syspath_prepend(str(tmp_path / package))
+    importlib.invalidate_caches()
+    register_encoder("mine-1")(Plain)
+    names = encoder_names()
+    assert names["logmel"] == "built in; not that of package first, package second"
+    assert names["mine-1"] == (
+        "registered in this process; not that of package first, package second"
+    )
+    assert "wav2vec2:own" not in names
+    assert load_encoder("logmel").embedding_dim == 256  # the built-in's
+    assert isinstance(load_encoder("mine-1"), Plain)
+    load_encoder("logmel")
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "'logmel'" in line] == [
+        "encoder 'logmel': built in; not that of package first, package second"
+    ]
+    assert names["both"] == "package first; not that of package second"
+    assert float(load_encoder("both").get_parameter("layer.weight")[0, 0]) == 0.0
+    sys.modules.pop("earmark_test_twice", None)
 
 
 def test_listing_imports_no_model_library() -> None:

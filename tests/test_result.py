@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reconstruction_files import make_result as codec_result
 
 from benchmark.leaderboard import Leaderboard
+from benchmark.reconstruction.result import ReconstructionResult
 from benchmark.result import (
     Predictions,
     ResultError,
@@ -200,6 +202,29 @@ def test_result_that_tables_could_not_show_is_refused_here(
     assert line.startswith(f"{path}: not a result file (") and "\n" not in line
     board, unreadable = Leaderboard.from_folder(tmp_path)
     assert (board.tables, unreadable) == ([], [line])
+
+
+def doubled(text: str, key: str, value: str) -> str:
+    """JSON in which a key is there once more, before where it was."""
+    place = text.index(f'"{key}":')
+    return f'{text[:place]}"{key}": {value}, {text[place:]}'
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("value", "0.99"), ("status", '"done"'), ("name", '""')]
+)
+def test_a_key_that_is_there_twice_is_refused_with_the_files_name(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(doubled(make_result().to_json(), key, value))
+    with pytest.raises(ResultError) as caught:
+        read_result(path)
+    wanted = f"{path}: not a result file (it has the key {key!r} twice in one object); remove it"
+    assert str(caught.value) == wanted
+    codec = doubled(codec_result("mulaw", {"stoi": 0.9}).to_json(), key, value)
+    with pytest.raises(ResultError, match=f"b: not a reconstruction .*the key .{key}. twice"):
+        ReconstructionResult.from_json(codec, "b")
 
 
 def test_json_nested_without_end_is_no_result() -> None:

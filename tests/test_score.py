@@ -15,6 +15,7 @@ from benchmark.score import Scored, score_items
 from tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
 
 PROTOCOL = dataclasses.replace(STRICT, seeds=3, bootstrap_resamples=200)
+ADAM = dataclasses.replace(PROTOCOL, linear_probe="adam")
 
 
 def make_spec(kind: str, parts: dict[str, str], *, folds: bool) -> TaskSpec:
@@ -58,7 +59,7 @@ FOLDS = {"1": 60, "2": 100, "3": 40}
 
 
 def test_accuracy_is_over_the_items_of_all_folds_together() -> None:
-    items, result = scored("class", FOLDS, folds=True)
+    items, result = scored("class", FOLDS, folds=True, protocol=ADAM)
     predictions, score = result.predictions, result.scores["linear"]
     assert predictions.linear.shape == (200, 3)
     per_seed = [
@@ -90,7 +91,7 @@ def test_predictions_name_their_items() -> None:
 
 
 def test_best_epochs_are_counted_from_one() -> None:
-    _, result = scored("class", FOLDS, folds=True)
+    _, result = scored("class", FOLDS, folds=True, protocol=ADAM)
     best = result.scores["linear"].best_epochs
     assert best is not None
     assert list(best) == list(FOLDS)
@@ -99,7 +100,7 @@ def test_best_epochs_are_counted_from_one() -> None:
 
 
 def test_curves_are_kept_epoch_by_epoch() -> None:
-    _, result = scored("class", FOLDS, folds=True)
+    _, result = scored("class", FOLDS, folds=True, protocol=ADAM)
     linear, knn = result.scores["linear"], result.scores["knn"]
     assert linear.training_loss is not None
     assert linear.validation is not None
@@ -136,7 +137,7 @@ def test_knn_looks_in_all_of_train_and_knows_no_seeds() -> None:
 
 
 def test_map_is_the_mean_over_folds() -> None:
-    items, result = scored("multilabel", FOLDS, folds=True)
+    items, result = scored("multilabel", FOLDS, folds=True, protocol=ADAM)
     score, logits = result.scores["linear"], result.predictions.linear
     assert logits.shape == (3, 200, 3)
     assert logits.dtype == np.float32
@@ -166,9 +167,9 @@ def test_class_without_positive_test_items_is_counted() -> None:
 
 
 def test_one_seed_has_no_spread_and_is_the_first_of_many() -> None:
-    one = dataclasses.replace(PROTOCOL, seeds=1)
+    one = dataclasses.replace(ADAM, seeds=1)
     _, alone = scored("class", FOLDS, folds=True, protocol=one)
-    _, many = scored("class", FOLDS, folds=True)
+    _, many = scored("class", FOLDS, folds=True, protocol=ADAM)
     assert alone.scores["linear"].spread is None
     assert alone.scores["linear"].per_seed == pytest.approx(many.scores["linear"].per_seed[:1])
     assert alone.scores["knn"] == many.scores["knn"]

@@ -200,3 +200,27 @@ def test_empty_part_is_an_error(declared: Any, present: list[str], said: str) ->
     items = make_items(present * 4, [f"s{i}" for i in range(4 * len(present))])
     with pytest.raises(DataError, match=said):
         make_splits(items, make_spec(**declared), STRICT)
+
+
+def test_clips_are_held_out_where_the_test_part_is_of_sources_that_are_trained_on() -> None:
+    """Folds that share their six speakers: a validation part of another kind would mislead."""
+    speakers = [f"speaker{i % 6}" for i in range(300)]
+    items = make_items([str(i // 100) for i in range(300)], speakers)
+    for split in make_splits(items, make_spec(folds=["0", "1", "2"]), STRICT):
+        assert 18 <= len(split.valid) <= 22  # a tenth of 200
+        assert len(set(items.sources[split.valid])) > 3
+        assert set(items.sources[split.train]) == set(range(6))
+        together = [*split.train, *split.valid, *split.test]
+        assert sorted(together) == list(range(300))
+    # half of the test items or fewer: whole sources, as before
+    apart = make_items(["0"] * 100 + ["1"] * 100, [f"s{i // 10}" for i in range(200)])
+    for split in make_splits(apart, make_spec(folds=["0", "1"]), STRICT):
+        check(split, apart)
+
+
+def test_crops_of_a_clip_are_held_out_together() -> None:
+    items = make_items(["0"] * 120 + ["1"] * 120, ["one", "two"] * 120)
+    keys = np.array([f"clip{i // 4}" for i in range(240)])
+    items = dataclasses.replace(items, keys=keys, crops=np.arange(240) % 4)
+    for split in make_splits(items, make_spec(folds=["0", "1"]), STRICT):
+        assert not set(keys[split.train]) & set(keys[split.valid])

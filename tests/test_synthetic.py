@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import webdataset
 
 from benchmark.synthetic import SEED, VERSION, has_twin, synthesise, twins
 from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
@@ -117,6 +120,31 @@ def test_speakers_of_voxceleb_are_in_every_split() -> None:
     plan = twins.RECIPES["voxceleb1"](spec, Draw("voxceleb1"))
     speakers = [{clip.metadata["speakerid"] for clip in clips} for clips in plan.values()]
     assert speakers[0] == speakers[1] == speakers[2]
+
+
+def webdataset_reads(folder: Path, pattern: str) -> list[dict[str, Any]]:
+    """Samples of the shards of a pattern, as webdataset itself groups their members."""
+    shards = [str(shard) for shard in sorted(folder.glob(pattern))]
+    found: list[dict[str, Any]] = list(webdataset.WebDataset(shards, shardshuffle=False))
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(twins.RECIPES))
+def test_webdataset_reads_every_clip(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all keys of the twin; the audio, which does not matter here, is a few samples."""
+    spec = builtin_tasks()[name]
+    monkeypatch.setattr(twins, "_audio", lambda clip, draw: b"audio of " + clip.key.encode())
+    folder = synthesise(spec, tmp_path)
+    for part, clips in twins.RECIPES[name](spec, Draw(name)).items():
+        wanted = {clip.key: clip for clip in clips}
+        samples = webdataset_reads(folder, spec.shard_patterns[part])
+        assert sorted(sample["__key__"] for sample in samples) == sorted(wanted)
+        for sample in samples:
+            clip = wanted[sample["__key__"]]
+            assert sample[clip.suffix] == b"audio of " + clip.key.encode()
+            assert json.loads(sample["json"]) == clip.metadata
 
 
 # --- made twins -----------------------------------------------------------------------------------
@@ -224,40 +252,45 @@ def test_interrupted_making(few: None, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(twins, "RECIPES", {"asv2015": breaking(3)(whole["asv2015"])})
     with pytest.raises(KeyboardInterrupt):
         synthesise(spec, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [f".{spec.folder}.lock"]
     monkeypatch.setattr(twins, "RECIPES", whole)
     folder = synthesise(spec, tmp_path)
     assert json.loads((folder / twins.MANIFEST).read_text())["version"] == VERSION
     assert all(list(folder.glob(pattern)) for pattern in spec.splits.values())
 
 
-def test_second_of_two_runs_drops_its_own(
-    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that finds the twin there when it is done keeps the other's."""
+def test_second_of_two_runs_waits_and_takes_the_first_ones(few: None, tmp_path: Path) -> None:
     spec = builtin_tasks()["asv2015"]
-    other: list[int] = []
+    made: list[int] = []
+    second = Thread(target=lambda: synthesise(spec, tmp_path, lambda done, _: made.append(done)))
 
     def meanwhile(done: int, total: int) -> None:
-        if done == total:
-            folder = synthesise(spec, tmp_path)
-            other.append((folder / twins.MANIFEST).stat().st_ino)
+        if done == 1:
+            second.start()
+        assert made == []
 
     folder = synthesise(spec, tmp_path, meanwhile)
-    assert (folder / twins.MANIFEST).stat().st_ino == other[0]
-    assert list(tmp_path.iterdir()) == [folder]
+    first = (folder / twins.MANIFEST).stat().st_ino
+    second.join(60)
+    assert not second.is_alive()
+    assert made == []
+    assert (folder / twins.MANIFEST).stat().st_ino == first
 
 
 def test_older_version_is_made_anew(
-    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = builtin_tasks()["asv2015"]
     folder = synthesise(spec, tmp_path)
     (folder / "left_over.tar").write_bytes(b"")
+    manifest = json.loads((folder / twins.MANIFEST).read_text())
+    manifest["files"]["left_over.tar"] = hashlib.sha256(b"").hexdigest()
+    (folder / twins.MANIFEST).write_text(json.dumps(manifest))
     monkeypatch.setattr(twins, "VERSION", VERSION + 1)
     assert synthesise(spec, tmp_path) == folder
     assert json.loads((folder / twins.MANIFEST).read_text())["version"] == VERSION + 1
     assert not (folder / "left_over.tar").exists()
+    assert capsys.readouterr().err == f"{folder} holds something else; it is made anew\n"
 
 
 def test_real_data_is_left_alone(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from training_files import INJECTION, SEMANTIC, as_yaml, dasheng_file
 
 import benchmark
 from benchmark.cli import main
+from benchmark.exits import CANNOT_START
 from benchmark.progress import Progress
+from benchmark.sealed import locked
 from encoders.dasheng import load
 from encoders.dasheng.training.history import History
 
@@ -222,3 +224,14 @@ def test_the_time_left_is_that_of_the_steps_taken_now(monkeypatch: pytest.Monkey
     assert progress.line() == (
         "training: 910/1000 steps, mel 1.234, 8.0 clips/s, about 3 min 0 s left"
     )
+
+
+def test_two_trainings_do_not_share_a_folder(
+    tmp_path: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked(tmp_path / "out"):
+        assert main(words) == CANNOT_START
+        (said,) = [line for line in capsys.readouterr().err.splitlines() if "another" in line]
+        wanted = f"another training writes into {tmp_path / 'out'}; wait for it, or choose another"
+        assert wanted in said
+    assert main(words) == 0

@@ -13,12 +13,14 @@ import pytest
 import reconstruction_files
 from paired_cells import class_predictions, write_cell
 from result_files import make_result
+from test_rounding import by_hand
 from webpage_files import EVIL, fill, write, write_codec, write_large, write_pair
 
 from benchmark import compare, report
 from benchmark.protocol import PROTOCOLS, STRICT
 from benchmark.reconstruction import result as codec_result
 from benchmark.result import ResultError, write_result
+from benchmark.shots import ShotScore
 
 selenium = pytest.importorskip("selenium", reason="no browser tests: selenium is not installed")
 
@@ -263,17 +265,67 @@ def test_scores_failures_and_differences_are_shown(small: Path, browser: Browser
     assert f"−0.500 to alpha, 95 % interval −{paired.high:.3f} to −{paired.low:.3f}" in told
     assert "(paired): differs" in told
     assert bold_cells(browser) == ["−0.500", "−0.250"]
-    # means over other tasks have no difference
-    assert browser.texts("#grid tr.mean td")[0] == "other tasks\n2 of 22"
+    # of means: over the tasks that both have, ESC-50 and Fluent
+    mean = f"−{(0.75 - 0.25 - (0.625 - 0.6)) / 2:.3f}"
+    shown = [text.split("\n") for text in browser.texts("#grid tr.mean td")[:2]]
+    assert shown == [["base"], [mean, "2 of 22"]]
+
+
+def test_the_majority_stands_at_the_right_of_scores(tmp_path: Path, browser: Browser) -> None:
+    for task, floor in (("esc50", 0.125), ("fsc", 0.25)):
+        for encoder in "AB":
+            result = make_result(task, 0.5, encoder=encoder, title=task)
+            result.scores["linear"].majority = floor
+            write(tmp_path, result)
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    assert browser.texts("#grid thead th")[1:] == ["A", "B", "majority"]
+    assert set(browser.texts("#grid td.floor")) >= {"0.125", "0.250", "0.188\n2 of 22"}
+    browser.choose("#base", "1")
+    assert browser.texts("#grid thead th")[1:] == ["A", "B"]
+    assert browser.texts("#grid td.floor") == []
+    assert "majority" not in " ".join(browser.texts("#base option"))
+
+
+def test_differences_of_means_are_over_the_tasks_of_both(tmp_path: Path, browser: Browser) -> None:
+    """Each mean by hand: weighted, of a domain, of all; with tasks that one of the two lacks."""
+    kept = {
+        "A": {"esc50": 0.75, "fsc": 0.5, "gtzan": 0.25},
+        "B": {"esc50": 0.5, "fsc": 0.875, "crema_d": 0.125},
+        "C": {"gtzan": 0.75, "crema_d": 0.5},
+    }
+    facts = {
+        "esc50": {"domain": "sound", "weight": 3.0}, "fsc": {"domain": "speech", "weight": 1.0},
+        "gtzan": {"domain": "music"}, "crema_d": {"domain": "speech"},
+    }  # fmt: skip
+    for encoder, scores in kept.items():
+        for task, value in scores.items():
+            write(tmp_path, make_result(task, value, encoder=encoder, **facts[task]))
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    browser.choose("#base", "0")
+    rows = browser.run(
+        "return [...document.querySelectorAll('#grid tr.mean, #grid tr.domain')].map((row) => "
+        "[...row.children].map((cell) => cell.innerText.trim().split('\\n').join(' ')))"
+    )
+    found = {row[0].lower().partition(" ")[0]: row[1:] for row in rows}
+    assert found == {
+        "mean": ["base", "+0.062 2 of 22", "+0.500 1 of 22"],  # (0.375 - 0.25) / 2
+        "weighted": ["base", "−0.094 2 of 22", "+0.500 1 of 22"],  # (0.375 - 3 * 0.25) / 4
+        "speech": ["base", "+0.375 1 of 11", "no task of both"],
+        "sound": ["base", "−0.250 1 of 7", "–"],
+        "music": ["base", "–", "+0.500 1 of 4"],
+    }
 
 
 def test_numbers_are_rounded_as_the_tables_of_the_terminal(
     tmp_path: Path, browser: Browser
 ) -> None:
-    """Once, and ties of binary numbers to even; against Python's own rounding."""
+    """Once, in decimal, and ties to even; against rounding by hand."""
     values = {
         "esc50": 0.5625, "fsc": 0.1875, "gtzan": 0.5904985, "ravdess": 0.21750000000000003,
-        "crema_d": 0.0625, "asv2015": 0.9995, "nsynth": 1.0,
+        "crema_d": 0.0625, "asv2015": 0.9995, "nsynth": 1.0, "fma_small": 0.13149999999999998,
+        "maestro": 0.1325,
     }  # fmt: skip
     for task, value in values.items():
         write(tmp_path, make_result(task, value, title=task, interval=[value / 2, value]))
@@ -282,10 +334,10 @@ def test_numbers_are_rounded_as_the_tables_of_the_terminal(
     browser.open(page)
     shown = browser.scores()
     assert {task: shown[task] for task in values} == {
-        task: [f"{value:.3f}"] for task, value in values.items()
+        task: [by_hand(value)] for task, value in values.items()
     }
     told = browser.one('.cell[aria-label^="esc50"]').get_attribute("aria-label")
-    assert f"interval {0.28125:.3f} to {0.5625:.3f}" in told
+    assert f"interval {by_hand(0.28125)} to {by_hand(0.5625)}" in told
     assert browser.texts("#codecTables tbody td")[4].startswith("4.498")
     # what it cost: a whole minute is never 60 s
     durations = {59.94: "59.9 s", 119.7: "2 min 0 s", 3599.8: "1 h 0 min", 4000: "1 h 6 min"}
@@ -455,7 +507,7 @@ def test_text_of_files_runs_nowhere(tmp_path: Path, browser: Browser) -> None:
     odd.data["failed_clips"], odd.data["failures"] = 1, [
         {"shard": EVIL, "key": EVIL, "reason": EVIL}
     ]  # fmt: skip
-    odd.protocol |= {"name": EVIL}
+    odd.protocol |= {"name": EVIL, "revision": 1}
     write(tmp_path, odd)
     write(tmp_path, make_result("fsc", error=EVIL, protocol=odd.protocol["name"]))
     codec = reconstruction_files.make_result(EVIL, data=EVIL, place=EVIL)
@@ -480,3 +532,22 @@ def test_text_of_files_runs_nowhere(tmp_path: Path, browser: Browser) -> None:
     assert EVIL in browser.one("#details").text
     assert browser.run("return window.hit") is None
     assert browser.run("return document.querySelectorAll('main img, main script').length") == 0
+
+
+def test_label_efficiency_is_a_curve_with_a_band(tmp_path: Path, browser: Browser) -> None:
+    for encoder, value in (("alpha", 0.5), ("beta", 0.6)):
+        result = make_result("esc50", 0.8, title="ESC-50", encoder=encoder, fingerprint=encoder * 2)
+        result.scores["linear"].shots = [
+            ShotScore(8, value, [value - 0.1, value + 0.1], [value], 0.1, 80.0, 8.0),
+            ShotScore("all", 0.8, [0.7, 0.9], clips=320.0, per_class=32.0),
+        ]
+        write(tmp_path, result)
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    browser.draw("#shotsChart")
+    for mark, count in (("area", 2), ("line", 2), ("symbol", 4)):
+        found = browser.driver.find_elements(
+            "css selector", f"#shotsChart .mark-{mark}.role-mark path"
+        )
+        assert len(found) == count, mark
+    assert browser.texts("#shotsChart figcaption") == ["ESC-50: accuracy by clips a class"]

@@ -15,8 +15,9 @@ import yaml
 
 from benchmark.agreement.folder import column_names
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds
+from benchmark.agreement.rule import Rule, exceeds, off_by
 from benchmark.agreement.stored import Stored, listed
+from benchmark.groups import part_of_classes
 from benchmark.published import PublishedError, PublishedValue
 from benchmark.published_columns import sampled
 from benchmark.result import FAILED
@@ -93,6 +94,10 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
     if score.metric != value.metric:
         why = f"published as {value.metric}, measured as {score.metric}"
         return _not_checked(column, value, why, score.value)
+    part = part_of_classes(result)
+    if part:
+        why = f"not all classes have a clip, {part}"
+        return _not_checked(column, value, why, score.value)
     few = sampled(stored.task, result.task["weight"], result.scores.values())
     if few is not None:
         why = f"tested on {few[0]} items a fold or split, where the data set has about {few[1]}"
@@ -100,11 +105,14 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule)
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
     wrong = exceeds(difference, allowed)
-    faults = [f"off by {difference:+.3f}, more than {allowed:.3f}"] if wrong else []
+    faults = [off_by(difference, allowed)] if wrong else []
     if math.isnan(difference):
         faults = ["not computable"]
+    altered = stored.altered()
+    if altered is not None:
+        faults.append(altered)
     return Checked(
-        column, str(value.task), str(value.probe), score.metric, BREACH if wrong else OK,
+        column, str(value.task), str(value.probe), score.metric, BREACH if faults else OK,
         score.value, value.value, allowed, tuple(faults), value.source, value.primary,
     )  # fmt: skip
 

@@ -11,10 +11,15 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds, faults_of
+from benchmark.agreement.rule import Rule, exceeds, faults_of, off_by
 from benchmark.published import PublishedValue
 from benchmark.reconstruction.board import PUBLISHED_AS
-from benchmark.reconstruction.result import ReconstructionResult, asked_of, read_results
+from benchmark.reconstruction.result import (
+    ReconstructionResult,
+    altered,
+    asked_of,
+    read_results,
+)
 from benchmark.result import DONE, FAILED
 
 PROTOCOL = "reconstruction"
@@ -100,9 +105,12 @@ def _check_value(
         return cell(NOT_CHECKED, (f"{value.metric} was not measured",))
     allowed = rule.tolerance(score, value.value)
     difference = score.value - value.value
+    changed = altered(result)
+    if changed is not None:
+        return cell(BREACH, (changed,), score.value, allowed)
     if not exceeds(difference, allowed):
         return cell(OK, (), score.value, allowed)
-    off = f"off by {difference:+.3f}, more than {allowed:.3f}"
+    off = off_by(difference, allowed)
     said = "not computable" if difference != difference else off
     return cell(BREACH, (said, UNCONFIRMED), score.value, allowed)
 
@@ -153,12 +161,13 @@ def _check_pair(
     if mine.comparable != reference.comparable:
         return _unsaid(column, reference, "measured on other clips or with other settings")
     cells = []
+    changed = altered(mine)
     for name, theirs in reference.scores.items():
         score = mine.scores.get(name)
         if score is None:
             cells.append(_cell(column, reference, name, NOT_CHECKED, why=("was not measured",)))
             continue
-        faults = tuple(faults_of(score, theirs, rule))
+        faults = (*faults_of(score, theirs, rule), *([] if changed is None else [changed]))
         cells.append(
             _cell(
                 column, reference, name, BREACH if faults else OK, score.value,

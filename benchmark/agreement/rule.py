@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from benchmark.bounds import check_share
 from benchmark.reconstruction.result import MetricScore
 from benchmark.result import Score
+from benchmark.rounding import rounded
 
 AnyScore = Score | MetricScore
 
@@ -96,7 +97,7 @@ def faults_of(measured: AnyScore, reference: AnyScore, rule: Rule) -> list[str]:
     allowed = rule.tolerance(reference, measured.value)
     difference = measured.value - reference.value
     if exceeds(difference, allowed):  # its interval has moved with it
-        return [*faults, f"off by {difference:+.3f}, more than {allowed:.3f}"]
+        return [*faults, off_by(difference, allowed)]
     if (measured.interval is None) != (reference.interval is None):
         has = measured.interval is not None
         faults.append("has an interval, the reference none" if has else "has no interval any more")
@@ -105,14 +106,19 @@ def faults_of(measured: AnyScore, reference: AnyScore, rule: Rule) -> list[str]:
     ):
         allowed = rule.tolerance(reference, theirs)
         if exceeds(mine - theirs, allowed):
-            faults.append(
-                f"{side} bound of the interval off by {mine - theirs:+.3f}, more than {allowed:.3f}"
-            )
+            faults.append(f"{side} bound of the interval {off_by(mine - theirs, allowed)}")
     return faults
 
 
 def unequal_fields(measured: Score, reference: Score) -> list[str]:
     """The fields of two scores that differ in any bit."""
     mine, theirs = asdict(measured), asdict(reference)
+    if theirs["majority"] is None:  # of before it was kept
+        mine["majority"] = None
     # as text, so that what cannot be computed equals itself
     return [name for name in mine if json.dumps(mine[name]) != json.dumps(theirs[name])]
+
+
+def off_by(difference: float, allowed: float) -> str:
+    """A difference in words, with what would have been allowed."""
+    return f"off by {rounded(difference, sign=True)}, more than {rounded(allowed)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -94,6 +95,23 @@ class Stored:
 
     def predictions(self) -> Predictions:
         """Raises PredictionsMissingError and PredictionsAlteredError."""
+        path, data = self._predictions_file()
+        try:
+            return Predictions.load(io.BytesIO(data))
+        except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise PredictionsMissingError(f"{path} holds no predictions ({error})") from error
+
+    def altered(self) -> str | None:
+        """In a line, where the predictions are not those that were written with the result."""
+        try:
+            self._predictions_file()
+        except PredictionsMissingError:
+            return None
+        except PredictionsAlteredError as error:
+            return f"predictions: {error}"
+        return None
+
+    def _predictions_file(self) -> tuple[Path, bytes]:
         named = self.result.predictions
         if not isinstance(named, dict) or not {"file", "sha256"} <= named.keys():
             raise PredictionsMissingError(f"{self.path} names no file of predictions")
@@ -107,10 +125,7 @@ class Stored:
             raise PredictionsAlteredError(
                 f"{path} is not the file that was written with its result (another SHA-256)"
             )
-        try:
-            return Predictions.load(path)
-        except (ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise PredictionsMissingError(f"{path} holds no predictions ({error})") from error
+        return path, data
 
 
 def read_folder(folder: Path) -> tuple[list[Stored], list[str]]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from benchmark.agreement.changes import Change
 from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, VERDICTS, Agreement, Checked
 from benchmark.agreement.stored import Conditions, listed
+from benchmark.rounding import rounded
 from benchmark.whole import print_whole
 
 ITEMS_SHOWN = 5  # changed items of a cell, where not all are asked for
@@ -140,14 +141,14 @@ def _row(cell: Checked, name: _Names) -> list[str]:
     numbers = [
         _number(cell.measured),
         _number(cell.reference),
-        _number(cell.difference, "+.3f"),
+        _number(cell.difference, sign=True),
         "exact" if cell.exact else _number(cell.tolerance),
     ]
     return [cell.encoder, name(cell), cell.probe, *numbers]
 
 
-def _number(value: float, how: str = ".3f") -> str:
-    return "-" if math.isnan(value) else f"{value:{how}}"
+def _number(value: float, *, sign: bool = False) -> str:
+    return "-" if math.isnan(value) else rounded(value, sign=sign)
 
 
 def _reasons(found: Agreement) -> list[str]:

@@ -26,7 +26,9 @@ a table (--manifest) is a CSV whose first line names its columns:
   path,label,split,source         path: below --from; split: train, valid or test
   dogs/rex 1.wav,bark,train,rex   source (may be left out): who or what a clip comes from
 in place of `split` a column `fold` with any names, in place of `label` a column `labels` with
-several, joined by ;
+several, joined by ;  with onset,offset or start,end (seconds) each row is an event.
+columns of other names: --columns label=digit,source=speaker_id,microphone takes the first two for
+label and source and keeps microphone in the clips' JSON; * keeps all others
 
 exit status: 0 all clips are packed, 2 cannot start, 3 some are not there or cannot be decoded
 """
@@ -67,6 +69,10 @@ def add_parser(commands: Any) -> None:
         "--manifest", type=Path, metavar="CSV", help="a table of your own files; see below"
     )
     parser.add_argument(
+        "--columns", default="", metavar="NAME=COLUMN,...",
+        help="with --manifest: what the table's columns are; see below",
+    )  # fmt: skip
+    parser.add_argument(
         "--domain", choices=("speech", "sound", "music"), default="sound",
         help="with --manifest: what the task is counted under (default: sound)",
     )  # fmt: skip
@@ -87,11 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
                 bar.to(done // 1_000_000, total // 1_000_000)
 
             if arguments.manifest is None:
+                if arguments.columns:
+                    raise LayoutError("--columns is for a table; give it with --manifest")
                 done = prepare(arguments.task, arguments.source, data, report=report)
             else:
                 done = prepare_manifest(
                     arguments.task, arguments.source, arguments.manifest, data,
-                    domain=arguments.domain, report=report,
+                    domain=arguments.domain, columns=arguments.columns, report=report,
                 )  # fmt: skip
     except (LayoutError, PackingError, TaskError) as error:
         raise CannotStartError(str(error)) from error

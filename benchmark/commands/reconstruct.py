@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.values import positive, seconds, share
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+from benchmark.rounding import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,7 +166,7 @@ def _announce(result: ReconstructionResult) -> None:
         print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
         return
     shown = ", ".join(
-        f"{score.label} {score.value:.{score.digits}f}"
+        f"{score.label} {rounded(score.value, score.digits)}"
         if score.value == score.value
         else f"{score.label} not computable"
         for score in list(result.scores.values())[:3]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark.commands.values import layer, positive, seconds, share, shots
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
+from benchmark.rounding import rounded
 
 if TYPE_CHECKING:
     from benchmark.result import RunResult
@@ -204,7 +205,7 @@ def _announce(result: RunResult, begun: str) -> None:
         print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
         return
     shown = ", ".join(
-        f"{probe} {score.metric} {score.value:.3f}" for probe, score in result.scores.items()
+        f"{probe} {score.metric} {rounded(score.value)}" for probe, score in result.scores.items()
     )
     spent = clock(result.run["seconds"]) if result.run["started"] >= begun else "as before"
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
@@ -220,19 +221,20 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
     from benchmark.tables_terminal import to_terminal
     from tasks import builtin_tasks
 
-    board, _ = Leaderboard.from_folder(
-        settings.results,
-        builtin_tasks().values(),
-        synthetic=settings.is_synthetic,
-        cache=settings.cache,
-        track=Progress,
-    )
-    mark = ".synthetic" if settings.is_synthetic else ""
     names = []
-    for name, suffix in (("markdown", "md"), ("csv", "csv")):
-        path = settings.results / f"leaderboard{mark}.{suffix}"
-        write_atomically(path, FORMATS[name](board).encode())
-        names.append(str(path))
+    for synthetic in sorted({result.synthetic for result in results}):
+        board, _ = Leaderboard.from_folder(
+            settings.results,
+            builtin_tasks().values(),
+            synthetic=synthetic,
+            cache=settings.cache,
+            track=Progress,
+        )
+        mark = ".synthetic" if synthetic else ""
+        for name, suffix in (("markdown", "md"), ("csv", "csv")):
+            path = settings.results / f"leaderboard{mark}.{suffix}"
+            write_atomically(path, FORMATS[name](board).encode())
+            names.append(str(path))
     print(file=sys.stderr)
     to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)

@@ -4,40 +4,51 @@
     dogs/rex 1.wav,bark,train,rex
     dogs/rex 2.wav,bark,test,rex
 
-`path` is relative to the folder that the paths start from. `label` is a class, or `labels` several,
-joined by `;`. `split` is train, valid or test, or `fold` any name. `source` (may be absent) is what
-a clip was cut from or who made it. Other columns go into the clip's JSON as they are.
+`path` is relative to the folder that the paths start from, or absolute and below it. `label` is a
+class, or `labels` several, joined by `;`. `split` is train, valid or test, or `fold` any name.
+`source` (may be absent) is what a clip was cut from or who made it. With `onset` and `offset`, or
+`start` and `end`, in seconds, a row is an event, and a file has as many rows as events; one row
+with neither times nor label says that nothing is heard. `--columns` names columns that are called
+otherwise (see `benchmark.data.columns`); a column that nothing is said of is refused.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.columns import Columns, needed, times_of
 from benchmark.data.original import LayoutError, OriginalFolder, UnsafePathError
 from benchmark.data.recipe import Clip
 from benchmark.data.task_file import shard_patterns
 
 _SPLITS = ("train", "valid", "test")
 _PART = re.compile(r"[A-Za-z0-9-]{1,40}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _SEPARATOR = ";"
+_SEGMENT_S = 1.0  # of events; the task file may be edited before it is used
+_METRICS = {"class": "accuracy", "multilabel": "mAP", "events": "segment_f1_macro"}
+_Row = tuple[int, dict[str, str]]  # line number, cells by column
 
 
 @dataclass(frozen=True)
 class Manifest:
     """A table that was read.
 
-    clips: in the table's order. several: whether a clip has several labels. folds: whether the
-    parts are folds. classes, parts: sorted. sourced: whether any clip has a source.
+    clips: in the table's order. kind: of label: class, multilabel or events. folds: whether the
+    parts are folds. classes, parts: sorted. sourced: whether clips have sources.
     """
 
     clips: list[Clip]
-    several: bool
+    kind: str
     folds: bool
     classes: tuple[str, ...]
     parts: tuple[str, ...]
@@ -46,8 +57,10 @@ class Manifest:
     def declaration(self, name: str, domain: str) -> dict[str, Any]:
         """What a task file for the table declares."""
         label: dict[str, Any] = {"kind": "class", "field": "label"}
-        if self.several:
+        if self.kind == "multilabel":
             label = {"kind": "multilabel", "field": "labels", "separator": _SEPARATOR}
+        if self.kind == "events":
+            label = {"kind": "events", "field": "events"}
         source = {"unit": "source", "field": "source"} if self.sourced else {"unit": "file"}
         return {
             "title": name,
@@ -64,66 +77,146 @@ class Manifest:
             "label": label,
             "classes": list(self.classes),
             "probe": {"epochs": 10, "batch_size": 32},
-            "metric": "mAP" if self.several else "accuracy",
-            "knn": not self.several,
+            "metric": _METRICS[self.kind],
+            "knn": self.kind == "class",
+            **({"segment_seconds": _SEGMENT_S} if self.kind == "events" else {}),
             "source": source,
         }
 
 
-def read_manifest(path: Path, original: OriginalFolder) -> Manifest:
+def read_manifest(path: Path, original: OriginalFolder, columns: Columns | None = None) -> Manifest:
     """Read and check a table. Raises LayoutError with file, line and mend.
 
-    A path that is absolute, has `..`, or leads out of the folder by a link is refused, and with it
-    the whole table: somebody who hands over a table must not get at other files.
+    A path that has `..`, or leads out of the folder by its text or by a link is refused, and with
+    it the whole table: somebody who hands over a table must not get at other files.
     """
-    rows = _rows(path)
-    heads = rows[0][1].keys() if rows else []
-    label = _one_of(path, heads, "label", "labels")
-    part = _one_of(path, heads, "split", "fold")
-    several, folds = label == "labels", part == "fold"
-    keys = _keys([row["path"] for _, row in rows])
-    clips = []
-    for (line, row), key in zip(rows, keys, strict=True):
+    heads, rows = _rows(path, original, columns or Columns())
+    part = needed(path, heads, "split", "fold")
+    times = times_of(path, heads)
+    label = needed(path, heads, "label") if times else needed(path, heads, "label", "labels")
+    sourced = "source" in heads and any(row["source"] for _, row in rows)
+    for line, row in rows:
         where = f"{path}: line {line}"
         try:
             original.path(row["path"])
         except UnsafePathError as error:
             raise LayoutError(f"{where}: {error}") from error
-        _check_label(where, row[label], several=several)
-        if not folds and row[part] not in _SPLITS:
+        if part == "split" and row[part] not in _SPLITS:
             raise LayoutError(f"{where}: split {row[part]!r} is none of {', '.join(_SPLITS)}")
         if not _PART.fullmatch(row[part]):
             raise LayoutError(f"{where}: fold {row[part]!r} may hold only letters, digits and '-'")
-        kept = {name: value for name, value in row.items() if name not in ("path", part)}
-        clips.append(Clip(row[part], key, row["path"], kept))
-    names = [
-        n
-        for clip in clips
-        for n in (_labels(clip.metadata[label]) if several else [clip.metadata[label]])
-    ]
+        if sourced and not row["source"]:
+            raise LayoutError(f"{where}: an empty source; name one, or remove the column")
+    if times:
+        clips, names = _event_clips(path, rows, part, times)
+        kind = "events"
+    else:
+        clips, names = _class_clips(path, rows, part, label)
+        kind = "multilabel" if label == "labels" else "class"
     found = {clip.split for clip in clips}
-    sourced = "source" in heads and any(clip.metadata["source"] for clip in clips)
+    folds = part == "fold"
     return Manifest(
-        clips, several, folds, tuple(sorted(set(names))),
+        clips, kind, folds, tuple(sorted(names)),
         tuple(sorted(found)) if folds else tuple(split for split in _SPLITS if split in found),
         sourced,
     )  # fmt: skip
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line number and columns of every row, stripped."""
+def _class_clips(
+    path: Path, rows: list[_Row], part: str, label: str
+) -> tuple[list[Clip], set[str]]:
+    """A clip a row, and the classes."""
+    twice = [name for name, n in Counter(row["path"] for _, row in rows).items() if n > 1]
+    if twice:
+        raise LayoutError(f"{path} names {twice[0]!r} twice; a file has one row")
+    lines: dict[str, int] = {}
+    clips = []
+    for (line, row), key in zip(rows, _keys([row["path"] for _, row in rows]), strict=True):
+        _check_label(f"{path}: line {line}", row[label], several=label == "labels")
+        for name in _labels(row[label]) if label == "labels" else [row[label]]:
+            lines.setdefault(name, line)
+        kept = {name: value for name, value in row.items() if name not in ("path", part)}
+        clips.append(Clip(row[part], key, row["path"], kept))
+    _check_names(path, lines)
+    return clips, set(lines)
+
+
+def _event_clips(
+    path: Path, rows: list[_Row], part: str, times: tuple[str, str]
+) -> tuple[list[Clip], set[str]]:
+    """A clip a file, with the events of its rows, and the classes."""
+    of_file: dict[str, list[_Row]] = {}
+    for line, row in rows:
+        of_file.setdefault(row["path"], []).append((line, row))
+    lines: dict[str, int] = {}
+    clips = []
+    for (file, mine), key in zip(of_file.items(), _keys(list(of_file)), strict=True):
+        first = mine[0][1]
+        for line, row in mine:
+            for name in (part, "source"):
+                if row.get(name) != first.get(name):
+                    raise LayoutError(
+                        f"{path}: line {line}: {file!r} has another {name} than in line "
+                        f"{mine[0][0]}; a file has one"
+                    )
+        events = [] if _is_blank(mine, times) else list(_events(path, mine, part, times))
+        for (line, _), event in zip(mine, events, strict=False):
+            for name in event["label"].split(","):
+                lines.setdefault(name.strip(), line)
+        metadata: dict[str, Any] = {"events": events}
+        if "source" in first:
+            metadata["source"] = first["source"]
+        clips.append(Clip(first[part], key, file, metadata))
+    _check_names(path, lines)
+    return clips, set(lines)
+
+
+def _is_blank(rows: list[_Row], times: tuple[str, str]) -> bool:
+    """Whether a file's only row has neither times nor a label, which says that nothing is heard."""
+    cells = [rows[0][1][name] for name in (*times, "label")]
+    return len(rows) == 1 and all(cell.lower() in ("", "nan") for cell in cells)
+
+
+def _events(
+    path: Path, rows: list[_Row], part: str, times: tuple[str, str]
+) -> Iterator[dict[str, Any]]:
+    for line, row in rows:
+        where = f"{path}: line {line}"
+        label = row["label"]
+        if not all(name.strip() for name in label.split(",")):
+            raise LayoutError(f"{where}: an empty label")
+        if _SEPARATOR in label:
+            raise LayoutError(f"{where}: {label!r} looks like several labels; give each a row")
+        onset, offset = (_seconds(where, name, row[name]) for name in times)
+        if onset >= offset:
+            raise LayoutError(
+                f"{where}: its {times[0]} {onset:g} s is not before its {times[1]} {offset:g} s"
+            )
+        more = {k: v for k, v in row.items() if k not in ("path", part, "source", *times)}
+        yield more | {"onset": onset, "offset": offset}
+
+
+def _seconds(where: str, name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise LayoutError(f"{where}: its {name} is no time in seconds: {text!r:.80}")
+    return value
+
+
+def _rows(path: Path, original: OriginalFolder, columns: Columns) -> tuple[list[str], list[_Row]]:
+    """Columns by their known names, and every row, stripped; paths from the folder on."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, strict=True)
             heads = [head.strip() for head in table.fieldnames or []]
-            if "path" not in heads:
-                raise LayoutError(
-                    f"{path} lacks the column 'path'; its first line must name the columns, such "
-                    "as path,label,split,source"
-                )
             if len(set(heads)) < len(heads):
                 raise LayoutError(f"{path} has two columns of one name")
-            table.fieldnames = heads
+            if "path" not in columns.named:
+                needed(path, heads, "path")
+            table.fieldnames = heads = columns.heads(path, heads)
             rows = []
             for row in table:
                 if None in row or None in row.values():
@@ -131,27 +224,41 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                         f"{path}: line {table.line_num} does not have {len(heads)} columns; put "
                         "a value with a comma in double quotes"
                     )
-                rows.append((table.line_num, {name: cell.strip() for name, cell in row.items()}))
+                cells = {name: cell.strip() for name, cell in row.items()}
+                for name in {"label", "labels"} & cells.keys():
+                    cells[name] = unicodedata.normalize("NFC", cells[name])
+                cells["path"] = original.relative(cells["path"])
+                rows.append((table.line_num, cells))
     except (csv.Error, UnicodeDecodeError) as error:
         raise LayoutError(f"{path} is not a CSV in UTF-8 ({error})") from error
     except OSError as error:
         raise LayoutError(f"{path} cannot be read ({error.strerror or error})") from error
     if not rows:
         raise LayoutError(f"{path} has no rows")
-    twice = [name for name, n in Counter(row["path"] for _, row in rows).items() if n > 1]
-    if twice:
-        raise LayoutError(f"{path} names {twice[0]!r} twice; a file has one row")
-    return rows
+    return heads, rows
 
 
-def _one_of(path: Path, heads: Any, one: str, other: str) -> str:
-    """Which of two columns there is; exactly one must be."""
-    found = [name for name in (one, other) if name in heads]
-    if len(found) != 1:
-        raise LayoutError(
-            f"{path} needs one of the columns {one!r} and {other!r}; it has {', '.join(heads)}"
-        )
-    return found[0]
+def _check_names(path: Path, lines: dict[str, int]) -> None:
+    """Raise LayoutError where the classes are numbers with a fraction: values, not classes.
+
+    lines: the line of each class's first clip.
+    """
+    if not all(_is_number(name) for name in lines):
+        return
+    for name, line in lines.items():
+        if not _WHOLE.fullmatch(name):
+            raise LayoutError(
+                f"{path}: line {line}: label {name!r} is a number with a fraction, and no class; "
+                "write classes as names or as whole numbers"
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _labels(text: str) -> list[str]:

@@ -47,6 +47,14 @@ class OriginalFolder:
             raise UnsafePathError(f"{relative!r} is a link that leads out of {self.given}")
         return found
 
+    def relative(self, text: str) -> str:
+        """A path's text, from the folder on where it is absolute and begins with the folder's."""
+        if PurePosixPath(text).is_absolute():
+            for start in (self.given.absolute(), self.root):
+                if PurePosixPath(text).is_relative_to(start):
+                    return PurePosixPath(text).relative_to(start).as_posix()
+        return text
+
     def has(self, relative: str) -> bool:
         try:
             return self.path(relative).exists()

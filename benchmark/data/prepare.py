@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.columns import parse_columns
 from benchmark.data.manifest import read_manifest
 from benchmark.data.original import LayoutError, OriginalFolder, find_root
 from benchmark.data.packing import SHARD_BYTES, Packed, PackingError, pack
@@ -85,13 +86,16 @@ def prepare_manifest(
     data: str | Path,
     *,
     domain: str = "sound",
+    columns: str = "",
     shard_bytes: int = SHARD_BYTES,
     report: Report | None = None,
 ) -> Prepared:
     """Pack one's own files into shards, and write the task file `<data>/<name>.yaml` for them.
 
     source: the folder that the table's paths start from. manifest: the table, see
-    `benchmark.data.manifest`. domain: speech, sound or music. Raises as `prepare` does.
+    `benchmark.data.manifest`. domain: speech, sound or music. columns: what the table's columns
+    are, where they are called otherwise, such as `label=digit,source=speaker_id`. Raises as
+    `prepare` does.
     """
     if domain not in DOMAINS:
         raise TaskError(f"domain must be one of {', '.join(DOMAINS)}, not {domain!r}")
@@ -101,7 +105,7 @@ def prepare_manifest(
     if not root.is_dir():
         raise LayoutError(f"there is no folder {root}; give the one that the paths start from")
     original = OriginalFolder(root)
-    table = read_manifest(Path(manifest), original)
+    table = read_manifest(Path(manifest), original, parse_columns(columns))
     text, spec = compose(
         name, table.declaration(name, domain), f"Written by `prepare {name}` from a table; edit "
         "title, licence and citation.",

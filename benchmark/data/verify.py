@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from benchmark.audio import AudioError, Samples, decode_blocks
 from benchmark.dataset import DataError, DatasetShard, open_dataset
-from benchmark.labels import Labelled, read_labels
+from benchmark.labels import Labelled, read_all
 from benchmark.shards import ClipEntry, Failure, ShardError, ShardReader
 from tasks import TaskSpec
 
@@ -98,11 +98,13 @@ def verify(
         sources: dict[str, set[str]] = {split: set() for split in spec.shard_patterns}
         found.parts = {split: PartCounts() for split in spec.shard_patterns}
         found.shards = len(dataset.shards)
-        for part in dataset.shards:
+        read = read_all([(part.shard, None) for part in dataset.shards], spec)
+        for part, (labels, failures) in zip(dataset.shards, read, strict=True):
             counts = found.parts[part.split]
             counts.clips += len(part.shard.entries)
             found.undecodable += part.shard.failures
-            _count_labels(part, found, sources[part.split])
+            found.unlabelled += failures
+            _count_labels(part, labels, found, sources[part.split])
             for entry, seen in _decoded(part, workers or min(8, os.cpu_count() or 1)):
                 done += 1
                 if isinstance(seen, str):
@@ -132,10 +134,10 @@ class _Heard(NamedTuple):
     seconds: float
 
 
-def _count_labels(part: DatasetShard, found: Verification, sources: set[str]) -> None:
+def _count_labels(
+    part: DatasetShard, labels: dict[str, Labelled], found: Verification, sources: set[str]
+) -> None:
     """Add one shard's labels and sources."""
-    labels, failures = read_labels(part.shard, found.spec)
-    found.unlabelled += failures
     classes = found.parts[part.split].classes
     for key, label in labels.items():
         if found.spec.label.kind in ("class", "multilabel"):

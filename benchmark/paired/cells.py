@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.groups import identity_of, variant_of
+from benchmark.groups import identity_of, title_of, variant_of
 from benchmark.paired.items import UnpairedError
 from benchmark.paired.kept import Values
 from benchmark.paired.values import common_values, values_of
@@ -74,7 +74,7 @@ def pairs_of(
             left_out[LeftOut(key[0], _why_alone(key, sides))] = None
             continue
         several = sum(name == key[0] for name, _ in {*sides[0].done, *sides[1].done}) > 1
-        title = str(results[0].task["title"]) + (f" [{key[1]}]" if several else "")
+        title = title_of(results[0]) + (f" [{key[1]}]" if several else "")
         try:
             pairs.append(_pair(title, (results[0], results[1]), cache, track))
         except (UnpairedError, ResultError) as error:

@@ -1,8 +1,7 @@
 """Values without each source on the disk: mAP of ten thousand clips takes seconds.
 
 8 bytes a source and score, in the cache, under a name that covers the predictions, the data and
-the code: what is out of date is never found. A file that cannot be read or written counts as not
-there.
+the code: what is out of date is never found. A file that cannot be written counts as not there.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.files import write_atomically
 from benchmark.result import RunResult
+from benchmark.sealed import read_sealed, write_sealed
 
 _FOLDER = "jackknife"
 _PROBE = "probe "  # before a probe's name, that no array of another meaning is taken for one
@@ -69,19 +67,19 @@ def key_of(results: Sequence[RunResult]) -> str:
 
 
 def kept(folder: Path, key: str) -> Values | None:
-    """The values of that name; None where there are none."""
-    try:
-        with np.load(_path(folder, key), allow_pickle=False) as arrays:
-            return Values(
-                str(arrays["items"]), str(arrays["drawn"]), np.asarray(arrays["sizes"], np.int64),
-                {
-                    name.removeprefix(_PROBE): arrays[name]
-                    for name in arrays.files
-                    if name.startswith(_PROBE)
-                },
-            )  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    """The values of that name; None where there are none that are whole."""
+    content = read_sealed(_path(folder, key))
+    if content is None:
         return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return Values(
+            str(arrays["items"]), str(arrays["drawn"]), np.asarray(arrays["sizes"], np.int64),
+            {
+                name.removeprefix(_PROBE): arrays[name]
+                for name in arrays.files
+                if name.startswith(_PROBE)
+            },
+        )  # fmt: skip
 
 
 def keep(folder: Path, key: str, values: Values) -> None:
@@ -93,11 +91,11 @@ def keep(folder: Path, key: str, values: Values) -> None:
     }  # fmt: skip
     np.savez(buffer, **arrays)
     with contextlib.suppress(OSError):
-        write_atomically(_path(folder, key), buffer.getvalue())
+        write_sealed(_path(folder, key), buffer.getvalue())
 
 
 def _path(folder: Path, key: str) -> Path:
-    return folder / _FOLDER / f"{key}.npz"
+    return folder / _FOLDER / f"{key}.values"
 
 
 @cache

@@ -18,7 +18,13 @@ from benchmark.paired.items import UnpairedError, fingerprint, pair
 from benchmark.paired.kept import Values, keep, kept, key_of
 from benchmark.paired.statistic import without_each_source
 from benchmark.progress import Track, silent
-from benchmark.result import Predictions, ResultError, RunResult, predictions_path, read_predictions
+from benchmark.result import (
+    Predictions,
+    ResultError,
+    RunResult,
+    predictions_bytes,
+    read_predictions,
+)
 
 _SAME = 1e-6  # a score and what its predictions give may differ by rounding
 
@@ -34,8 +40,8 @@ def values_of(
     missing: list[int] = []
     for place, result in enumerate(results):
         try:
-            predictions_path(result).stat()
-        except (ResultError, OSError) as error:
+            predictions_bytes(result)  # what is kept does not stand for altered ones
+        except ResultError as error:
             found[place] = str(error)
             continue
         known = kept(cache, key_of([result]))

@@ -24,6 +24,7 @@ from torch.nn.functional import silu
 from benchmark.language_model import SEPARATOR, LanguageModel
 from benchmark.metric import word_edits
 from benchmark.probe.heads import Training
+from benchmark.probe.search import Chosen, every_epoch
 from benchmark.splits import Split
 
 _IGNORED = -100  # what transformers leaves out of the loss
@@ -32,18 +33,12 @@ REPETITION_PENALTY = 1.1
 
 
 @dataclass(frozen=True)
-class SpellingResult:
-    """What the adapters of each seed learned; S seeds.
-
-    losses: (epochs, S) mean training loss. best_epochs: (S,), counted from 0. predicted: for each
-    test clip, each seed's text. validation: (epochs, S) share of words right when the model is told
-    those before.
+class SpellingResult(Chosen):
+    """What was chosen for each of S seeds; `validation` is the share of words right when the model
+    is told those before. predicted: for each test clip, each seed's text.
     """
 
-    losses: NDArray[np.float64]
-    best_epochs: NDArray[np.int64]
     predicted: list[list[str]]
-    validation: NDArray[np.float64]
 
 
 def train_adapters(
@@ -100,7 +95,9 @@ def train_adapters(
             ]
         )
     predicted = [list(own) for own in zip(*spelt, strict=True)]
-    return SpellingResult(losses, best_epochs, predicted, validation)
+    return SpellingResult(
+        **vars(every_epoch(training, best_epochs, losses, validation)), predicted=predicted
+    )
 
 
 def _batches(clips: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

@@ -47,13 +47,10 @@ class CeiledObjective(TimedObjective):
         return np.ceil(times / self.hop_s).astype(np.int64)
 
     def segments(self, clip: int) -> NDArray[np.bool_]:
-        return self._pooled(self.targets(Span(clip, 0, self.extent(clip))))
+        return self.pooled(self.targets(Span(clip, 0, self.extent(clip))), clip)
 
-    def predicted_segments(self, packed: NDArray[np.uint8], clip: int) -> NDArray[np.bool_]:
-        return self._pooled(self.active(packed))
-
-    def _pooled(self, active: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether any frame of each whole segment is active: (F, C) -> (N, C)."""
+    def pooled(self, active: NDArray[np.bool_], clip: int) -> NDArray[np.bool_]:
+        """Whether any frame of each whole segment is active: (F, any number) -> (N, it)."""
         whole = len(active) // self.frames_a_segment
         cut = active[: whole * self.frames_a_segment]
         blocks = cut.reshape(whole, self.frames_a_segment, active.shape[1])

@@ -51,7 +51,12 @@ class CTCObjective:
         yield [Span(clip, 0, self.lengths[clip]) for clip in batch.tolist()]
 
     def slope(
-        self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
+        self,
+        logits: torch.Tensor,
+        block: list[Span],
+        batch: NDArray[np.int64],
+        *,
+        with_loss: bool = True,
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
         """The loss is each clip's by letter of its transcript, its mean over the batch."""
         seeds = logits.shape[1]
@@ -98,7 +103,11 @@ class CTCObjective:
         return [greedy(symbols.reshape(-1)) for symbols in decided.transpose(1, 0, 2)]
 
     def quality(self, predicted: list[list[Any]], clips: NDArray[np.int64]) -> list[Any]:
-        """max(0, 1 - WER) of all clips together; where that is equal, fewer wrong letters."""
+        """Right letters, max(0, 1 - CER), of all clips together; where that is equal, right words.
+
+        As long as nearly every word has a wrong letter, words are a coarse step function: on 40
+        real utterances they wavered between 0.002 and 0.011 while the training loss kept falling.
+        """
         found = []
         for hypotheses in zip(*predicted, strict=True):
             pairs = [(self.texts[i], text) for i, text in zip(clips, hypotheses, strict=True)]
@@ -106,7 +115,7 @@ class CTCObjective:
                 np.sum([count(*pair) for pair in pairs], axis=0)
                 for count in (word_edits, character_edits)
             )
-            found.append((max(0.0, 1 - wer[0] / wer[1]), -cer[0] / cer[1]))
+            found.append((max(0.0, 1 - cer[0] / cer[1]), 1 - wer[0] / wer[1]))
         return found
 
 

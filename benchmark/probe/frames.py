@@ -1,7 +1,8 @@
-"""A linear head on every frame, for all seeds in one pass over frames that stay on the disk.
+"""A linear head on every frame, for all seeds and learning rates in one pass over the frames.
 
-The clips' order is the same for every seed, so that a block of frames is read once and multiplied
-once with all heads; seeds differ in the heads' first weights. What is learned of the frames is the
+The clips' order is the same for every head, so that a block of frames is read once and multiplied
+once with all heads; seeds differ in the heads' first weights. Frames stay on the disk, but for a
+few. What is learned of the frames is the
 objective's: `timed` (events, notes) and `ctc` (transcripts).
 """
 
@@ -15,7 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.probe.heads import HeadKey, Heads, Training, folded, normalised, threads_worth
+from benchmark.probe.heads import HeadKey, Heads, LinearHeads, Training, normalised, threads_worth
+from benchmark.probe.search import Chosen, Search
+from benchmark.probe.standard import FrameFeatures, Standard
 from benchmark.splits import Split
 
 BLOCK = 1 << 14  # frames at once; bounds memory however long a recording is
@@ -33,7 +36,7 @@ class Span(NamedTuple):
 
 
 class Objective(Protocol):
-    """What heads learn and how they are judged. S seeds, O outputs a frame."""
+    """What heads learn and how they are judged. S heads, O outputs a frame."""
 
     outputs: int
 
@@ -46,9 +49,17 @@ class Objective(Protocol):
         """A batch's frames in pieces that are computed one after the other."""
 
     def slope(
-        self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
+        self,
+        logits: torch.Tensor,
+        block: list[Span],
+        batch: NDArray[np.int64],
+        *,
+        with_loss: bool = True,
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
-        """Gradient by the logits (n, S, O) of a block's share of its batch's loss; and it, (S,)."""
+        """Gradient by the logits (n, S, O) of a block's share of its batch's loss; and it, (S,).
+
+        Where the loss is not wanted it may be 0.
+        """
 
     def extent(self, clip: int) -> int:
         """How many frames of a validation or test clip are predicted."""
@@ -57,29 +68,20 @@ class Objective(Protocol):
         """What is predicted for each frame: (n, S, O) -> (n, S, ...)."""
 
     def decode(self, decided: NDArray[Any], clip: int) -> list[Any]:
-        """What each seed predicts for a clip, from `decide` of all its frames."""
+        """What each head predicts for a clip, from `decide` of all its frames."""
 
     def quality(self, predicted: list[list[Any]], clips: NDArray[np.int64]) -> list[Any]:
-        """How good each seed's predictions (clip by clip, from `decode`) are; larger is better.
+        """How good each head's predictions (clip by clip, from `decode`) are; larger is better.
 
         A number or a tuple of them, the later ones for ties.
         """
 
 
 @dataclass(frozen=True)
-class FrameResult:
-    """What the heads of all seeds learned; S seeds.
+class FrameResult(Chosen):
+    """What was chosen for each seed. predicted: for each test clip, each seed's prediction."""
 
-    losses: (epochs, S) mean training loss of each epoch's batches.
-    best_epochs: (S,) the epoch that was tested, the first of the best, counted from 0.
-    predicted: for each test clip, each seed's prediction.
-    validation: (epochs, S) validation metric after each epoch.
-    """
-
-    losses: NDArray[np.float64]
-    best_epochs: NDArray[np.int64]
     predicted: list[list[Any]]
-    validation: NDArray[np.float64]
 
 
 def train_on_frames(
@@ -90,92 +92,101 @@ def train_on_frames(
     objective: Objective,
     on_step: Callable[[int, int], None] | None = None,
 ) -> FrameResult:
-    """Train one head a seed on the frames of a split's clips, and predict its test clips.
+    """Train heads on the frames of a split's clips, and predict its test clips.
 
-    frames: for each item (F, D), perhaps memory-mapped. on_step(done, total) is called after every
-    step. A head depends on its seed and the data, not on which others are trained beside it
-    (beyond rounding).
+    frames: for each item (F, D), perhaps memory-mapped. Each seed has a head for every learning
+    rate, all of them in one product; see `Search` for which is tested. on_step(done, total) is
+    called after every step. A head depends on its seed, its rate and the data, not on which others
+    are trained beside it (beyond rounding).
     """
     dimension = frames[int(split.train[0])].shape[1]
-    keys = [HeadKey(0, seed) for seed in seeds]
-    heads = Heads(keys, dimension, objective.outputs, training.device)
+    batches = len(objective.batches(split.train, training.batch_size, np.random.default_rng([1])))
+    search = Search(len(seeds), training, batches)
+    keys = [HeadKey(0, seed) for seed in seeds for _ in search.rates]
+    kind = LinearHeads if training.standardised else Heads
+    heads = kind(keys, dimension, objective.outputs, training.device)
+    features = _features(frames, split, training)
     rng = np.random.default_rng([1])
-    best = heads.parameters.clone()
-    best_epochs = np.zeros(len(seeds), np.int64)
-    best_quality: list[Any] = [None] * len(seeds)
-    losses, validation = np.zeros((2, training.epochs, len(seeds)))
-    done = 0
-    for epoch in range(training.epochs):
-        batches = objective.batches(split.train, training.batch_size, rng)
-        for batch in batches:
-            losses[epoch] += _step(heads, frames, batch, objective, training.rate(epoch))
-            done += 1
+    best = heads.parameters[:: len(search.rates)].clone()
+    for epoch in range(search.epochs):
+        rates, judged = search.learning_rates(epoch), search.is_checkpoint(epoch)
+        losses = np.zeros(len(search.alive))
+        for number, batch in enumerate(objective.batches(split.train, training.batch_size, rng)):
+            losses += _step(heads, features, batch, objective, rates, with_loss=judged)
             if on_step is not None:
-                on_step(done, training.epochs * len(batches))
-        losses[epoch] /= len(batches)
-        predicted = [_predict(heads.parameters, frames[i], i, objective) for i in split.valid]
-        for s, quality in enumerate(objective.quality(predicted, split.valid)):
-            validation[epoch, s] = quality[0] if isinstance(quality, tuple) else quality
-            if best_quality[s] is None or quality > best_quality[s]:
-                best_quality[s], best_epochs[s] = quality, epoch
-                best[s] = heads.parameters[s]
-    tested = [_predict(best, frames[i], i, objective) for i in split.test]
-    return FrameResult(losses, best_epochs, tested, validation)
+                on_step(epoch * batches + number + 1, search.epochs * batches)
+        if not judged:
+            continue
+        folded = heads.folded(heads.parameters)
+        predicted = [_predict(folded, features, clip, objective) for clip in split.valid.tolist()]
+        quality = objective.quality(predicted, split.valid)
+        better, kept = search.judge(epoch, quality, losses / batches)
+        for place, seed in better:
+            best[seed] = heads.parameters[place]
+        if not kept:
+            break
+        if len(kept) < len(losses):
+            heads.keep(kept)
+    folded = heads.folded(best)
+    tested = [_predict(folded, features, clip, objective) for clip in split.test.tolist()]
+    return FrameResult(**vars(search.chosen()), predicted=tested)
+
+
+def _features(
+    frames: Sequence[NDArray[np.float16]], split: Split, training: Training
+) -> FrameFeatures:
+    """The frames that heads see, by what is known of those that are trained on."""
+    if not training.standardised:
+        return FrameFeatures(frames, normalised, training.device, np.zeros(0, np.int64))
+    standard = Standard.over((frames[i] for i in split.train.tolist()), training.device)
+    again = np.concatenate([split.train, split.valid])
+    return FrameFeatures(frames, standard.of, training.device, again)
 
 
 def _step(
     heads: Heads,
-    frames: Sequence[NDArray[np.float16]],
+    features: FrameFeatures,
     batch: NDArray[np.int64],
     objective: Objective,
-    rate: float,
+    rates: NDArray[np.float64],
+    *,
+    with_loss: bool,
 ) -> NDArray[np.float64]:
-    """One step of Adam; returns each head's loss on the batch before it."""
+    """One step of Adam; returns each head's loss on the batch before it, or 0."""
     parameters, dimension = heads.parameters, heads.dimension
     count, outputs = len(parameters), objective.outputs
-    weight, offset = folded(parameters, dimension)
+    weight, offset = heads.folded(parameters)
     product = torch.zeros(count * outputs, dimension, device=parameters.device)
     total = torch.zeros(count * outputs, device=parameters.device)
     loss = np.zeros(count)
     for block in objective.blocks(batch):
-        features = _features([_rows(frames[s.clip], s) for s in block], parameters.device)
-        with threads_worth(len(features) * count * outputs * dimension):
-            logits = _logits(features, weight, offset)
-            slope, share = objective.slope(logits, block, batch)
-            flat = slope.reshape(len(features), -1)
-            product.addmm_(flat.T, features)
+        values = features.rows(block)
+        with threads_worth(len(values) * count * outputs * dimension):
+            logits = _logits(values, weight, offset)
+            slope, share = objective.slope(logits, block, batch, with_loss=with_loss)
+            flat = slope.reshape(len(values), -1)
+            product.addmm_(flat.T, values)
             total += flat.sum(dim=0)
         loss += share
     heads.set_gradient(product.view(count, outputs, dimension), total.view(count, outputs))
-    heads.update(count, rate)
+    heads.update(count, rates)
     return loss
 
 
 def _predict(
-    parameters: torch.Tensor, frames: NDArray[np.float16], clip: int, objective: Objective
+    folded: tuple[torch.Tensor, torch.Tensor],
+    features: FrameFeatures,
+    clip: int,
+    objective: Objective,
 ) -> list[Any]:
-    weight, offset = folded(parameters, frames.shape[1])
+    weight, offset = folded
     decided = []
-    total = objective.extent(int(clip))
+    total = objective.extent(clip)
     for start in range(0, total, BLOCK):
-        span = Span(int(clip), start, min(total, start + BLOCK))
-        features = _features([_rows(frames, span)], parameters.device)
-        with threads_worth(len(features) * weight.numel()):
-            decided.append(objective.decide(_logits(features, weight, offset)))
-    return objective.decode(np.concatenate(decided), int(clip))
-
-
-def _rows(frames: NDArray[np.float16], span: Span) -> NDArray[np.float16]:
-    """The frames of a span, (n, D)."""
-    own = frames[span.start : span.stop]
-    beyond = span.stop - span.start - len(own)
-    return np.pad(own, ((0, beyond), (0, 0))) if beyond else own
-
-
-def _features(parts: Sequence[NDArray[np.float16]], device: torch.device) -> torch.Tensor:
-    """(n, D) float32, normalised, on the device."""
-    values = torch.from_numpy(np.concatenate(parts)).to(device)
-    return normalised(values.float())
+        values = features.rows([Span(clip, start, min(total, start + BLOCK))])
+        with threads_worth(len(values) * weight.numel()):
+            decided.append(objective.decide(_logits(values, weight, offset)))
+    return objective.decode(np.concatenate(decided), clip)
 
 
 def _logits(features: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Heads `LayerNorm(D) -> Linear(D, C)`, many at once: their parameters, gradients and Adam.
 
+And heads that are a `Linear(D, C)` alone, on features that are standardised before.
+
 LayerNorm without its scale and shift is the same for every head, so it is applied to the features
 once; scale and shift fold into the linear layer. What is left of all heads is one matrix product a
 step. Gradients are written out: automatic differentiation would cost more than they do.
@@ -24,13 +26,23 @@ _SMALL_STEP = 1 << 25
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a probe is trained; see `ProbeSettings` and `Protocol`."""
+    """How a probe is trained; see `ProbeSettings` and `Protocol`.
+
+    Heads of clips take the first four alone; the others also: rates, learning rates to choose from
+    (none: `learning_rate`); least_updates, checkpoints, patience as `Protocol` has them;
+    standardised, whether features are (by the training part), without a LayerNorm in the heads.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
     learning_rate_floor: float
     device: str = "cpu"
+    rates: tuple[float, ...] = ()
+    least_updates: int = 0
+    checkpoints: int = 0
+    patience: float = 0.0
+    standardised: bool = False
 
     def rate(self, epoch: int) -> float:
         """Adam's rate in an epoch: a cosine from the rate towards its floor, set once an epoch."""
@@ -47,8 +59,47 @@ class HeadKey:
     seed: int
 
 
-class Heads:
-    """The heads' parameters, one row each, and Adam's state (Kingma and Ba, arXiv 1412.6980).
+class Adam:
+    """Parameters of many heads, (H, P), and Adam's state (Kingma and Ba, arXiv 1412.6980)."""
+
+    def __init__(self, parameters: torch.Tensor) -> None:
+        self.parameters = parameters
+        self.gradient = torch.zeros_like(self.parameters)
+        self.first_moment = torch.zeros_like(self.parameters)
+        self.second_moment = torch.zeros_like(self.parameters)
+        self.steps = np.zeros(len(parameters), np.int64)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Go on with some of the heads alone."""
+        index = torch.tensor(places, device=self.parameters.device)
+        for name in ("parameters", "gradient", "first_moment", "second_moment"):
+            setattr(self, name, getattr(self, name)[index])
+        self.steps = self.steps[list(places)]
+
+    def update(self, active: int, rate: float | NDArray[np.float64]) -> None:
+        """One step of Adam for the first heads, each with its own count of steps.
+
+        rate: of all, or (A,).
+        """
+        self.steps[:active] += 1
+        gradient = self.gradient[:active]
+        first, second = self.first_moment[:active], self.second_moment[:active]
+        first.lerp_(gradient, 1 - _BETA1)
+        second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
+        # both bias corrections as one number a head: rate / c1 * m / (sqrt(v) / c2 + eps)
+        # = rate * c2 / c1 * m / (sqrt(v) + eps * c2)
+        correction = np.sqrt(1 - _BETA2 ** self.steps[:active])
+        size = rate * correction / (1 - _BETA1 ** self.steps[:active])
+        root = second.sqrt().add_(self._column(_ADAM_EPS * correction))
+        self.parameters[:active].addcdiv_(first * self._column(size), root, value=-1)
+
+    def _column(self, values: NDArray[np.float64]) -> torch.Tensor:
+        """One number a head, (A, 1), on the device."""
+        return torch.from_numpy(values.astype(np.float32)).to(self.parameters.device)[:, None]
+
+
+class Heads(Adam):
+    """The heads' parameters, one row each.
 
     parameters: (H, P); see `split_parameters` for what a row holds.
     """
@@ -56,11 +107,7 @@ class Heads:
     def __init__(self, keys: Sequence[HeadKey], dimension: int, classes: int, device: str) -> None:
         self.dimension = dimension
         rows = [initial_parameters(key, dimension, classes) for key in keys]
-        self.parameters = torch.from_numpy(np.stack(rows)).to(device)
-        self.gradient = torch.zeros_like(self.parameters)
-        self.first_moment = torch.zeros_like(self.parameters)
-        self.second_moment = torch.zeros_like(self.parameters)
-        self.steps = np.zeros(len(keys), np.int64)
+        super().__init__(torch.from_numpy(np.stack(rows)).to(device))
 
     def set_gradient(self, product: torch.Tensor, total: torch.Tensor) -> None:
         """Gradients of the first A heads from those of their logits.
@@ -77,23 +124,29 @@ class Heads:
         into[2].copy_(product.mul_(weight).sum(dim=1))
         into[3].copy_(torch.bmm(total[:, None, :], weight)[:, 0])
 
-    def update(self, active: int, rate: float) -> None:
-        """One step of Adam for the first heads, each with its own count of steps."""
-        self.steps[:active] += 1
-        gradient = self.gradient[:active]
-        first, second = self.first_moment[:active], self.second_moment[:active]
-        first.lerp_(gradient, 1 - _BETA1)
-        second.mul_(_BETA2).addcmul_(gradient, gradient, value=1 - _BETA2)
-        # both bias corrections as one number a head: rate / c1 * m / (sqrt(v) / c2 + eps)
-        # = rate * c2 / c1 * m / (sqrt(v) + eps * c2)
-        correction = np.sqrt(1 - _BETA2 ** self.steps[:active])
-        size = rate * correction / (1 - _BETA1 ** self.steps[:active])
-        root = second.sqrt().add_(self._column(_ADAM_EPS * correction))
-        self.parameters[:active].addcdiv_(first * self._column(size), root, value=-1)
+    def folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight (H, C, D) and offset (H, C) of rows (H, P) over the features that heads see."""
+        return folded(parameters, self.dimension)
 
-    def _column(self, values: NDArray[np.float64]) -> torch.Tensor:
-        """One number a head, (A, 1), on the device."""
-        return torch.from_numpy(values.astype(np.float32)).to(self.parameters.device)[:, None]
+
+class LinearHeads(Heads):
+    """Heads `Linear(D, C)`; a row of parameters: the weight, then the bias."""
+
+    def __init__(self, keys: Sequence[HeadKey], dimension: int, classes: int, device: str) -> None:
+        super().__init__(keys, dimension, classes, device)
+        for name in ("parameters", "gradient", "first_moment", "second_moment"):
+            setattr(self, name, getattr(self, name)[:, : classes * (dimension + 1)].clone())
+
+    def set_gradient(self, product: torch.Tensor, total: torch.Tensor) -> None:
+        active, classes, dimension = product.shape
+        weight, bias = self.gradient[:active].split([classes * dimension, classes], dim=1)
+        weight.copy_(product.view(active, -1))
+        bias.copy_(total)
+
+    def folded(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        classes = parameters.shape[1] // (self.dimension + 1)
+        weight, bias = parameters.split([classes * self.dimension, classes], dim=1)
+        return weight.unflatten(1, (classes, self.dimension)), bias
 
 
 def normalised(features: torch.Tensor) -> torch.Tensor:

@@ -24,8 +24,8 @@ from which the end cannot be reached any more are emptied. What underflows is bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 BLANK = 0  # the symbol that is not a letter
+_SLOTS = 10_000  # together: bounds memory, 80 kB a step of the longest sequence
 _STEPS = 8  # between scalings
 _TILT_BITS = 20.0  # tilt is 2 ** -20 to 2 ** 20
 _GROWTH_BITS = 400.0  # states that start at 1 may grow to 2 ** 400 between scalings, not further
@@ -52,6 +53,29 @@ def ctc(
     targets: each sequence's symbols, none of them the blank. A sequence too short for its target
     has loss and gradient 0. A sequence's result depends on no other.
     """
+    loss, gradient = np.zeros(len(lengths)), np.zeros(logits.shape)
+    for start, stop in _groups([len(target) + 1 for target in targets]):
+        own = slice(start, stop)
+        loss[own], gradient[:, own] = _ctc(logits[:, own], lengths[own], targets[own])
+    return loss, gradient
+
+
+def _groups(slots: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Sequences start..stop that are computed together: so many slots as memory may hold."""
+    start = held = 0
+    for i, own in enumerate(slots):
+        if held and held + own > _SLOTS:
+            yield start, i
+            start, held = i, 0
+        held += own
+    if held:
+        yield start, len(slots)
+
+
+def _ctc(
+    logits: NDArray[Any], lengths: Sequence[int], targets: Sequence[Sequence[int]]
+) -> tuple[Floats, Floats]:
+    """As `ctc`, all at once."""
     lengths = [int(length) for length in lengths]
     loss, gradient = np.zeros(len(lengths)), np.zeros(logits.shape)
     feasible = [i for i, length in enumerate(lengths) if length >= max(1, steps_needed(targets[i]))]
@@ -60,35 +84,58 @@ def ctc(
     if not order:
         return loss, gradient
     steps = lengths[order[0]]
-    values = logits[:steps, order].astype(np.float64)
+    columns = np.array(order)
+    # as they come, where they come in this order: views are cheaper than copies
+    every = columns if len(order) < len(lengths) or np.any(np.diff(columns) != 1) else slice(None)
+    values = logits[:steps, every].astype(np.float64)
     times = np.array([lengths[i] for i in order])
     over = np.arange(steps)[:, None] >= times  # (T, B): past a sequence's end
     values[over] = 0.0
-    chosen = [targets[i] for i in order]
+    symbols = _Symbols([targets[i] for i in order])
     with np.errstate(all="ignore"):  # what is not finite is noticed, and left to torch
         ratios, softmax, log_blank = _ratios(values)
         softmax[over], log_blank[over] = 0.0, 0.0
-        tilt = _tilt(softmax, times, chosen)
+        tilt = _tilt(softmax, times, symbols)
         growth = _growth(ratios, tilt)
         calm = np.flatnonzero(growth.max(axis=0) <= _GROWTH_BITS)
         right = np.zeros(len(order), bool)
+        if len(calm) == len(order):
+            lattice = _Lattice(ratios, times, symbols, tilt)
+        elif len(calm):
+            columns = columns[calm]
+            every, symbols = columns, _Symbols([targets[i] for i in columns])
+            own = slice(0, int(times[calm[0]]))
+            ratios, softmax, over = ratios[own, calm], softmax[own, calm], over[own, calm]
+            log_blank, tilt = log_blank[:, calm], tilt[calm]
+            lattice = _Lattice(ratios, times[calm], symbols, tilt)
         if len(calm):
-            lattice = _Lattice(ratios, times, chosen, tilt, calm)
             log2_mass, right[calm] = lattice.run(growth[:, calm])
-            sizes = np.array([len(chosen[i]) for i in calm])
-            log_p = log_blank.sum(axis=0)[calm] + np.log(2) * log2_mass
+            log_p = log_blank.sum(axis=0) + np.log(2) * log2_mass
             occupancy = lattice.occupancy
             occupancy[:, :, BLANK] = 1 - occupancy.sum(axis=2)
-            own = slice(0, len(occupancy))
-            slope = softmax[own, calm] - occupancy
-            slope[over[own, calm]] = 0.0
-            columns = np.array(order)[calm]
-            loss[columns] = sizes * np.log(tilt[calm]) - log_p
-            gradient[own, columns] = slope
+            softmax -= occupancy
+            softmax[over] = 0.0
+            loss[columns] = symbols.sizes * np.log(tilt) - log_p
+            gradient[: len(softmax), every] = softmax
     for i in np.array(order)[~right].tolist():
         own = slice(0, lengths[i])
         loss[i], gradient[own, i] = by_logarithms(logits[own, i], targets[i])
     return loss, gradient
+
+
+class _Symbols:
+    """The letters of B transcripts in a row, and after each transcript's a blank: N in all.
+
+    flat: (N,) symbols. sizes: (B,) letters of each. first: (B + 1,) where each begins, and N.
+    owner: (N,) whose each is.
+    """
+
+    def __init__(self, targets: Sequence[Sequence[int]]) -> None:
+        self.sizes = np.array([len(target) for target in targets])
+        self.first = np.append(0, np.cumsum(self.sizes + 1))
+        rows = ((*target, BLANK) for target in targets)
+        self.flat = np.fromiter(chain.from_iterable(rows), np.int64, self.first[-1])
+        self.owner = np.repeat(np.arange(len(self.sizes)), self.sizes + 1)
 
 
 def by_logarithms(logits: NDArray[Any], target: Sequence[int]) -> tuple[float, Floats]:
@@ -123,7 +170,7 @@ def _ratios(values: Floats) -> tuple[Floats, Floats, Floats]:
     return ratios, softmax, -np.log(total)
 
 
-def _tilt(softmax: Floats, times: Integers, targets: Sequence[Sequence[int]]) -> Floats:
+def _tilt(softmax: Floats, times: Integers, symbols: _Symbols) -> Floats:
     """The factor (B,) a letter that makes forward mass go through L letters in T steps.
 
     If letters were r times as likely as the blank at any time, mass would grow by the larger
@@ -132,9 +179,10 @@ def _tilt(softmax: Floats, times: Integers, targets: Sequence[Sequence[int]]) ->
     Set to L / T, this is (q - 1) g^2 - q (1 + r) g + (1 + q) r = 0 for q = T / L.
     """
     mean = softmax.sum(axis=0) / times[:, None]
-    sizes = np.array([len(target) for target in targets])
-    letters = [mean[i, list(target)].mean() if target else 1.0 for i, target in enumerate(targets)]
-    r = np.array(letters) / mean[:, BLANK]
+    sizes = symbols.sizes
+    each = np.where(symbols.flat == BLANK, 0.0, mean[symbols.owner, symbols.flat])
+    letters = np.add.reduceat(each, symbols.first[:-1]) / np.maximum(sizes, 1)
+    r = np.where(sizes > 0, letters, 1.0) / mean[:, BLANK]
     q = np.maximum(times / np.maximum(sizes, 1), 1.01)
     half = q * (1 + r)
     g = (half + np.sqrt(half**2 - 4 * (q**2 - 1) * r)) / (2 * (q - 1))
@@ -163,33 +211,21 @@ def _trusted(overlap: Floats, growth: Floats) -> NDArray[np.bool_]:
 class _Lattice:
     """The slots of all sequences in a row, N together, the longest sequence's first.
 
-    ratios: (T', all, K). times, tilt: (all,), and targets; `which` of them, B, are run. T is the
-    longest's time, N the slots of all.
+    ratios: (T, B, K). times, tilt: (B,), and their symbols. T is the longest's time, N the slots of
+    all.
     occupancy: (T, B, K), after `run`, how probable it is to be at each letter at each time; 0 for
     the blank.
     """
 
-    def __init__(
-        self,
-        ratios: Floats,
-        times: Integers,
-        targets: Sequence[Sequence[int]],
-        tilt: Floats,
-        which: Integers,
-    ) -> None:
-        self.times = times[which]
-        symbols = ratios.shape[2]
-        steps = int(self.times[0])
-        self.ratios = ratios[:steps, which].reshape(steps, -1)
-        chosen = [np.array(targets[i], np.int64) for i in which]
-        sizes = np.array([len(target) for target in chosen])
-        self.first = np.append(0, np.cumsum(sizes + 1))  # each sequence's slot 0, and N
+    def __init__(self, ratios: Floats, times: Integers, symbols: _Symbols, tilt: Floats) -> None:
+        self.times, self.tilt = times, tilt
+        steps, count, kinds = ratios.shape
+        self.ratios = ratios.reshape(steps, -1)
+        self.first, self.owner = symbols.first, symbols.owner  # each sequence's slot 0, and N
         self.last = self.first[1:] - 1  # each sequence's slot L
-        self.owner = np.repeat(np.arange(len(chosen)), sizes + 1)
         # where r is in a row of `ratios`; a slot L takes the blank's, which is 0
-        symbol = np.concatenate([np.append(target, BLANK) for target in chosen])
-        self.index = self.owner * symbols + symbol
-        self.tilt = tilt[which]
+        symbol = symbols.flat
+        self.index = self.owner * kinds + symbol
         # weights of the steps u[j-1] -> b[j] and u[j-1] -> u[j], none into a slot 0
         self.to_blank = self.tilt[self.owner]
         self.to_blank[self.first[:-1]] = 0.0
@@ -202,7 +238,7 @@ class _Lattice:
         taken = np.cumsum(1 + repeats) - 1
         self.before = taken - taken[self.first[:-1]][self.owner]
         self.after = self.before[self.last][self.owner] - 1 - self.before
-        self.occupancy = np.zeros((steps, len(chosen), symbols))
+        self.occupancy = np.zeros((steps, count, kinds))
 
     def run(self, growth: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """log2 of each sequence's mass (B,), and whether it is right. Fills `occupancy`."""

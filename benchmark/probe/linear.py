@@ -93,15 +93,19 @@ def fit_linear(
 
     with threads_worth(len(train) * embeddings.shape[1] * classes):
         part = _Part.of(embeddings, labels, train, classes, device)
-        loss = _validation_loss(part, embeddings, labels, valid, clips)
-        chosen, fit = _choose(part.problem, loss, strengths, report)
+        chosen, fit = None, LinearFit(WITHOUT_VALIDATION)
+        if part.can_learn:
+            loss = _validation_loss(part, embeddings, labels, valid, clips)
+            chosen, fit = _choose(part.problem(), loss, strengths, report)
         if every is not None:
             part = _Part.of(embeddings, labels, every, classes, device)
-            chosen = Path(part.problem).solve(fit.strength)
-            fit = replace(
-                fit, passes=fit.passes + chosen.passes, gradient_norm=chosen.gradient_norm,
-                converged=fit.converged and chosen.converged, refitted=True,
-            )  # fmt: skip
+            fit = replace(fit, refitted=True)
+            if part.can_learn:
+                chosen = Path(part.problem()).solve(fit.strength)
+                fit = replace(
+                    fit, passes=fit.passes + chosen.passes, gradient_norm=chosen.gradient_norm,
+                    converged=fit.converged and chosen.converged,
+                )  # fmt: skip
         report(total)
         return part.model(chosen), fit
 
@@ -130,7 +134,8 @@ class _Part:
     learned: NDArray[np.int64]
     constant: NDArray[np.float64]
     several: bool
-    problem: Problem
+    features: torch.Tensor
+    targets: torch.Tensor
     device: str
 
     @classmethod
@@ -156,12 +161,24 @@ class _Part:
             place = np.zeros(classes, np.int64)
             place[learned] = np.arange(len(learned))
             targets = as_tensor(place[own], device)
-        problem = Problem(features, targets, len(learned))
-        return cls(standard, learned, constant, several, problem, device)
+        return cls(standard, learned, constant, several, features, targets, device)
 
-    def model(self, solution: Solution) -> LinearModel:
+    def problem(self) -> Problem:
+        return Problem(self.features, self.targets, len(self.learned))
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether there are classes to be told apart."""
+        return len(self.learned) >= (1 if self.several else 2)
+
+    def model(self, solution: Solution | None) -> LinearModel:
+        """solution: None where there was nothing to be told apart."""
+        nothing = torch.zeros(len(self.learned), self.features.shape[1], device=self.device)
+        weight, bias = (nothing, nothing[:, 0]) if solution is None else (
+            solution.weight.float(), solution.bias.float()
+        )  # fmt: skip
         return LinearModel(
-            self.standard, solution.weight.float(), solution.bias.float(),
+            self.standard, weight, bias,
             as_tensor(self.learned, self.device),
             as_tensor(self.constant.astype(np.float32), self.device), self.several,
         )  # fmt: skip
@@ -177,7 +194,7 @@ def _validation_loss(
     """Mean loss of validation clips at a solution; None where none has a learned class."""
     if not part.several:
         valid = valid[np.isin(labels[valid], part.learned)]
-    if len(valid) == 0 or len(part.learned) == 0:
+    if len(valid) == 0:
         return None
     own_clips = np.arange(len(valid)) if clips is None else clips[valid]
     rows = embeddings[valid]

@@ -20,6 +20,7 @@ from benchmark.metric import (
 from benchmark.probe.frames import BLOCK, Span
 
 _DECIMALS = 6  # of a frame, to which times are compared
+_HELD = 1 << 28  # bytes of targets that are kept
 
 
 class TimedObjective:
@@ -47,6 +48,8 @@ class TimedObjective:
         self.events, self.lengths, self.seconds = events, lengths, seconds
         self.frame_rate, self.segment_s, self.average = frame_rate, segment_s, average
         self.positive_weight, self.absent_classes = positive_weight, absent_classes
+        self._keeps = sum(lengths) * classes <= _HELD
+        self._targets: dict[int, NDArray[np.bool_]] = {}
 
     def batches(
         self, clips: NDArray[np.int64], size: int, rng: np.random.Generator
@@ -78,19 +81,36 @@ class TimedObjective:
         return self.lengths[clip]
 
     def slope(
-        self, logits: torch.Tensor, block: list[Span], batch: NDArray[np.int64]
+        self,
+        logits: torch.Tensor,
+        block: list[Span],
+        batch: NDArray[np.int64],
+        *,
+        with_loss: bool = True,
     ) -> tuple[torch.Tensor, NDArray[np.float64]]:
-        wanted = np.concatenate([self.targets(span) for span in block])
+        wanted = np.concatenate([self._known_targets(span) for span in block])
         target = torch.from_numpy(wanted).to(logits.device).float()[:, None, :]
         share = 1 / (sum(self.trained_lengths(batch)) * self.outputs)
         extra = self.positive_weight - 1
-        probability = torch.sigmoid(logits)
-        slope = (probability * (1 + extra * target) - self.positive_weight * target) * share
+        slope = torch.sigmoid(logits)
+        if extra:
+            slope.mul_(1 + extra * target)
+        slope.sub_(self.positive_weight * target).mul_(share)
+        if not with_loss:
+            return slope, np.zeros(logits.shape[1])
         # -[p y log s(x) + (1 - y) log(1 - s(x))] without overflow
         softplus = torch.nn.functional.softplus
         each = self.positive_weight * target * softplus(-logits) + (1 - target) * softplus(logits)
         loss: NDArray[np.float64] = each.double().sum(dim=(0, 2)).cpu().numpy() * share
         return slope, loss
+
+    def _known_targets(self, span: Span) -> NDArray[np.bool_]:
+        """As `targets`; those of a clip are worked out once where they all fit into memory."""
+        if not self._keeps or span.stop > self.lengths[span.clip]:
+            return self.targets(span)
+        if span.clip not in self._targets:
+            self._targets[span.clip] = self.targets(Span(span.clip, 0, self.lengths[span.clip]))
+        return self._targets[span.clip][span.start : span.stop]
 
     def targets(self, span: Span) -> NDArray[np.bool_]:
         """Whether each class is active at the centre of each frame: (n, C)."""
@@ -116,7 +136,7 @@ class TimedObjective:
         return active
 
     def decode(self, decided: NDArray[Any], clip: int) -> list[NDArray[np.uint8]]:
-        """Each seed's active frames (F, C), packed along C: those of hours are held at once."""
+        """Each head's active frames (F, C), packed along C: those of hours are held at once."""
         return [np.packbits(one, axis=1) for one in decided.transpose(1, 0, 2)]
 
     def active(self, packed: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -141,13 +161,17 @@ class TimedObjective:
         )
 
     def predicted_segments(self, packed: NDArray[np.uint8], clip: int) -> NDArray[np.bool_]:
-        """What a seed's prediction says of a clip's segments: (N, C)."""
+        """What a head's prediction says of a clip's segments: (N, C)."""
+        return self.pooled(self.active(packed), clip)
+
+    def pooled(self, active: NDArray[np.bool_], clip: int) -> NDArray[np.bool_]:
+        """Whether any frame of a clip's segments is active: (F, any number) -> (N, it)."""
         total = segment_total(float(self.seconds[clip]), self.segment_s)
-        return segments_of_frames(self.active(packed), self.frame_rate, total, self.segment_s)
+        return segments_of_frames(active, self.frame_rate, total, self.segment_s)
 
     def counts(self, predicted: list[NDArray[np.uint8]], clip: int) -> NDArray[np.int64]:
         """True positives, false positives, false negatives of a clip: (S, C, 3)."""
         reference = self.segments(clip)
-        return np.stack(
-            [segment_counts(reference, self.predicted_segments(one, clip)) for one in predicted]
-        )
+        every = np.concatenate([self.active(one) for one in predicted], axis=1)
+        counts = segment_counts(np.tile(reference, len(predicted)), self.pooled(every, clip))
+        return counts.reshape(len(predicted), self.outputs, 3)

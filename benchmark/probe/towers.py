@@ -1,10 +1,10 @@
 """Captions and clips in one space: two small towers, trained so that what belongs together meets.
 
-Clip: LayerNorm(D) -> Linear(D, 1024) -> GELU -> Linear(1024, 1024) on the clip's mean. Caption:
-embedding (1024) of each token -> Linear -> GELU -> Linear, its mean over the tokens. Symmetric
-cross-entropy over the similarities within a batch, with a learned temperature (Radford et al.
-2021, arXiv 2103.00020, figure 3); both sides have unit length in training and in testing, and
-captions of the same clip are not negatives of each other.
+Clip: LayerNorm(D) -> Linear(D, W) -> GELU -> Linear(W, W) on the clip's mean; on standardised clips
+(`tower_stack`) without the LayerNorm. Caption: embedding (W) of each token -> Linear -> GELU ->
+Linear, its mean over the tokens. Symmetric cross-entropy over the similarities within a batch, with
+a learned temperature (Radford et al. 2021, arXiv 2103.00020, figure 3); both sides have unit length
+in training and in testing, and captions of the same clip are not negatives of each other.
 
 X-ARES 0.1.3 trains otherwise, and with `unit_length=False` so does this: on plain dot products;
 all other captions of a batch are negatives, those of the same clip too, which often meet as pairs
@@ -26,6 +26,7 @@ from torch.nn.functional import cross_entropy, gelu, normalize
 
 from benchmark.metric import recall_at
 from benchmark.probe.heads import Training
+from benchmark.probe.search import Chosen, every_epoch
 from benchmark.splits import Split
 
 WIDTH = 1024
@@ -52,18 +53,13 @@ class Captions:
 
 
 @dataclass(frozen=True)
-class TowerResult:
-    """What the towers of each seed learned; S seeds.
+class TowerResult(Chosen):
+    """What was chosen for each of S seeds; `validation` is recall@1 on the validation clips.
 
-    losses: (epochs, S) mean training loss. best_epochs: (S,), counted from 0.
     similarities: per seed (test clips, captions of them) float32, in the items' order.
-    validation: (epochs, S) recall@1 on the validation clips after each epoch.
     """
 
-    losses: NDArray[np.float64]
-    best_epochs: NDArray[np.int64]
     similarities: list[NDArray[np.float32]]
-    validation: NDArray[np.float64]
 
 
 def train_towers(
@@ -75,20 +71,29 @@ def train_towers(
     on_step: Callable[[int, int], None] | None = None,
     *,
     unit_length: bool = True,
+    width: int = WIDTH,
 ) -> TowerResult:
     """Train two towers a seed on a split's (clip, caption) pairs; embeddings: (N, D).
 
-    The epoch with the best recall@1 on the validation clips, mean of both directions, is tested.
-    on_step(done, total) is called after every epoch. unit_length: see the module's words.
+    The epoch with the best recall@1 on the validation clips, mean of both directions, is tested;
+    on standardised clips the best learning rate and epoch, see `Search`. on_step(done, total) is
+    called after every epoch. unit_length: see the module's words. width: W.
     """
+    if training.standardised:
+        from benchmark.probe.tower_stack import train_stack
+
+        return train_stack(
+            embeddings, captions, split, seeds, training, on_step,
+            unit_length=unit_length, width=width,
+        )  # fmt: skip
     losses, validation = np.zeros((2, training.epochs, len(seeds)))
     best_epochs = np.zeros(len(seeds), np.int64)
     similarities = []
     for column, seed in enumerate(seeds):
-        kind = _Towers if unit_length else _DotProductTowers
-        towers = kind(embeddings.shape[1], captions.vocabulary, seed).to(training.device)
+        kind = kind_of_towers(unit_length)
+        towers = kind(embeddings.shape[1], captions.vocabulary, seed, width).to(training.device)
         optimiser = torch.optim.Adam(towers.parameters(), betas=(0.9, 0.999))
-        data = _Pairs(embeddings, captions, training.device)
+        data = Pairs(embeddings, captions, training.device)
         rng = np.random.default_rng([seed, 1])
         best = -1.0
         for epoch in range(training.epochs):
@@ -113,7 +118,9 @@ def train_towers(
             if on_step is not None:
                 on_step(column * training.epochs + epoch + 1, len(seeds) * training.epochs)
         similarities.append(tested)
-    return TowerResult(losses, best_epochs, similarities, validation)
+    return TowerResult(
+        **vars(every_epoch(training, best_epochs, losses, validation)), similarities=similarities
+    )
 
 
 def relevance(captions: Captions, clips: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -131,7 +138,7 @@ def mean_recall(
     return float((to_text + recall_at(similarity.T, relevant.T, k).mean()) / 2)
 
 
-class _Pairs:
+class Pairs:
     """Clips and captions on the device."""
 
     def __init__(self, embeddings: NDArray[np.float32], captions: Captions, device: str) -> None:
@@ -156,17 +163,17 @@ class _Pairs:
         return torch.from_numpy(unique).to(self.device), torch.from_numpy(shares).to(self.device)
 
 
-class _Towers(nn.Module):
+class Towers(nn.Module):
     """Both towers of one seed, drawn as torch draws its layers."""
 
-    def __init__(self, dimension: int, vocabulary: int, seed: int) -> None:
+    def __init__(self, dimension: int, vocabulary: int, seed: int, width: int = WIDTH) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.clip_norm = nn.LayerNorm(dimension)
-            self.clip_in, self.clip_out = nn.Linear(dimension, WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.token = nn.Embedding(vocabulary, WIDTH)
-            self.text_in, self.text_out = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+            self.clip_in, self.clip_out = nn.Linear(dimension, width), nn.Linear(width, width)
+            self.token = nn.Embedding(vocabulary, width)
+            self.text_in, self.text_out = nn.Linear(width, width), nn.Linear(width, width)
         self.scale = nn.Parameter(torch.tensor(math.log(1 / _FIRST_TEMPERATURE)))
 
     @staticmethod
@@ -177,11 +184,11 @@ class _Towers(nn.Module):
         return rng.permutation(captions.of(clips))
 
     def embed_clips(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """(N, D) -> (N, 1024) of unit length."""
+        """(N, D) -> (N, W) of unit length."""
         return normalize(self.project_clips(embeddings), dim=1)
 
     def embed_captions(self, tokens: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-        """Tokens (U,) with their shares (M, U) -> (M, 1024) of unit length."""
+        """Tokens (U,) with their shares (M, U) -> (M, W) of unit length."""
         return normalize(self.project_captions(tokens, shares), dim=1)
 
     def project_clips(self, embeddings: torch.Tensor) -> torch.Tensor:
@@ -196,20 +203,27 @@ class _Towers(nn.Module):
         projected: torch.Tensor = self.text_out(shares @ hidden)
         return projected
 
-    def loss(self, data: _Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
+    def loss(self, data: Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
         """Symmetric cross-entropy of a batch of captions with their clips."""
         owners = data.captions.clips[batch]
-        scale = self.scale.clamp(max=_LARGEST_SCALE).exp()
-        clips = self.embed_clips(data.clips(owners))
-        logits = scale * clips @ self.embed_captions(*data.bags(batch)).T
+        clips = self.project_clips(data.clips(owners))
+        texts = self.project_captions(*data.bags(batch))
+        return self.loss_of(clips, texts, self.scale, owners)
+
+    @staticmethod
+    def loss_of(
+        clips: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, owners: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """The same of projected clips and captions (..., B, W); scale: (...), owners: (B,)."""
+        factor = scale.clamp(max=_LARGEST_SCALE).exp()[..., None, None]
+        logits = factor * normalize(clips, dim=-1) @ normalize(texts, dim=-1).mT
         same = owners[:, None] == owners[None, :]
         np.fill_diagonal(same, False)
         logits = logits.masked_fill(torch.from_numpy(same).to(logits.device), -torch.inf)
-        own = torch.arange(len(batch), device=logits.device)
-        return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
+        return _matched(logits)
 
     @torch.no_grad()
-    def similarity(self, data: _Pairs, items: NDArray[np.int64]) -> NDArray[np.float32]:
+    def similarity(self, data: Pairs, items: NDArray[np.int64]) -> NDArray[np.float32]:
         """Cosine of each clip with each caption of them: (N, M)."""
         clips = self.embed_clips(data.clips(items))
         texts = self.embed_captions(*data.bags(data.captions.of(items)))
@@ -217,7 +231,7 @@ class _Towers(nn.Module):
         return found
 
 
-class _DotProductTowers(_Towers):
+class DotProductTowers(Towers):
     """Towers as X-ARES 0.1.3 trains them."""
 
     @staticmethod
@@ -240,7 +254,8 @@ class _DotProductTowers(_Towers):
         drawn += rng.permutation(window).tolist()
         return np.array(drawn, np.int64)
 
-    def loss(self, data: _Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
+    def loss(self, data: Pairs, batch: NDArray[np.int64]) -> torch.Tensor:
+        # the same as `loss_of`, to the bit as it was published
         clips = self.project_clips(data.clips(data.captions.clips[batch]))
         texts = self.project_captions(*data.bags(batch))
         logits = self.scale.exp() * clips @ texts.T
@@ -249,3 +264,24 @@ class _DotProductTowers(_Towers):
         for side in (clips, texts):
             loss = loss + side.abs().mean() / side.square().sum().sqrt()
         return loss
+
+    @staticmethod
+    def loss_of(
+        clips: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, owners: NDArray[np.int64]
+    ) -> torch.Tensor:
+        loss = _matched(scale.exp()[..., None, None] * clips @ texts.mT)
+        for side in (clips, texts):
+            loss = loss + side.abs().mean(dim=(-2, -1)) / side.square().sum(dim=(-2, -1)).sqrt()
+        return loss
+
+
+def kind_of_towers(unit_length: bool) -> type[Towers]:
+    """Which towers, see the module's words."""
+    return Towers if unit_length else DotProductTowers
+
+
+def _matched(logits: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of rows and of columns (..., B, B), of which the diagonal is right."""
+    own = torch.diagonal(logits, dim1=-2, dim2=-1)
+    wrong = [(logits.logsumexp(dim=dim) - own).mean(dim=-1) for dim in (-1, -2)]
+    return (wrong[0] + wrong[1]) / 2

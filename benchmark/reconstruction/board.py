@@ -15,6 +15,7 @@ from typing import Any
 from benchmark.published import PublishedValue
 from benchmark.reconstruction.result import MetricScore, ReconstructionResult, asked_of
 from benchmark.result import DONE
+from benchmark.rounding import rounded
 
 MARK = "*"  # of what was not measured here
 # What published metrics are here, as far as is known.
@@ -235,7 +236,7 @@ def _notes(result: ReconstructionResult) -> list[str]:
     if delay.get("off"):
         notes.append(
             f"{delay['off']} of the {delay['items']} whose delay can be told are off by more than "
-            f"0.5 ms (median {delay['median_ms']:+.2f} ms, not removed)"
+            f"0.5 ms (median {rounded(delay['median_ms'], 2, sign=True)} ms, not removed)"
         )
     difference = result.alignment.get("length_difference", {})
     if difference and (difference["least"] or difference["most"]):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmark.dataset import DataError
 from benchmark.shards import AUDIO_SUFFIXES, Extent, Failure, Shard, read_shard
+from benchmark.synthetic import is_twin
 from tasks import SourceRule, TaskSpec, builtin_tasks
 
 _MANIFEST_COLUMNS = ("path", "key", "source", "start", "seconds")
@@ -154,7 +155,10 @@ def _of_shards(name: str, place: Path, paths: Sequence[Path], rule: SourceRule |
     if not clips:
         raise DataError(f"{place}: its shards hold no clip (KEY.wav with KEY.json)")
     unit = "file" if rule is None or rule.by_clip else rule.unit
-    return Material(name, "shards", tuple(clips), unit, failures=tuple(failures), place=str(place))
+    return Material(
+        name, "shards", tuple(clips), unit, failures=tuple(failures), place=str(place),
+        synthetic=any(is_twin(path.parent) for path in paths),
+    )  # fmt: skip
 
 
 def _of_shard(shard: Shard, rule: SourceRule | None) -> Iterable[ClipFile]:

@@ -25,6 +25,7 @@ from benchmark.interval import PERCENTILES, additive_interval
 from benchmark.reconstruction.measure import ItemRecord
 from benchmark.reconstruction.metrics import Metric
 from benchmark.result import DONE, FAILED, RECONSTRUCTION, ResultError
+from benchmark.strict_json import parse, without_nan
 
 SCHEMA = 1
 RESAMPLES, CONFIDENCE = 1000, 0.95
@@ -66,7 +67,7 @@ class ReconstructionResult:
         frame_rate, values_per_second, parameters, compute (what it computes in).
     data: name, kind, known_as (the name that published values use, or null), digest (of the
         clips' bytes, keys and crops), place (`place_digest` of where they lay;
-        of synthetic audio empty), source_unit, source_digest (of the clips' sources, which
+        of `--data synthetic` empty), source_unit, source_digest (of the clips' sources, which
         intervals are drawn by), clips, items, sources, seconds, crop_seconds,
         limit, failed_clips (count) and failures (shard, key, reason; the first 100).
     settings: every choice that decides values; results of different ones share no table.
@@ -106,13 +107,13 @@ class ReconstructionResult:
         """JSON text. NaN, which JSON lacks, becomes null."""
         facts = asdict(self)
         del facts["path"]
-        return json.dumps(_without_nan(facts), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(without_nan(facts), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> ReconstructionResult:
         """Read what `to_json` wrote. Raises ResultError naming `where`."""
         try:
-            raw = json.loads(text)
+            raw = parse(text)
             if raw.get("schema") != SCHEMA:
                 raise ResultError(
                     f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
@@ -263,6 +264,26 @@ def write_result(root: Path, result: ReconstructionResult, table: str) -> Path:
     return path
 
 
+def altered(result: ReconstructionResult) -> str | None:
+    """In a line, where the table of a result's clips is not the one that was written with it.
+
+    A table that is not there, as beside published references, is no fault.
+    """
+    named = result.clips if isinstance(result.clips, dict) else {}
+    if result.path is None or not {"file", "sha256"} <= named.keys():
+        return None
+    path = result.path.with_name(Path(str(named["file"])).name)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    if hashlib.sha256(data).hexdigest() == named["sha256"]:
+        return None
+    return f"{path} is not the file that was written with its result (another SHA-256)"
+
+
 def has_more(root: Path, result: ReconstructionResult) -> list[str]:
     """Metrics that this result lacks, as their packages are not installed, and the one that it
     would replace has."""
@@ -322,11 +343,3 @@ def _score(raw: dict[str, Any]) -> MetricScore:
     if raw.get("value") is None:
         raw["value"] = math.nan
     return MetricScore(**raw)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

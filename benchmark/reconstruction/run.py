@@ -26,6 +26,7 @@ from benchmark.dataset import DataError
 from benchmark.embed import choose_device, parameter_count
 from benchmark.files import remove_leftovers
 from benchmark.gate import Gate
+from benchmark.identity import identify
 from benchmark.progress import Track, silent
 from benchmark.reconstruction import metrics as measured
 from benchmark.reconstruction.alignment import MOST_DELAY
@@ -54,6 +55,7 @@ from encoders import (
     group_names,
     left_as_found,
     load_encoders,
+    names_of,
     ready_encoder,
 )
 
@@ -144,10 +146,10 @@ def _codecs(group: list[str] | list[Codec], weights: str | Path | None) -> dict[
     """By how they were asked for. Raises EncoderError."""
     first = group[0]
     if isinstance(first, Codec):
-        return {first.name: _codec(ready_encoder(first))}
+        return {provenance.OBJECT: _codec(ready_encoder(first))}
     names = [str(name) for name in group]
     encoders = load_encoders(names, weights=weights)
-    asked = names if len(names) == len(encoders) else [encoder.name for encoder in encoders]
+    asked = names_of(names, encoders)
     return {name: _codec(encoder) for name, encoder in zip(asked, encoders, strict=True)}
 
 
@@ -171,7 +173,9 @@ def _over(
     track: Track,
 ) -> Iterator[ReconstructionResult]:
     """One codec over all data sets."""
-    fingerprint = codec.fingerprint()
+    identity = identify([codec], run.device, run.cache, decode=True)[codec]
+    fingerprint = identity.fingerprint
+    none = provenance.no_command(asked, codec.name, fingerprint, identity.of)
     facts = {
         "name": codec.name,
         "spec": provenance.asked_for(asked, weights),
@@ -192,6 +196,7 @@ def _over(
     for material in materials:
         started = time.time()
         result = _blank(facts, asked, material, run, weights)
+        result.command = none or result.command
         table = ""
         extra: dict[str, Any] = {}
         try:
@@ -311,7 +316,7 @@ def _blank(
             "crop_seconds": material.crop_seconds,
             "limit": material.limit,
             "digest": "",
-            "place": "" if material.synthetic else place_digest(material.place),
+            "place": "" if material.kind == "synthetic" else place_digest(material.place),
             "clips": len(material.clips) + len(material.failures),
             "failed_clips": 0,
             "failures": [],

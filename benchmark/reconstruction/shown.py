@@ -13,6 +13,7 @@ from rich.text import Text
 
 from benchmark.reconstruction.board import BoardRow, BoardTable
 from benchmark.reconstruction.result import MetricScore
+from benchmark.rounding import rounded
 from benchmark.whole import fold, in_runs, print_whole, printable
 
 _FACTS = {
@@ -112,8 +113,8 @@ def _fact(name: str, value: float) -> str:
     if not math.isfinite(value) or not value:
         return ""
     if name == "speed":
-        return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
-    return f"{value:.4g}" if name == "frame_rate" else f"{value:.0f}"
+        return rounded(value, 0 if value >= 10 else 1)
+    return f"{value:.4g}" if name == "frame_rate" else rounded(value, 0)
 
 
 def _cell(row: BoardRow, metric: str, like: MetricScore) -> str:
@@ -123,11 +124,11 @@ def _cell(row: BoardRow, metric: str, like: MetricScore) -> str:
     if not math.isfinite(value):
         return "not computable" if score is not None else ""
     if row.status == "published":
-        return f"{value:.{like.digits}f} *"
+        return f"{rounded(value, like.digits)} *"
     if score is None or score.interval is None:
-        return f"{value:.{like.digits}f}"
-    low, high = (_short(f"{bound:.{like.digits}f}") for bound in score.interval)
-    return f"{value:.{like.digits}f} [{low} {high}]"
+        return rounded(value, like.digits)
+    low, high = (_short(rounded(bound, like.digits)) for bound in score.interval)
+    return f"{rounded(value, like.digits)} [{low} {high}]"
 
 
 def _short(number: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmark.reconstruction.alignment import Samples
-from encoders import Codec, EncoderError, Frames
+from encoders import Codec, EncoderError, Frames, decode_at_home, encode_each
 
 _AUDIBLE = 1e-3  # peak: 60 dB below full scale
 _SPEED_S = 10.0  # audio that the speed is taken on
@@ -30,13 +30,13 @@ def through_codec(codec: Codec, samples: Samples, device: str) -> Samples:
     try:
         with torch.inference_mode():
             audio = torch.from_numpy(np.array(samples, np.float32))[None].to(device)
-            frames = codec.encode(audio, torch.tensor([len(samples)], device=device))
+            (frames,) = encode_each([codec], audio, torch.tensor([len(samples)], device=device))
             if not isinstance(frames, Frames):
                 raise EncoderError(
                     f"encoder {codec.name!r} returned a {type(frames).__name__} from encode(); "
                     "expected Frames(values, lengths)"
                 )
-            sounds, lengths = codec.decode(frames)
+            sounds, lengths = decode_at_home(codec, frames)
         if sounds.ndim != 2 or len(sounds) != 1 or tuple(lengths.shape) != (1,):
             raise EncoderError(
                 f"encoder {codec.name!r} returned waveforms {tuple(sounds.shape)} and lengths "

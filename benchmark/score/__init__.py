@@ -9,7 +9,9 @@ from benchmark.progress import Track, silent
 from benchmark.protocol import Protocol
 from benchmark.score.captions import score_captions
 from benchmark.score.clips import score_clips
+from benchmark.score.majority import majority_score
 from benchmark.score.parts import Scored
+from benchmark.score.presence import class_presence
 from benchmark.score.shots import add_shots
 from benchmark.score.timed import score_timed
 from benchmark.score.transcripts import score_transcripts
@@ -40,4 +42,11 @@ def score_items(
     else:
         by_clip = score_captions if spec.label.kind == "captions" else score_clips
         scored = by_clip(items, splits, spec, protocol, device, track)
-    return replace(scored, parts={split.name: split.sizes for split in splits})
+    floor = majority_score(items, splits, scored.predictions, spec, protocol)
+    for score in scored.scores.values():
+        score.majority = floor
+    return replace(
+        scored,
+        parts={split.name: split.sizes for split in splits},
+        classes=class_presence(items, splits, spec),
+    )

@@ -10,7 +10,7 @@ from benchmark.metric import average_precision_at, first_rank, mean_recall, reca
 from benchmark.probe.towers import Captions, relevance, train_towers
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
-from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, training_of
+from benchmark.score.parts import Scored, predictions_of, score_of, tell_training, training_of
 from benchmark.splits import Split
 from benchmark.tokens import tokenise
 from tasks import TaskSpec
@@ -30,7 +30,7 @@ def score_captions(
         seeds = range(protocol.seeds)
         trained = train_towers(
             items.embeddings, captions, split, seeds, training, bar.to,
-            unit_length=protocol.caption_training == "unit length",
+            unit_length=protocol.caption_training == "unit length", width=protocol.tower_width,
         )  # fmt: skip
     relevant = relevance(captions, split.test)
     clip_ranks = np.stack([first_rank(one, relevant) for one in trained.similarities], axis=1)
@@ -49,9 +49,7 @@ def score_captions(
     score = score_of(
         spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
     )
-    score.best_epochs = best_epochs(splits, [trained.best_epochs])
-    score.training_loss = trained.losses.mean(axis=1).tolist()
-    score.validation = trained.validation.mean(axis=1).tolist()
+    tell_training(score, splits, [trained], training)
     for way, ranks, turned in (
         ("clip_to_caption", clip_ranks, False),
         ("caption_to_clip", text_ranks, True),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.items import Items
 from benchmark.probe import Training
+from benchmark.probe.search import Chosen
 from benchmark.protocol import Protocol
 from benchmark.result import Predictions, Score
 from benchmark.splits import Split
@@ -21,12 +22,14 @@ from tasks import TaskSpec
 class Scored:
     """All scores of a task, and what was predicted for each tested item.
 
-    parts: items that trained, validated and tested, by test fold (or `test`).
+    parts: items that trained, validated and tested, by test fold (or `test`). classes: see
+    `class_presence`.
     """
 
     scores: dict[str, Score]
     predictions: Predictions
     parts: dict[str, dict[str, int]] = field(default_factory=dict)
+    classes: dict[str, Any] = field(default_factory=dict)
 
 
 def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:
@@ -37,6 +40,11 @@ def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:
         learning_rate=spec.probe.learning_rate,
         learning_rate_floor=protocol.learning_rate_floor,
         device=device,
+        rates=protocol.learning_rates,
+        least_updates=protocol.least_updates,
+        checkpoints=protocol.checkpoints,
+        patience=protocol.patience,
+        standardised=protocol.frame_features == "standardised",
     )
 
 
@@ -77,6 +85,42 @@ def best_epochs(splits: list[Split], by_split: Sequence[NDArray[np.int64]]) -> d
         split.name: [int(epoch) + 1 for epoch in epochs]
         for split, epochs in zip(splits, by_split, strict=True)
     }
+
+
+def tell_training(
+    score: Score, splits: list[Split], trained: Sequence[Chosen], training: Training
+) -> None:
+    """Have a Score say what was chosen in each split, and how it was learned."""
+    score.best_epochs = best_epochs(splits, [one.best_epochs for one in trained])
+    score.training_loss = _mean_curve([one.losses for one in trained])
+    score.validation = _mean_curve([one.validation for one in trained])
+    marks = [[epoch + 1 for epoch in one.checkpoints.tolist()] for one in trained]
+    if any(own != list(range(1, len(own) + 1)) for own in marks):
+        length = len(score.validation)
+        score.checkpoints = {
+            split.name: own[:length] for split, own in zip(splits, marks, strict=True)
+        }
+    if training.rates:
+        score.learning_rates = _by_split(splits, [one.learning_rates for one in trained])
+        score.still_learning = _by_split(splits, [one.still_learning for one in trained])
+
+
+def _mean_curve(curves: list[NDArray[np.float64]]) -> list[float]:
+    """(K, S) of each split -> mean over all heads that still trained, as long as any did."""
+    longest = max(map(len, curves))
+    every = np.concatenate(
+        [
+            np.pad(one, ((0, longest - len(one)), (0, 0)), constant_values=np.nan)
+            for one in curves
+        ],
+        axis=1,
+    )  # fmt: skip
+    return [float(np.nanmean(row)) for row in every if not np.isnan(row).all()]
+
+
+def _by_split(splits: list[Split], values: Sequence[NDArray[Any]]) -> dict[str, list[Any]]:
+    """Each split's values, one a seed."""
+    return {split.name: own.tolist() for split, own in zip(splits, values, strict=True)}
 
 
 def predictions_of(items: Items, splits: list[Split], **arrays: Any) -> Predictions:

@@ -37,8 +37,8 @@ from benchmark.probe.linear import LinearModel, clip_means, first_of_clips, fit_
 from benchmark.probe.logistic import STRENGTHS
 from benchmark.progress import Track, silent
 from benchmark.protocol import Protocol
-from benchmark.result import Score
 from benchmark.score.draws import Draw, Subset
+from benchmark.scores import Score
 from benchmark.shots import ALL, DRAWS, Shots, ShotScore, order
 from benchmark.splits import Split, make_splits
 from tasks import TaskSpec
@@ -64,11 +64,15 @@ def add_shots(
     numbers = [one for one in lacking if isinstance(one, int)]
     probed = _Probed(items, splits, spec, protocol, device)
     jobs = [(number, split) for number in range(DRAWS if numbers else 0) for split in splits]
+
+    def take(job: tuple[int, Split]) -> None:
+        probed.take(job[0], job[1], numbers)
+
     with (
         track("label efficiency", len(jobs), "draws") as bar,
         _workers(probed.most_multiplications, device) as pool,
     ):
-        for done, _ in enumerate(pool.map(lambda job: probed.take(*job, numbers), jobs), 1):
+        for done, _ in enumerate(pool.map(take, jobs), 1):
             bar.to(done, len(jobs))
     for shots in numbers:
         known[shots] = probed.score(shots, score.confidence)
@@ -118,7 +122,7 @@ class _Probed:
     def most_multiplications(self) -> int:
         """In one pass over a subset, at most."""
         most = max(len(split.given_train) for split in self.splits)
-        return most * self.items.embeddings.shape[1] * self.spec.num_classes
+        return int(most * self.items.embeddings.shape[1] * self.spec.num_classes)
 
     def take(self, number: int, split: Split, numbers: list[int]) -> None:
         """Draw from a split and fit a probe to each subset."""
@@ -176,8 +180,8 @@ class _Probed:
 
 
 def _accuracies(
-    labels: list[NDArray[np.int64]],
-    predicted: list[NDArray[np.int64]],
+    labels: list[NDArray[Any]],
+    predicted: list[NDArray[Any]],
     sources: NDArray[np.int64],
     protocol: Protocol,
 ) -> tuple[Floats, Floats]:
@@ -203,8 +207,8 @@ def _accuracies(
 
 
 def _precisions(
-    labels: list[NDArray[np.bool_]],
-    scores: list[NDArray[np.float32]],
+    labels: list[NDArray[Any]],
+    scores: list[NDArray[Any]],
     sources: NDArray[np.int64],
     protocol: Protocol,
 ) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ from benchmark.probe.frames import train_on_frames
 from benchmark.probe.timed import TimedObjective
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
-from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, training_of
+from benchmark.score.parts import Scored, predictions_of, score_of, tell_training, training_of
 from benchmark.splits import Split
 from tasks import TaskSpec
 
@@ -69,9 +69,7 @@ def score_timed(
     occurring = counts[:, 0, :, [0, 2]].sum(axis=(0, 1)) > 0
     if average == "macro" and protocol.absent_classes == "left out":
         score.not_computed = int((~occurring).sum())
-    score.best_epochs = best_epochs(splits, [result.best_epochs for result in trained])
-    score.training_loss = mean_curve([result.losses for result in trained])
-    score.validation = mean_curve([result.validation for result in trained])
+    tell_training(score, splits, trained, training)
     if spec.label.kind == "notes":
         score.also = _note_scores(objective, predicted)
     segments = [np.packbits(objective.segments(clip), axis=1) for clip, _ in predicted]
@@ -87,11 +85,6 @@ def score_timed(
         linear=np.concatenate(found, axis=1),
     )
     return Scored({"linear": score}, predictions)
-
-
-def mean_curve(by_split: list[NDArray[np.float64]]) -> list[float]:
-    """(epochs, S) of each split -> each epoch's mean over splits and seeds."""
-    return [float(value) for value in np.stack(by_split).mean(axis=(0, 2))]
 
 
 def _what(split: Split, splits: list[Split]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,10 @@ from benchmark.probe import Training
 from benchmark.probe.adapter import train_adapters
 from benchmark.probe.ctc import CTCObjective
 from benchmark.probe.frames import train_on_frames
+from benchmark.probe.search import Chosen
 from benchmark.progress import Track
 from benchmark.protocol import Protocol
-from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, training_of
+from benchmark.score.parts import Scored, predictions_of, score_of, tell_training, training_of
 from benchmark.splits import Split
 from tasks import TaskSpec
 
@@ -62,9 +64,7 @@ def score_transcripts(
     score = score_of(
         spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
     )
-    score.best_epochs = best_epochs(splits, [trained.best_epochs])
-    score.training_loss = trained.losses.mean(axis=1).tolist()
-    score.validation = trained.validation.mean(axis=1).tolist()
+    tell_training(score, splits, [trained.chosen], trained.training)
     score.also = {"WER": _error_rate(words), "CER": _error_rate(letters)}
     score.too_short, score.tokens = trained.too_short, trained.tokens
     predictions = predictions_of(
@@ -74,14 +74,13 @@ def score_transcripts(
 
 
 class _Spelt(NamedTuple):
-    """As `FrameResult` and `SpellingResult` have them; too_short and tokens as `Score` has them."""
+    """predicted: for each test clip, each seed's text; too_short and tokens as `Score` has them."""
 
-    losses: NDArray[np.float64]
-    best_epochs: NDArray[np.int64]
+    chosen: Chosen
+    training: Training
     predicted: list[list[str]]
     too_short: int
     tokens: str | None
-    validation: NDArray[np.float64]
 
 
 def _by_ctc(
@@ -97,8 +96,7 @@ def _by_ctc(
     seeds = range(protocol.seeds)
     trained = train_on_frames(items.frames, split, seeds, training, objective, on_step)
     too_short = sum(not objective.fits(clip) for clip in split.train.tolist())
-    facts = (trained.losses, trained.best_epochs, trained.predicted)
-    return _Spelt(*facts, too_short, None, trained.validation)
+    return _Spelt(trained, training, trained.predicted, too_short, None)
 
 
 def _by_language_model(
@@ -114,8 +112,7 @@ def _by_language_model(
     seeds = range(protocol.seeds)
     trained = train_adapters(items.frames, texts, split, seeds, training, model, on_step)
     tokens = f"those of the language model {protocol.language_model}"
-    facts = (trained.losses, trained.best_epochs, trained.predicted)
-    return _Spelt(*facts, 0, tokens, trained.validation)
+    return _Spelt(trained, replace(training, rates=()), trained.predicted, 0, tokens)
 
 
 def _error_rate(counts: NDArray[np.float64]) -> float:

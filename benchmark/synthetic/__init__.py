@@ -14,6 +14,6 @@ about the real task and must never stand beside one.
 """
 
 from benchmark.synthetic.recipe import SEED
-from benchmark.synthetic.twins import RECIPES, VERSION, has_twin, synthesise
+from benchmark.synthetic.twins import RECIPES, VERSION, has_twin, is_twin, synthesise
 
-__all__ = ["RECIPES", "SEED", "VERSION", "has_twin", "synthesise"]
+__all__ = ["RECIPES", "SEED", "VERSION", "has_twin", "is_twin", "synthesise"]

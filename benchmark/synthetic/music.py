@@ -47,7 +47,7 @@ def gtzan(spec: TaskSpec, draw: Draw) -> Plan:
     """Ten genres at 22.05 kHz: tempo, drums, chords and who plays them."""
 
     def make(part: str, genre: str, number: int) -> Clip:
-        key = f"{genre}.{int(part) * 10 + number:05d}"
+        key = f"{genre}_{int(part) * 10 + number:05d}"  # a dot would end it for webdataset
 
         def render(rng: Generator) -> Array:
             n = int(1.0 * 22_050)

@@ -196,7 +196,8 @@ def voxlingua33(spec: TaskSpec, draw: Draw) -> Plan:
         start = 34.12 + 60 * (number % 2)
         long = number == 0 and known.index(language) % 16 == 0
         end = start + (20.5 if long else 1.2)
-        key = f"{video}__U__S{number % 2}---{start:08.3f}-{end:08.3f}"
+        # as X-ARES's shards have it: for webdataset a key ends at its first dot
+        key = f"{video}__U__S{number % 2}---{start:08.3f}-{end:08.3f}".replace(".", "_")
 
         def render(rng: Generator) -> Array:
             room = draw("room", video)

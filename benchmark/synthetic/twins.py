@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,12 +13,12 @@ import numpy as np
 import soundfile as sf
 
 from benchmark.dataset import DataError
-from benchmark.files import folder_written_whole
+from benchmark.sealed import make_folder, read_manifest, visible
 from benchmark.synthetic import captions, music, people, piano, scenes, sound, speech, spelling
 from benchmark.synthetic.recipe import SEED, Clip, Draw, Recipe
 from tasks import TaskSpec
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the audio of any twin changes. A cache of twins carries it in its name."""
 
 MANIFEST = "synthetic.json"
@@ -40,14 +41,20 @@ def has_twin(name: str) -> bool:
     return name in RECIPES
 
 
+def is_twin(folder: Path) -> bool:
+    """Whether a folder of shards was made here, or is a copy of one: its manifest lies in it."""
+    return (folder / MANIFEST).is_file()
+
+
 def synthesise(
     spec: TaskSpec, root: Path, report: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Make the task's twin under root/<spec.folder>/ unless it is there; return that folder.
+    """Make the task's twin under root/<spec.folder>/ unless it is there whole; return that folder.
 
     The twin has the real data set's shard names, JSON fields, label values and manner of keys;
     the same bytes each time. It is made in a temporary folder and renamed into place: a killed
-    run leaves no half twin, and of two runs at once the second drops its own.
+    run leaves no half twin, and of two runs at once the second takes what the first made. Its
+    shards are read each time; a damaged twin is made anew, and that is said.
 
     report(done, total) is called as clips are made, not at all where the twin was there.
 
@@ -60,26 +67,25 @@ def synthesise(
         )
     target = root / spec.folder
     stamp = {"task": spec.name, "version": VERSION, "seed": SEED}
-    found = _stamp_of(target)
-    if found == stamp:
-        return target
-    if found is None and target.exists():
-        raise DataError(
-            f"{target} exists and is not a synthetic twin; remove it, or choose another cache"
-        )
-    with folder_written_whole(target, replace=found is not None) as folder:
+
+    def make(folder: Path) -> None:
         _write_shards(spec, folder, report or (lambda done, total: None))
-        (folder / MANIFEST).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+
+    make_folder(target, MANIFEST, stamp, make, check=lambda: _check_own(target))
     return target
 
 
-def _stamp_of(folder: Path) -> dict[str, object] | None:
-    """What the folder's manifest says; None where there is none."""
-    try:
-        stamp = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return stamp if isinstance(stamp, dict) else None
+def _check_own(target: Path) -> None:
+    """Raise DataError for a folder that holds what is not a twin's: it must not be replaced."""
+    if not target.is_dir() or not os.path.lexists(target / MANIFEST):
+        raise DataError(
+            f"{target} exists and is not a synthetic twin; remove it, or choose another cache"
+        )
+    files = (read_manifest(target, MANIFEST) or {}).get("files")
+    if isinstance(files, dict):
+        for path in visible(target):
+            if path.name not in {*files, MANIFEST}:
+                raise DataError(f"{path} is not of the synthetic twin beside it; remove it")
 
 
 def _write_shards(spec: TaskSpec, folder: Path, report: Callable[[int, int], None]) -> None:

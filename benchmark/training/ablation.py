@@ -19,6 +19,7 @@ from benchmark.places import default_cache
 from benchmark.progress import Track, silent
 from benchmark.reconstruction.run import reconstruct
 from benchmark.result import DONE, RunResult
+from benchmark.rounding import rounded
 from benchmark.settings import SYNTHETIC
 from benchmark.training.run import train
 from encoders.dasheng.training import read_training
@@ -125,7 +126,7 @@ def to_markdown(rows: Sequence[AblationRow]) -> str:
 
 
 def _shown(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+    return "–" if math.isnan(value) else rounded(value)
 
 
 def _encoder_of(latent: str) -> str:

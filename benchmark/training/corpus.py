@@ -10,16 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from benchmark.audio import AudioError, AudioPipeline
 from benchmark.dataset import DataError
-from benchmark.files import folder_written_whole
 from benchmark.places import default_cache
 from benchmark.prefetch import prefetch
 from benchmark.progress import Track, silent
 from benchmark.reconstruction.material import ClipFile, Material, open_material
+from benchmark.sealed import make_folder
 from benchmark.shards import Failure
 from benchmark.synthetic import VERSION
 from benchmark.training.synthetic import TRAINING_SEED, training_clips
@@ -27,8 +26,9 @@ from encoders.dasheng.config import SAMPLE_RATE
 from encoders.dasheng.training import Corpus
 
 SYNTHETIC = "synthetic"
+FORMAT = 2  # of what is kept
 FAILED_SHARE = 0.01
-_SAMPLES, _CLIPS = "samples.npy", "clips.json"
+_SAMPLES, _CLIPS, _MANIFEST = "samples.npy", "clips.json", "corpus.json"
 _AHEAD = 1 << 28  # bytes decoded before they are written
 _PIPELINE = AudioPipeline(SAMPLE_RATE)
 
@@ -57,12 +57,11 @@ def make_corpus(
         raise DataError(f"two data sets are named {min(twice)!r}; rename one's folder")
     clips = [(number, clip) for number, one in enumerate(materials) for clip in one.clips]
     digest = _digest(materials)
-    folder = (cache or default_cache()) / "training" / digest[:32]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # of several processes one decodes
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.is_dir():
-            _make(folder, materials, clips, track, tell)
+    folder = (cache or default_cache()) / "training" / f"{digest[:32]}-{FORMAT}"
+    make_folder(
+        folder, _MANIFEST, {"format": FORMAT, "audio": digest},
+        lambda made: _make(made, materials, clips, track, tell),
+    )  # fmt: skip
     kept = json.loads((folder / _CLIPS).read_text(encoding="utf-8"))
     for line in kept.get("left_out", ()):
         tell(line)
@@ -79,20 +78,19 @@ def _make(
     track: Track,
     tell: Callable[[str], None],
 ) -> None:
-    """Decode everything into a folder that is there whole or not at all. Raises DataError."""
-    with folder_written_whole(folder) as made:
-        failed = [failure for material in materials for failure in material.failures]
-        kept, undecoded = _decode(clips, made, track)
-        failed += undecoded
-        lines = [f"{failure.key} is left out: {failure.reason}" for failure in failed]
-        if len(failed) > FAILED_SHARE * len(clips):
-            for line in lines:
-                tell(line)
-            raise DataError(
-                f"{len(failed)} of {len(clips)} clips cannot be decoded, more than "
-                f"{FAILED_SHARE:.0%}; the first: {failed[0].key}: {failed[0].reason}"
-            )
-        (made / _CLIPS).write_text(json.dumps(kept | {"left_out": lines}), encoding="utf-8")
+    """Decode everything into an empty folder. Raises DataError."""
+    failed = [failure for material in materials for failure in material.failures]
+    kept, undecoded = _decode(clips, folder, track)
+    failed += undecoded
+    lines = [f"{failure.key} is left out: {failure.reason}" for failure in failed]
+    if len(failed) > FAILED_SHARE * len(clips):
+        for line in lines:
+            tell(line)
+        raise DataError(
+            f"{len(failed)} of {len(clips)} clips cannot be decoded, more than "
+            f"{FAILED_SHARE:.0%}; the first: {failed[0].key}: {failed[0].reason}"
+        )
+    (folder / _CLIPS).write_text(json.dumps(kept | {"left_out": lines}), encoding="utf-8")
 
 
 def _open(place: str | Path, limit: int | None) -> Material:

@@ -6,17 +6,21 @@ train("injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt")
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from filelock import Timeout
 
 from benchmark import provenance
 from benchmark.embed import choose_device
 from benchmark.files import write_atomically
 from benchmark.progress import Track, silent
+from benchmark.sealed import locked
 from benchmark.training.corpus import make_corpus
 from encoders.dasheng.config import SAMPLE_RATE
 from encoders.dasheng.training import (
@@ -82,10 +86,11 @@ def train(
             progress.say(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
             progress.to(step, settings.steps)
 
-        trained = train_stage(
-            settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
-            fresh=fresh, on_step=on_step,
-        )  # fmt: skip
+        with _alone(Path(out)):
+            trained = train_stage(
+                settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
+                fresh=fresh, on_step=on_step,
+            )  # fmt: skip
     # a training that was finished before keeps the record of when it was not
     if is_first() and (trained.steps or not (Path(out) / RUN_FILE).exists()):
         run = {
@@ -104,6 +109,21 @@ def train(
         if not trained.history.draw(Path(out) / CURVES_FILE):
             tell("no curves drawn: they need matplotlib (pip install -e '.[reconstruction]')")
     return trained
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Nobody else may train into a folder meanwhile. Raises TrainingError where one does."""
+    if not is_first():  # of several processes that train together one stands for all
+        yield
+        return
+    try:
+        with locked(out.resolve(), wait_s=0):
+            yield
+    except Timeout as error:
+        raise TrainingError(
+            f"another training writes into {out}; wait for it, or choose another --out"
+        ) from error
 
 
 def read_settings(

@@ -1,7 +1,8 @@
 """What the page shows of tasks: the leaderboard's tables as plain values.
 
-A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, confusions,
-differences}.
+A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, majority,
+confusions, differences}. `majority` is what a guess scores that has not heard the audio: {name,
+scores: by probe, a value or null a row; means: by probe, as of a column}, null where none is known.
 A row has a cell for each column, null where the task did not run:
 {status, linear: [value, low, high, best], knn: the same, details}; `details` is what reproduces it.
 Where label efficiency was measured, also `shots`: [clips a class or "all", clips a class that were
@@ -77,6 +78,25 @@ def _table(table: Table, pool: Pool) -> dict[str, Any]:
         "columns": [_column(table, column, pool) for column in table.columns],
         "rows": [_row(table, row, pool) for row in table.rows],
         "means": {probe: _means(table, probe) for probe in table.probes},
+        "majority": _majority(table) if table.majority else None,
+    }
+
+
+def _majority(table: Table) -> dict[str, Any]:
+    name = table.majority
+    return {
+        "name": name,
+        "scores": {
+            probe: [exact(row.cell(name, probe).value) for row in table.rows]
+            for probe in table.probes
+        },
+        "means": {
+            probe: {
+                mean: [exact(own[name].value), own[name].tasks, own[name].of]
+                for mean, own in table.means(probe).items()
+            }
+            for probe in table.probes
+        },
     }
 
 

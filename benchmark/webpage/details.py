@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
+from benchmark.linear_fit import LinearFit
 from benchmark.result import RunResult, Score
 from benchmark.webpage.numbers import Pool, exact, score, short
 
@@ -73,16 +76,43 @@ def _score(one: Score) -> dict[str, Any]:
         "also": {name: exact(value) for name, value in one.also.items()},
         "tokens": one.tokens,
         "too_short": one.too_short,
-        "loss": _curve(one.training_loss),
-        "validation": _curve(one.validation),
+        "loss": _curve(one.training_loss, one.checkpoints),
+        "validation": _curve(one.validation, one.checkpoints),
+        "path": _path(one.fits or {}),
+        "fits": {name: _fit(fit) for name, fit in (one.fits or {}).items()},
     }
     return facts | {name: value for name, value in optional.items() if value}
 
 
-def _curve(values: list[float] | None) -> list[list[float | None]] | None:
-    """[epoch from 1, value] pairs; of long ones evenly spaced epochs, the last among them."""
+def _path(fits: Mapping[str, LinearFit]) -> list[list[float | None]]:
+    """[log10 of a strength, mean validation loss of the splits that tried it], strong to weak."""
+    losses: dict[float, list[float]] = {}
+    for fit in fits.values():
+        for strength, loss in zip(fit.strengths, fit.validation_loss, strict=True):
+            losses.setdefault(round(math.log10(strength), 6), []).append(loss)
+    # where some splits ended their path earlier, a mean of the others would jump
+    whole = [power for power, found in losses.items() if len(found) == len(fits)]
+    return [
+        [power, short(sum(losses[power]) / len(losses[power]))]
+        for power in sorted(whole, reverse=True)
+    ]
+
+
+def _fit(fit: LinearFit) -> str:
+    ended = "" if fit.converged else ", not converged"
+    return f"{fit.strength:.2g} ({fit.passes} passes{ended})"
+
+
+def _curve(
+    values: list[float] | None, checkpoints: dict[str, list[int]] | None
+) -> list[list[float | None]] | None:
+    """[epoch from 1, value] pairs; of long ones evenly spaced epochs, the last among them.
+
+    Folds that differ in their epochs are shown over those of the first.
+    """
     if values is None:
         return None
+    epochs = next(iter((checkpoints or {}).values()), range(1, len(values) + 1))
     step = -(-len(values) // _POINTS)
     chosen = sorted({*range(0, len(values), step), len(values) - 1}) if values else []
-    return [[place + 1, short(values[place])] for place in chosen]
+    return [[epochs[place], short(values[place])] for place in chosen]

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-_DIGITS = 5  # decimals of what is only shown beside a score
+from benchmark.rounding import EXACT
 
 
 def exact(value: float | None) -> float | None:
@@ -16,7 +16,7 @@ def exact(value: float | None) -> float | None:
 
 def score(value: float | None) -> float | None:
     """What stands beside a score, such as that of one seed, or null where there is none."""
-    return None if value is None or not math.isfinite(value) else round(float(value), _DIGITS)
+    return None if value is None or not math.isfinite(value) else round(float(value), EXACT)
 
 
 def short(value: float | None) -> float | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import pickle
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from encoders.encoder import EncoderError
+from encoders.family import name_by_sizes
 from encoders.hub import out_of_reach, quiet, said, with_root
 
 # What the libraries raise for files that are cut short, damaged, or not what their name says.
@@ -41,12 +42,14 @@ class Checkpoint:
     is known to hold safetensors: then the newest is taken, and for a repository without
     safetensors the conversion that the hub keeps beside it.
     model_type: as its config.json says, or "" where that says none.
+    published: its sizes, as its published config.json has them; `part.key` for one in a part.
     """
 
     name: str
     repo: str
     revision: str | None = None
     model_type: str = ""
+    published: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_checkpoint(
@@ -140,6 +143,26 @@ def check_loaded(
             f"{name} by its config.json has no place for its weights {min(extra)}{more}; the two "
             "are not of one model"
         )
+
+
+def shown_name(checkpoint: Checkpoint, config: Mapping[str, Any]) -> str:
+    """The name under which a model of this configuration is shown.
+
+    That of the published one, or where its sizes are others one of its own, with digits of them;
+    what differs is said in a line.
+    """
+    return name_by_sizes(
+        checkpoint.name,
+        {key: _inner(config, key) for key in checkpoint.published},
+        dict(checkpoint.published),
+    )
+
+
+def _inner(config: Any, key: str) -> Any:
+    """A value of a configuration by its key, or by `part.key`."""
+    for part in key.split("."):
+        config = config.get(part) if isinstance(config, Mapping) else None
+    return config
 
 
 def plain_config(config: Any) -> dict[str, Any]:

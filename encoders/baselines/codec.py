@@ -48,7 +48,7 @@ class CodecPass(SharedPass):
         super().__init__()
         self.sample_rate, self.hop, self.block = int(sample_rate), int(hop), block
         self.embedding_dim = int(embedding_dim)
-        self.facts = {"model": facts, "piece_seconds": PIECE_SECONDS}
+        self.facts: dict[str, Any] = {"model": facts, "piece_seconds": PIECE_SECONDS}
 
     def latents(self, audio: torch.Tensor) -> torch.Tensor:
         """(B, T) samples -> (B, D, F) latents before the quantiser."""

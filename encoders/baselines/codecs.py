@@ -18,6 +18,7 @@ from encoders.baselines.checkpoint import (
     forget_place,
     load_checkpoint,
     plain_config,
+    shown_name,
 )
 from encoders.baselines.codec import CodecPass, codec_encoders
 from encoders.encoder import AudioEncoder
@@ -186,30 +187,50 @@ def _load(
         return shared
 
     shared = load_checkpoint(checkpoint, load, weights)
-    return codec_encoders(shared, checkpoint.name, outputs, ("transformers",))
+    name = shown_name(checkpoint, shared.facts["model"])
+    return codec_encoders(shared, name, outputs, ("transformers",))
 
 
 def load_encodec(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """EnCodec at 24 kHz, all 32 codebooks (24 kbit/s)."""
     commit = "c1dbe2ae3f1de713481a3b3e7c47f357092ee040"
-    found = Checkpoint("encodec", "facebook/encodec_24khz", commit, "encodec")
+    sizes = {
+        "num_filters": 32, "hidden_size": 128, "codebook_size": 1024, "num_lstm_layers": 2,
+        "upsampling_ratios": [8, 5, 4, 2], "sampling_rate": 24_000,
+        "target_bandwidths": [1.5, 3.0, 6.0, 12.0, 24.0],
+    }  # fmt: skip
+    found = Checkpoint("encodec", "facebook/encodec_24khz", commit, "encodec", sizes)
     return _load(found, EncodecPass, "EncodecModel", outputs, weights)
 
 
 def load_dac(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """DAC at 44.1 kHz, all 9 codebooks (8 kbit/s)."""
-    found = Checkpoint("dac", "descript/dac_44khz", None, "dac")
+    sizes = {
+        "encoder_hidden_size": 64, "decoder_hidden_size": 1536, "n_codebooks": 9,
+        "codebook_size": 1024, "codebook_dim": 8, "downsampling_ratios": [2, 4, 8, 8],
+        "sampling_rate": 44_100,
+    }  # fmt: skip
+    found = Checkpoint("dac", "descript/dac_44khz", None, "dac", sizes)
     return _load(found, DacPass, "DacModel", outputs, weights)
 
 
 def load_mimi(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """Mimi at 24 kHz, all 32 codebooks (4.4 kbit/s)."""
     commit = "89091b3e466eb6a9d11e537bf26b144f194978f7"
-    found = Checkpoint("mimi", "kyutai/mimi", commit, "mimi")
+    sizes = {
+        "hidden_size": 512, "num_filters": 64, "num_hidden_layers": 8, "num_attention_heads": 8,
+        "codebook_size": 2048, "codebook_dim": 256, "num_quantizers": 32, "sampling_rate": 24_000,
+    }  # fmt: skip
+    found = Checkpoint("mimi", "kyutai/mimi", commit, "mimi", sizes)
     return _load(found, MimiPass, "MimiModel", outputs, weights)
 
 
 def load_xcodec(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """X-Codec at 16 kHz for general audio (HuBERT, balanced), all 8 codebooks (4 kbit/s)."""
-    found = Checkpoint("xcodec", "hf-audio/xcodec-hubert-general-balanced", None, "xcodec")
+    sizes = {
+        "codebook_size": 1024, "sample_rate": 16_000, "semantic_model_config.hidden_size": 768,
+        "semantic_model_config.num_hidden_layers": 12,
+    }  # fmt: skip
+    repo = "hf-audio/xcodec-hubert-general-balanced"
+    found = Checkpoint("xcodec", repo, None, "xcodec", sizes)
     return _load(found, XcodecPass, "XcodecModel", outputs, weights)

@@ -80,8 +80,9 @@ def layer_encoders(shared: LayeredPass, family: str, outputs: Sequence[str]) -> 
         if output == ALL_LAYERS:
             wanted += [f"layer-{number}" for number in range(shared.layers + 1)]
         elif output and layer_number(output) > shared.layers:
+            name = family.partition("@")[0]
             raise EncoderError(
-                f"encoder {family!r} has layers 0 to {shared.layers}, no {layer_number(output)}"
+                f"encoder {name!r} has layers 0 to {shared.layers}, no {layer_number(output)}"
             )
         else:
             wanted.append(output)

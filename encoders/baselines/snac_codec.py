@@ -9,11 +9,15 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import Checkpoint, load_checkpoint
+from encoders.baselines.checkpoint import Checkpoint, load_checkpoint, shown_name
 from encoders.baselines.codec import CodecPass, codec_encoders
 from encoders.encoder import AudioEncoder
 
-CHECKPOINT = Checkpoint("snac", "hubertsiuzdak/snac_24khz")
+_SIZES = {
+    "sampling_rate": 24_000, "encoder_dim": 48, "encoder_rates": [2, 4, 8, 8],
+    "decoder_dim": 1024, "codebook_size": 4096, "codebook_dim": 8, "vq_strides": [4, 2, 1],
+}  # fmt: skip
+CHECKPOINT = Checkpoint("snac", "hubertsiuzdak/snac_24khz", published=_SIZES)
 
 
 class SnacPass(CodecPass):
@@ -54,7 +58,8 @@ class SnacPass(CodecPass):
 def load(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """SNAC at 24 kHz, all 3 codebooks (0.98 kbit/s)."""
     shared = load_checkpoint(CHECKPOINT, _load, weights, package="snac")
-    return codec_encoders(shared, "snac", outputs, ("snac",))
+    name = shown_name(CHECKPOINT, shared.facts["model"])
+    return codec_encoders(shared, name, outputs, ("snac",))
 
 
 def _load(source: str, **options: Any) -> SnacPass:

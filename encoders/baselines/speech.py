@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import Checkpoint, check_loaded, load_checkpoint
+from encoders.baselines.checkpoint import Checkpoint, check_loaded, load_checkpoint, shown_name
 from encoders.baselines.layers import LayeredPass, layer_encoders
 from encoders.baselines.pieces import (
     PASS_SECONDS,
@@ -30,6 +30,19 @@ from encoders.encoder import AudioEncoder, Frames
 # Parts that checkpoints hold for pre-training (wav2vec 2.0's quantiser and its projections) and for
 # the recognition of letters (CTC).
 HEADS = ("quantizer.", "project_q.", "project_hid.", "lm_head.")
+# Sizes of the models that are published.
+_STACK: dict[str, Any] = {
+    "conv_dim": [512] * 7, "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+    "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+}  # fmt: skip
+_LARGE: dict[str, Any] = _STACK | {
+    "hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16,
+    "intermediate_size": 4096,
+}  # fmt: skip
+_BASE: dict[str, Any] = _STACK | {
+    "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "intermediate_size": 3072,
+}  # fmt: skip
 VARIANCE_FLOOR = 1e-7  # as transformers' Wav2Vec2FeatureExtractor
 
 
@@ -128,12 +141,14 @@ def _load(
         return SpeechPass(model, extractor)
 
     shared = load_checkpoint(checkpoint, load, weights)
-    return layer_encoders(shared, checkpoint.name, outputs)
+    return layer_encoders(shared, shown_name(checkpoint, shared.facts["model"]), outputs)
 
 
 def load_wav2vec2(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """wav2vec 2.0 large, trained on 100 000 hours of VoxPopuli."""
-    found = Checkpoint("wav2vec2", "facebook/wav2vec2-large-100k-voxpopuli", None, "wav2vec2")
+    found = Checkpoint(
+        "wav2vec2", "facebook/wav2vec2-large-100k-voxpopuli", None, "wav2vec2", _LARGE
+    )
     return _load(found, "Wav2Vec2Model", outputs, weights)
 
 
@@ -142,7 +157,7 @@ def load_hubert_large(
 ) -> list[AudioEncoder]:
     """HuBERT large, trained on 60 000 hours of Libri-Light, not fine-tuned."""
     commit = "1c513b9a0780f7afa32e4480311fa444e56c3a2e"
-    found = Checkpoint("hubert-large", "facebook/hubert-large-ll60k", commit, "hubert")
+    found = Checkpoint("hubert-large", "facebook/hubert-large-ll60k", commit, "hubert", _LARGE)
     return _load(found, "HubertModel", outputs, weights)
 
 
@@ -151,11 +166,11 @@ def load_wavlm_large(
 ) -> list[AudioEncoder]:
     """WavLM large, trained on 94 000 hours of English speech."""
     commit = "07d9d3d8576fd3d718ee7b16b2b6242e9610d9af"
-    found = Checkpoint("wavlm-large", "microsoft/wavlm-large", commit, "wavlm")
+    found = Checkpoint("wavlm-large", "microsoft/wavlm-large", commit, "wavlm", _LARGE)
     return _load(found, "WavLMModel", outputs, weights)
 
 
 def load_data2vec(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """data2vec audio base, trained on 960 hours of LibriSpeech, not fine-tuned."""
-    found = Checkpoint("data2vec", "facebook/data2vec-audio-base", None, "data2vec-audio")
+    found = Checkpoint("data2vec", "facebook/data2vec-audio-base", None, "data2vec-audio", _BASE)
     return _load(found, "Data2VecAudioModel", outputs, weights)

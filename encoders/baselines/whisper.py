@@ -13,6 +13,7 @@ from encoders.baselines.checkpoint import (
     UnfitError,
     check_loaded,
     load_checkpoint,
+    shown_name,
 )
 from encoders.baselines.layers import LayeredPass, layer_encoders
 from encoders.baselines.pieces import PASS_SECONDS, Outputs, cut, join_pieces
@@ -87,18 +88,26 @@ def _load(
         return WhisperPass(model.get_encoder(), extractor)
 
     shared = load_checkpoint(checkpoint, load, weights)
-    return layer_encoders(shared, checkpoint.name, outputs)
+    return layer_encoders(shared, shown_name(checkpoint, shared.facts["model"]), outputs)
 
 
 def load_base(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """The encoder of Whisper base."""
     commit = "e37978b90ca9030d5170a5c07aadb050351a65bb"
-    found = Checkpoint("whisper-base", "openai/whisper-base", commit, "whisper")
+    sizes = {
+        "d_model": 512, "encoder_layers": 6, "encoder_attention_heads": 8, "encoder_ffn_dim": 2048,
+        "num_mel_bins": 80, "max_source_positions": 1500,
+    }  # fmt: skip
+    found = Checkpoint("whisper-base", "openai/whisper-base", commit, "whisper", sizes)
     return _load(found, outputs, weights)
 
 
 def load_large_v3(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
     """The encoder of Whisper large-v3."""
     commit = "06f233fe06e710322aca913c1bc4249a0d71fce1"
-    found = Checkpoint("whisper-large-v3", "openai/whisper-large-v3", commit, "whisper")
+    sizes = {
+        "d_model": 1280, "encoder_layers": 32, "encoder_attention_heads": 20,
+        "encoder_ffn_dim": 5120, "num_mel_bins": 128, "max_source_positions": 1500,
+    }  # fmt: skip
+    found = Checkpoint("whisper-large-v3", "openai/whisper-large-v3", commit, "whisper", sizes)
     return _load(found, outputs, weights)

@@ -6,6 +6,7 @@ pass; `load_dasheng_encoder` gives `dasheng-base`, `dasheng-0.6b` or `dasheng-1.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +34,10 @@ from encoders.dasheng.fetch import fetch_tokenizer, refuse_zenodo
 from encoders.dasheng.precision import check_precision
 from encoders.dasheng.tokenizer import OUTPUTS, UNIFIED
 from encoders.encoder import EncoderError
+from encoders.family import name_by_sizes
 
 TINY = "dasheng-tiny"
+_RELEASED = TokenizerConfig()
 TINY_FOLDER = Path(__file__).parent / "tiny"
 
 __all__ = [
@@ -102,6 +105,8 @@ def _codecs(
     config = read_tokenizer_config(folder / CONFIG_FILE)
     path = folder / WEIGHTS_FILE
     tokenizer = tokenizer_from(config, read_safetensors(path), str(path), precision)
+    published = read_tokenizer_config(TINY_FOLDER / CONFIG_FILE) if name == TINY else _RELEASED
+    name = name_by_sizes(name, dataclasses.asdict(config), dataclasses.asdict(published))
     return [TokenizerCodec(tokenizer, output, config, name).eval() for output in outputs]
 
 
@@ -129,6 +134,7 @@ def load_dasheng_encoder(
         raise EncoderError(f"encoder {name!r}: there is no file {path}; give {model.file}")
     state, values = read_dasheng_file(path)
     config = dasheng_config(values, model.config, str(path))
-    encoder = without_weights(lambda: DashengEncoder(name, config, precision))
+    shown = name_by_sizes(name, dataclasses.asdict(config), dataclasses.asdict(model.config))
+    encoder = without_weights(lambda: DashengEncoder(shown, config, precision))
     fill_semantic(encoder.semantic, state, str(path))
     return encoder

@@ -1,5 +1,7 @@
 """Print the figures that Earmark is held to, measured here and now on ../shared/data.
 
+Those of the linear probe are printed by `tests/perf/probe.py`.
+
     python tests/perf/figures.py [--data DIR] [--repeats N]
 
 Not a test: times depend on the machine. Ratios compare two ways of doing the same in one run, in
@@ -32,10 +34,7 @@ from benchmark.dataset import open_dataset
 from benchmark.embed import WINDOW_BATCHES, ShardJob, embed_shards
 from benchmark.items import Items, join_items
 from benchmark.labels import read_labels
-from benchmark.protocol import STRICT, Protocol
-from benchmark.score import score_items
 from benchmark.shards import ShardReader
-from benchmark.splits import make_splits
 from encoders import AudioEncoder, load_encoder
 from tasks import TaskSpec, read_task
 
@@ -55,7 +54,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scores(specs, arguments.data, Path(folder))
         store_size(specs["fsdd"], arguments.data, Path(folder))
-    probing(specs["fsdd"], arguments.data, 3 * arguments.repeats)
     for name in specs:
         embedding(specs[name], arguments.data, arguments.repeats)
     memory(arguments.data)
@@ -95,58 +93,13 @@ def store_size(spec: TaskSpec, data: Path, folder: Path) -> None:
         )
 
 
-def fsdd_items(spec: TaskSpec, data: Path, encoder: AudioEncoder) -> Items:
+def items_of(spec: TaskSpec, data: Path, encoder: AudioEncoder) -> Items:
     dataset = open_dataset(spec, data)
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
     jobs = [ShardJob(part.shard, (View(encoder, pipeline),)) for part in dataset.shards]
     entries = [entry for (entry,) in embed_shards(jobs, EmbedSettings())]
     labels = [read_labels(part.shard, spec)[0] for part in dataset.shards]
     return join_items(dataset, entries, labels)
-
-
-def probing(spec: TaskSpec, data: Path, repeats: int) -> None:
-    items = fsdd_items(spec, data, load_encoder("logmel"))
-    five, one = STRICT, Protocol("strict", seeds=1)
-    score_items(items, spec, one)  # warm-up
-    ours, ratio, plain = [], [], []
-    for _ in range(repeats):
-        ours.append(seconds(lambda: score_items(items, spec, five)))
-        ratio.append(ours[-1] / seconds(lambda: score_items(items, spec, one)))
-    for _ in range(2):
-        plain.append(
-            seconds(lambda: plain_probe(items, spec))
-            / seconds(lambda: score_items(items, spec, five))
-        )
-    median = statistics.median
-    print(
-        f"Probing fsdd ({len(items)} x {items.embeddings.shape[1]}, 5 folds x 5 seeds x 10 epochs, "
-        f"kNN, intervals): {median(ours):.2f} s (to reach: 5 s); {median(ratio):.2f} times the "
-        f"time of one seed (to reach: 2); fold after fold in plain torch takes "
-        f"{median(plain):.0f} times as long"
-    )
-
-
-def plain_probe(items: Items, spec: TaskSpec) -> None:
-    """The usual way: one head after the other, with torch's modules and optimizer."""
-    features = torch.from_numpy(items.embeddings)
-    labels = torch.from_numpy(np.asarray(items.labels))
-    for split in make_splits(items, spec, STRICT):
-        for seed in range(STRICT.seeds):
-            torch.manual_seed(seed)
-            width = features.shape[1]
-            head = torch.nn.Sequential(
-                torch.nn.LayerNorm(width), torch.nn.Linear(width, spec.num_classes)
-            )
-            optimizer = torch.optim.Adam(head.parameters(), lr=1e-3)
-            train = torch.from_numpy(split.train)
-            for _ in range(spec.probe.epochs):
-                for batch in train[torch.randperm(len(train))].split(spec.probe.batch_size):
-                    optimizer.zero_grad()
-                    loss = torch.nn.functional.cross_entropy(head(features[batch]), labels[batch])
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-                with torch.inference_mode():
-                    head(features[split.valid]).argmax(dim=1)
 
 
 def embedding(spec: TaskSpec, data: Path, repeats: int) -> None:

@@ -205,35 +205,50 @@ function epochChooser(cell) {
 }
 
 function drawCurves(r, columns) {
-  const kept = columns.filter((c) => table().rows[r].cells[c].details.scores.linear?.validation);
+  const linear = (c) => table().rows[r].cells[c].details.scores.linear;
+  const kept = columns.filter((c) => linear(c)?.validation || linear(c)?.path);
   const lacking = columns.filter((c) => !kept.includes(c)).map(nameOf);
   const chooser = epochChooser(table().rows[r]?.cells[kept[0]]);
+  const byStrength = kept.some((c) => linear(c).path);
+  const how = byStrength
+    ? "Means over the folds. The strength with the least loss on the validation part was taken, fold by fold."
+    : `Means over the heads of all seeds and folds. The epoch that was tested is the best on ${chooser.told}.`;
   byId("curvesNote").textContent = [
     state.probe === "knn" ? "kNN learns nothing; these are of the linear probe." : null,
-    kept.length
-      ? `Means over the heads of all seeds and folds. The epoch that was tested is the best on ${chooser.told}.`
-      : null,
+    kept.length ? how : null,
     lacking.length ? `Not kept in the result file of: ${lacking.join(", ")}.` : null,
     columns.length ? null : "No result of the encoders in the pictures.",
   ]
     .filter(Boolean)
     .join(" ");
   const names = kept.map(nameOf);
-  for (const [place, key, title] of [
-    ["lossChart", "loss", "training loss"],
-    ["validChart", "validation", `${chooser.title}: ${table().rows[r]?.metric ?? ""}`],
-  ]) {
+  const charts = byStrength
+    ? [
+        ["lossChart", "path", "validation loss by strength"],
+        ["validChart", "none", ""],
+      ]
+    : [
+        ["lossChart", "loss", "training loss"],
+        ["validChart", "validation", `${chooser.title}: ${table().rows[r]?.metric ?? ""}`],
+      ];
+  const along = byStrength ? "strength, power of ten" : "epoch";
+  for (const [place, key, title] of charts) {
     const rows = kept.flatMap((c) =>
-      (table().rows[r].cells[c].details.scores.linear[key] ?? [])
+      (linear(c)[key] ?? [])
         .filter(([, value]) => isNumber(value))
         .map(([epoch, value]) => ({encoder: nameOf(c), epoch, value})),
     );
     picture(byId(place), "curves", rows, {
       title: `${table().rows[r]?.title}: ${title}`,
-      heads: {encoder: "encoder", epoch: "epoch", value: "value"},
+      heads: {encoder: "encoder", [along]: "epoch", value: "value"},
       change: (spec) => {
         encoderScales(spec, names, byId(place));
         spec.encoding.y.title = title;
+        spec.encoding.x.title = along;
+        if (byStrength) {
+          spec.encoding.x.axis.format = "~g";
+          spec.encoding.x.sort = "descending";
+        }
       },
     });
   }
@@ -290,9 +305,9 @@ function matrixRows(names, {seeds, cells}) {
       return {
         true: name,
         predicted: other,
-        count: Number(counts[i][j].toFixed(2)),
+        count: Number(rounded(counts[i][j], 2)),
         share,
-        percent: share === null ? "no clip" : `${(100 * share).toFixed(1)} %`,
+        percent: share === null ? "no clip" : `${rounded(100 * share, 1)} %`,
         label: names.length <= 12 && window.innerWidth > 640 && share >= 0.005,
       };
     });

@@ -98,6 +98,16 @@ function scoresOf(row, cell, facts) {
           ],
         ]
       : []),
+    ...(more.fits
+      ? [
+          [
+            `${probe}, strength of each fit`,
+            Object.entries(more.fits)
+              .map(([split, fit]) => `${split}: ${fit}`)
+              .join("; "),
+          ],
+        ]
+      : []),
     ...(more.epochs
       ? [
           [

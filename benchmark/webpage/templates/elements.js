@@ -69,13 +69,19 @@ function plainTable([heads, ...rows], name) {
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** Rounded as the tables of `leaderboard` are: toFixed takes a tie up, they take it to even. */
+/** Rounded as by benchmark/rounding.py: exact to ten decimals, then in decimal, a tie to even. */
 function rounded(value, digits) {
-  const isTie = Math.abs(value * 2 ** (digits + 1)) % 2 === 1; // only such are ties in binary
-  if (!isTie) return value.toFixed(digits);
-  const below = Math.floor(Math.abs(value) * 10 ** digits);
-  const even = (below % 2 ? below + 1 : below) / 10 ** digits;
-  return (value < 0 ? -even : even).toFixed(digits);
+  const exact = Math.abs(value).toFixed(10);
+  if (exact.includes("e")) return value.toFixed(digits);
+  const end = exact.length - 10 + digits;
+  const rest = exact.slice(end);
+  const half = "5".padEnd(10 - digits, "0");
+  let whole = BigInt(exact.slice(0, end).replace(".", ""));
+  if (rest > half || (rest === half && whole % 2n === 1n)) whole += 1n;
+  const shown = String(whole).padStart(digits + 1, "0");
+  const cut = shown.length - digits;
+  const text = digits ? `${shown.slice(0, cut)}.${shown.slice(cut)}` : shown;
+  return value < 0 && whole ? `-${text}` : text;
 }
 
 const fixed = (value, digits = 3) => (isNumber(value) ? rounded(value, digits) : "–");

@@ -91,7 +91,8 @@ function gridHead(columns) {
       arrow(sort),
     );
   });
-  keepLine([corner, ...buttons]);
+  const floor = majorityHead();
+  keepLine([corner, ...buttons, ...floor]);
   return el(
     "thead",
     {},
@@ -111,6 +112,7 @@ function gridHead(columns) {
           buttons[i],
         );
       }),
+      floor,
     ),
   );
 }
@@ -148,7 +150,7 @@ function rowHead(key, text, note, scope = "row") {
 }
 
 function overallMeans() {
-  return means().filter((mean) => !DOMAINS.some((domain) => mean.name === `mean of ${domain}`));
+  return means().filter(isOverall);
 }
 
 const countOf = (mean) => mean.cells[0]?.[2] ?? 0;
@@ -156,7 +158,7 @@ const countOf = (mean) => mean.cells[0]?.[2] ?? 0;
 function meanRow(mean, columns) {
   const text = mean.name === "mean of all" ? "mean of all tasks" : mean.name;
   const [button, head] = rowHead(`mean:${mean.name}`, text, `${countOf(mean)} tasks`);
-  const cells = columns.map((c) => meanCell(mean, c));
+  const cells = [...columns.map((c) => meanCell(mean, c)), ...majorityMean(mean)];
   keepLine([button, ...cells]);
   return el("tr", {class: "mean"}, head, cells);
 }
@@ -164,33 +166,67 @@ function meanRow(mean, columns) {
 function domainRow(domain, columns) {
   const mean = means().find((one) => one.name === `mean of ${domain}`);
   if (!mean) {
-    const head = el("th", {scope: "rowgroup", colspan: columns.length + 1}, domain);
+    const span = columns.length + 1 + (majority() ? 1 : 0);
+    const head = el("th", {scope: "rowgroup", colspan: span}, domain);
     return el("tr", {class: "domain"}, head);
   }
   const note = `mean of ${countOf(mean)} tasks`;
   const [button, head] = rowHead(`mean:${mean.name}`, domain, note, "rowgroup");
-  const cells = columns.map((c) => meanCell(mean, c));
+  const cells = [...columns.map((c) => meanCell(mean, c)), ...majorityMean(mean)];
   keepLine([button, ...cells]);
   return el("tr", {class: "domain"}, head, cells);
 }
 
 function meanCell(mean, c) {
-  const [value, tasks, of] = mean.cells[c];
-  const now = meanAt(mean, c);
-  const over = tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
-  const text = isNumber(now) ? shown(now) : isNumber(value) ? "other tasks" : "–";
+  const [value, tasks, of] = meanAt(mean, c);
+  const isBase = c === state.base && isNumber(value);
+  const other = isNumber(mean.cells[c][0]) ? "no task of both" : "–";
+  const text = isBase ? "base" : isNumber(value) ? shown(value) : other;
+  const over = !isBase && tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
   return el(
     "td",
-    {role: "gridcell", class: isNumber(now) ? "number" : "number missing"},
+    {role: "gridcell", class: isNumber(value) ? "number" : "number missing"},
     text,
     over ? el("span", {class: "note"}, over) : null,
   );
 }
 
+// The column of what a guess scores: at the right, sorted by nothing, in no comparison.
+
+function majorityHead() {
+  const floor = majority();
+  if (!floor) return [];
+  const title = "what a guess scores that has not heard the audio";
+  return [el("th", {scope: "col", class: "floor", title}, floor.name)];
+}
+
+function majorityScore(r) {
+  const floor = majority();
+  if (!floor) return [];
+  const value = floor.scores[state.probe][r];
+  return [floorCell(isNumber(value) ? fixed(value) : "", null)];
+}
+
+function majorityMean(mean) {
+  const floor = majority();
+  if (!floor) return [];
+  const [value, tasks, of] = floor.means[state.probe][mean.name];
+  const over = tasks < of && isNumber(value) ? `${tasks} of ${of}` : null;
+  return [floorCell(fixed(value), over)];
+}
+
+const floorCell = (text, over) =>
+  el(
+    "td",
+    {role: "gridcell", class: "number floor"},
+    text,
+    over ? el("span", {class: "note"}, over) : null,
+  );
+
 function gridRow(r, columns, widest) {
   const row = table().rows[r];
   const [button, head] = rowHead(`row:${r}`, row.title, row.metric);
-  const cells = columns.map((c) => scoreCell(r, c, widest));
+  const cells = [...columns.map((c) => scoreCell(r, c, widest)), ...majorityScore(r)];
   keepLine([button, ...cells]);
   return el("tr", {}, head, cells);
 }

@@ -70,14 +70,35 @@ function intervalAt(row, column) {
   return first === column ? pair : [-pair[1], -pair[0]];
 }
 
-/** A mean as it is shown. A difference only of means over all their tasks: the same ones. */
+/** A mean as it is shown: [value or null, over how many tasks, of how many]. */
 function meanAt(mean, column) {
+  if (state.base !== null) return meanDifference(mean, column);
   const [value, tasks, of] = mean.cells[column];
-  if (!isNumber(value)) return null;
-  if (state.base === null) return value;
-  const [base, baseTasks] = mean.cells[state.base];
-  return isNumber(base) && tasks === of && baseTasks === of ? value - base : null;
+  return [isNumber(value) ? value : null, tasks, of];
 }
+
+/** The difference of two encoders' means over the tasks that both have; rows of one task are one. */
+function meanDifference(mean, column) {
+  const tasks = new Map();
+  for (const r of probeRows()) {
+    const row = table().rows[r],
+      value = valueAt(r, column);
+    if (!isNumber(value) || !(mean.name === `mean of ${row.domain}` || isOverall(mean))) continue;
+    if (!tasks.has(row.name)) tasks.set(row.name, {weight: weightIn(mean, row), values: []});
+    tasks.get(row.name).values.push(value);
+  }
+  let [sum, weights] = [0, 0];
+  for (const {weight, values} of tasks.values()) {
+    sum += (weight * values.reduce((total, value) => total + value, 0)) / values.length;
+    weights += weight;
+  }
+  return [weights ? sum / weights : null, tasks.size, mean.cells[column][2]];
+}
+
+const isOverall = (mean) => !DOMAINS.some((domain) => mean.name === `mean of ${domain}`);
+const weightIn = (mean, row) => (mean.name === "weighted mean" ? row.weight : 1);
+/** What a guess scores that has not heard the audio; null where not known, and of differences. */
+const majority = () => (state.base === null ? table().majority : null);
 
 const means = () => table().means[state.probe] ?? [];
 const shown = (value) => (state.base === null ? fixed(value) : signed(value));
@@ -113,7 +134,7 @@ function shownColumns() {
   const [kind, which] = [key.slice(0, key.indexOf(":")), key.slice(key.indexOf(":") + 1)];
   if (kind === "row") return ordered(columns, (i) => valueAt(Number(which), i), down);
   const mean = means().find((one) => one.name === which);
-  return mean ? ordered(columns, (i) => meanAt(mean, i), down) : columns;
+  return mean ? ordered(columns, (i) => meanAt(mean, i)[0], down) : columns;
 }
 
 /** Columns in the pictures. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ def read_state(path: Path, identity: dict[str, str], group: Processes) -> State 
             raise TypeError(f"it holds a {type(kept).__name__}")
         state = State(int(kept["step"]), dict(kept["networks"]), dict(kept["optimizers"]))
         known = dict(kept["identity"])
+        if kept["sha256"] != _digest(kept):
+            raise ValueError("its content is not what was written")
     except _DAMAGED as error:
         raise _unreadable(path, error) from error
     other = [name for name, value in identity.items() if known.get(name) != value]
@@ -72,17 +75,43 @@ def read_state(path: Path, identity: dict[str, str], group: Processes) -> State 
 def write_state(path: Path, identity: dict[str, str], step: int, stage: Stage) -> None:
     """Written under another name and renamed, so that a kill leaves the state before."""
     temporary = path.with_name(f".{path.name}.tmp")
-    content = {
+    content: dict[str, Any] = {
         "identity": identity,
         "step": step,
         "networks": {name: network.state_dict() for name, network in stage.networks.items()},
         "optimizers": {name: one.state_dict() for name, one in stage.optimizers.items()},
     }
+    content["sha256"] = _digest(content)
     with temporary.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """SHA-256 (hex) of all but the digest: torch reads tensors with wrong bits and says nothing."""
+    digest = hashlib.sha256()
+
+    def take(value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(f"{value.dtype} {tuple(value.shape)};".encode())
+            digest.update(flat.view(torch.uint8).numpy().data)
+        elif isinstance(value, dict):
+            digest.update(f"{{{len(value)}".encode())
+            for key, inner in value.items():
+                digest.update(f"{key!r}:".encode())
+                take(inner)
+        elif isinstance(value, list | tuple):
+            digest.update(f"[{len(value)}".encode())
+            for inner in value:
+                take(inner)
+        else:
+            digest.update(f"{value!r};".encode())
+
+    take({name: value for name, value in content.items() if name != "sha256"})
+    return digest.hexdigest()
 
 
 def _unreadable(path: Path, error: Exception) -> TrainingError:

@@ -1,0 +1,48 @@
+"""Which of a task's classes the data at hand has clips of, and which of them training lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.items import Items
+from benchmark.splits import Split
+from tasks import TIMED_KINDS, TaskSpec
+
+
+def class_presence(items: Items, splits: list[Split], spec: TaskSpec) -> dict[str, Any]:
+    """`classes_present` and `classes_missing_from_training`, as a result's `data` holds them.
+
+    Nothing of a task without classes. Notes have the second alone: a pitch that nobody plays does
+    not make a part of a data set.
+    """
+    kind = spec.label.kind
+    if kind not in ("class", "multilabel", *TIMED_KINDS):
+        return {}
+    has = _classes_of(items, spec)
+    missing = np.zeros(spec.num_classes, np.bool_)
+    for split in splits:
+        missing |= has[split.test].any(axis=0) & ~has[split.given_train].any(axis=0)
+    facts: dict[str, Any] = {
+        "classes_missing_from_training": [
+            str(spec.classes[number]) for number in np.flatnonzero(missing)
+        ]
+    }
+    if kind != "notes":
+        facts["classes_present"] = int(has.any(axis=0).sum())
+    return facts
+
+
+def _classes_of(items: Items, spec: TaskSpec) -> NDArray[np.bool_]:
+    """Which classes each item is of: (N, C)."""
+    if spec.label.kind == "multilabel":
+        return np.asarray(items.labels, np.bool_)
+    has = np.zeros((len(items), spec.num_classes), np.bool_)
+    if spec.label.kind == "class":
+        has[np.arange(len(items)), items.labels] = True
+        return has
+    for own, events in zip(has, items.annotations, strict=True):
+        own[[event.label for event in events]] = True
+    return has
