@@ -37,7 +37,11 @@ class _Prefetch(Generic[Job, Done]):
         workers: int,
     ) -> None:
         self.jobs, self.work, self.size, self.budget = jobs, work, size, budget
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        # one lock; each waits for what concerns it, or every clip would wake every thread
+        self.changed = threading.Condition(lock)  # for the consumer
+        self.room = threading.Condition(lock)  # for the workers
+        self.awaited = 0  # index that the consumer waits for
         self.finished: dict[int, tuple[Done | None, int, BaseException | None]] = {}
         self.taken = 0
         self.waiting_size = 0
@@ -52,13 +56,14 @@ class _Prefetch(Generic[Job, Done]):
             index = 0
             while True:
                 with self.changed:
+                    self.awaited = index
                     while index not in self.finished and not self._ended_before(index):
                         self.changed.wait()
                     if index not in self.finished:
                         return
                     done, weight, error = self.finished.pop(index)
                     self.waiting_size -= weight
-                    self.changed.notify_all()
+                    self._wake_one()
                 if error is not None:
                     raise error
                 yield done  # type: ignore[misc]
@@ -66,7 +71,7 @@ class _Prefetch(Generic[Job, Done]):
         finally:
             with self.changed:
                 self.stopped = True
-                self.changed.notify_all()
+                self.room.notify_all()
             for thread in self.threads:
                 thread.join()
 
@@ -75,7 +80,7 @@ class _Prefetch(Generic[Job, Done]):
             with self.changed:
                 # Jobs are taken in order, so whatever the consumer waits for is in somebody's
                 # hands already and this wait cannot lock.
-                self.changed.wait_for(
+                self.room.wait_for(
                     lambda: self.stopped or self.no_more_jobs or self.waiting_size < self.budget
                 )
                 if self.stopped or self.no_more_jobs:
@@ -92,6 +97,7 @@ class _Prefetch(Generic[Job, Done]):
                     self._end()
                     return
                 self.taken += 1
+                self._wake_one()  # there may be room for more
             done, weight, failed = None, 0, None
             try:
                 done = self.work(job)
@@ -101,11 +107,17 @@ class _Prefetch(Generic[Job, Done]):
             with self.changed:
                 self.finished[index] = (done, weight, failed)
                 self.waiting_size += weight
-                self.changed.notify_all()
+                if index == self.awaited:
+                    self.changed.notify()
+
+    def _wake_one(self) -> None:
+        if self.waiting_size < self.budget:
+            self.room.notify()
 
     def _ended_before(self, index: int) -> bool:
         return self.no_more_jobs and index >= self.taken
 
     def _end(self) -> None:
         self.no_more_jobs = True
-        self.changed.notify_all()
+        self.changed.notify()
+        self.room.notify_all()

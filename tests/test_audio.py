@@ -374,3 +374,16 @@ def test_absurd_sample_rates_are_refused(rate):
     data = bytearray(audio_bytes(np.zeros(100), RATE))
     data[24:28] = struct.pack("<I", rate)
     assert f"{rate} Hz" in refusal(bytes(data))
+
+
+@pytest.mark.parametrize(("suffix", "channels"), [("wav", 1), ("wav", 2), ("au", 1), ("au", 3)])
+def test_samples_of_16_bits_are_the_floats_that_libsndfile_makes(suffix, channels):
+    """Every value there is, to the bit."""
+    values = np.arange(-(2**15), 2**15, dtype=np.int16)
+    samples = np.stack([np.roll(values, 7 * i) for i in range(channels)], axis=1)
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16_000, format=suffix.upper(), subtype="PCM_16")
+    expected, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32", always_2d=True)
+    mono = expected[:, 0] if channels == 1 else expected.mean(axis=1, dtype=np.float32)
+    found, rate = decode(file.getvalue())
+    assert rate == 16_000 and found.tobytes() == mono.tobytes()

@@ -78,7 +78,7 @@ def every_second(work: Callable[..., Any], spoil: Callable[[Any], None]) -> Call
 
 
 def test_a_wrong_number_is_caught(modules, monkeypatch):
-    """One class of 120, scores a thousandth too large, one NaN, a path a ten-thousandth off."""
+    """One class of 120, scores a tenth too large, one NaN, a path a ten-thousandth off."""
     equal = modules("gpu_equal")
 
     def one_class(found: Any) -> None:
@@ -86,7 +86,7 @@ def test_a_wrong_number_is_caught(modules, monkeypatch):
 
     def too_large(found: Any) -> None:
         for scores in found:
-            scores *= 1.001
+            scores *= 1.1
 
     def not_a_number(found: Any) -> None:
         found.similarities[0][0, 0] = np.nan
@@ -109,7 +109,7 @@ def test_a_wrong_number_is_caught(modules, monkeypatch):
     assert found["dasheng:acoustic, small, float32 beside float64"].value == pytest.approx(
         1e-4, 0.01
     )
-    assert found["probe of clips, one class: test scores"].value == pytest.approx(1e-3, 1e-3)
+    assert found["probe of clips, one class: test scores"].value == pytest.approx(0.1, 1e-3)
     assert found["kNN, 600 x 1280: predictions that differ"].value == pytest.approx(1 / 120)
     assert math.isnan(found["towers: similarities"].value)
 
@@ -122,7 +122,7 @@ def test_speed_and_probe_are_measured_in_small(modules):
     by_hand = depth * (12 * width**2 + 2 * tokens * width) + (64 + 128) * 4 * width
     assert speed["operations for a second of audio"].value == pytest.approx(2 * 25 * by_hand / 1e9)
     probe = figures(modules, "probe")
-    assert probe["its accuracy, worst head"].met is True
+    assert probe["its accuracy"].met is True
 
 
 def test_nan_and_infinity_are_written_as_missed(modules, tmp_path):

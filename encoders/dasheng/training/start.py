@@ -103,9 +103,9 @@ def fit_projection(acoustic: AcousticPath, contexts: Iterable[Crops], seed: int)
     # more outputs than components: a mixture of them all, in which no component is lost
     mixed = torch.from_numpy(generator.standard_normal((width, kept)))
     mixed = torch.eye(kept, dtype=torch.float64) if width == kept else torch.linalg.qr(mixed)[0]
-    kernel = mixed @ (components * gain).T
+    kernel = mixed.to(every.device) @ (components * gain).T
     kernel = kernel / ((every - mean) @ kernel.T).square().mean().sqrt()
-    constant = torch.from_numpy(generator.choice([-1.0, 1.0], width))
+    constant = torch.from_numpy(generator.choice([-1.0, 1.0], width)).to(every.device)
     with torch.no_grad():
         acoustic.patch_embed.weight.copy_(kernel.view(acoustic.patch_embed.weight.shape))
         assert acoustic.patch_embed.bias is not None

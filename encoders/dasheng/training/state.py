@@ -54,7 +54,7 @@ def read_state(path: Path, identity: dict[str, str], group: Processes) -> State 
     if not path.is_file():
         return None
     try:
-        kept = torch.load(path, map_location=group.device, weights_only=True)
+        kept = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(kept, dict):
             raise TypeError(f"it holds a {type(kept).__name__}")
         state = State(int(kept["step"]), dict(kept["networks"]), dict(kept["optimizers"]))
