@@ -7,6 +7,7 @@ from typing import Any
 from benchmark import provenance
 from benchmark.result import RunResult
 from benchmark.settings import RunSettings
+from benchmark.shots import METRICS
 from tasks import TaskSpec
 
 
@@ -24,6 +25,7 @@ def blank_result(
     no_command: why no command makes it again, where none does.
     """
     protocol = run.protocol.for_task(spec)
+    shots = run.shots if spec.metric in METRICS else ()
     return RunResult(
         status=status,
         synthetic=run.is_twin(spec),
@@ -45,6 +47,6 @@ def blank_result(
         protocol=protocol.facts(),
         data={"limit": run.limit},
         command=no_command
-        or provenance.command(encoder["spec"], spec, run.data, run.limit, protocol),
+        or provenance.command(encoder["spec"], spec, run.data, run.limit, protocol, shots),
         versions=provenance.versions(),
     )

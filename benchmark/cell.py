@@ -13,23 +13,37 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from benchmark import provenance, synthetic
 from benchmark.blank import blank_result
 from benchmark.collect import View
-from benchmark.dataset import DataError, Dataset, NotThereError, locate_shards, open_dataset
+from benchmark.dataset import DataError, NotThereError, locate_shards, open_dataset
 from benchmark.embed import parameter_count
+from benchmark.failed_share import (
+    TooManyFailuresError,
+    check_failures,
+    check_faults,
+    faulty,
+    lost_clips,
+)
 from benchmark.files import write_atomically
 from benchmark.finding import stored_audit
 from benchmark.gate import Gate
 from benchmark.identity import Identity, identify
-from benchmark.items import clip_failures, join_items, label_faults, within_clips
+from benchmark.items import (
+    Items,
+    clip_failures,
+    join_items,
+    label_faults,
+    seconds_of,
+    within_clips,
+)
 from benchmark.labels import label_clips
 from benchmark.language_model import model_digest
-from benchmark.progress import Progress
+from benchmark.progress import Progress, Track
 from benchmark.protocol import standard_of
 from benchmark.result import (
     DONE,
@@ -41,24 +55,26 @@ from benchmark.result import (
     still_valid,
     write_result,
 )
-from benchmark.score import score_items
+from benchmark.score import add_shots, score_items
 from benchmark.settings import RunSettings
-from benchmark.shards import Failure, ShardError, shard_digest
+from benchmark.shards import ShardError, shard_digest
+from benchmark.shots import METRICS, has_all
 from benchmark.stock import Stock, view_of
-from benchmark.store import ShardEmbeddings
 from benchmark.tokens import tokens_kind
 from encoders import AudioEncoder, EncoderError, OutputEncoder
 from tasks import TIMED_KINDS, TaskSpec
 
-FAILURES_LISTED = 100
 
+class _Joined(NamedTuple):
+    """What a cell is scored from. passing: whether what failed may pass the next time.
 
-class TooManyFailuresError(DataError):
-    """More clips or labels failed than may. facts: which ones, for the result's `data`."""
+    facts, run: what the result's `data` and `run` hold of it.
+    """
 
-    def __init__(self, message: str, facts: dict[str, Any]) -> None:
-        super().__init__(message)
-        self.facts = facts
+    items: Items
+    passing: bool
+    facts: dict[str, Any]
+    run: dict[str, Any]
 
 
 def make_cells(
@@ -149,23 +165,65 @@ class CellMaker:
 
     def _compute(self, spec: TaskSpec, path: Path) -> tuple[RunResult, Predictions | None]:
         """A result with its predictions; without them where the written one is still valid."""
-        label = f"{self.encoder.name} · {spec.name}"
         shards = self._shards(spec)
-        view = self._view(spec, self.encoder)
         inputs = self._inputs(spec, shards)
         audit = stored_audit(self.run.results, spec, shards, synthetic=self.run.is_twin(spec))
         known = None if self.run.force else still_valid(path, inputs)
         if known is not None:
-            current = self._blank(spec, DONE, None)
-            command = known.command
-            if provenance.is_command(current.command) > provenance.is_command(command):
-                command = current.command
-            # a weight, a title or an audit, which no number of it depends on
-            now = (current.task, known.data | audit, command)
-            if (known.task, known.data, known.command) != now:
-                known.task, known.data, known.command = now
+            added = self._lacks_shots(spec, known)
+            if added:
+                self._add_shots(known, spec, self._joined(spec, shards).items)
+            if self._renew(known, spec, audit) or added:
                 write_atomically(path, known.to_json().encode())
             return known, None
+        joined = self._joined(spec, shards)
+        items = joined.items
+        clock = time.monotonic()
+        scored = score_items(
+            items, spec, self.run.protocol.for_task(spec), frame_rate=self.encoder.frame_rate,
+            device=self.run.device, track=self._track(spec),
+        )  # fmt: skip
+        result = self._blank(spec, DONE, None)
+        result.scores = scored.scores
+        if self._lacks_shots(spec, result):
+            self._add_shots(result, spec, items)
+        # without them it is not used again: what failed may pass the next time
+        result.inputs = "" if joined.passing else inputs
+        result.data = {
+            "limit": self.run.limit,
+            "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
+            "parts": scored.parts,
+            **scored.classes,
+            "sources": len(items.source_names),
+            "source_unit": spec.source.unit,
+            "guessed_sources": items.guessed_sources,
+            "straddling_sources": items.straddling_sources(),
+            "shards": shards,
+            **joined.facts,
+            **audit,
+        }
+        result.run = joined.run | {"probe_seconds": round(time.monotonic() - clock, 3)}
+        return result, scored.predictions
+
+    def _renew(self, known: RunResult, spec: TaskSpec, audit: dict[str, Any]) -> bool:
+        """Bring up to date what no number depends on: a weight, a title, an audit, the command.
+
+        Returns whether anything had changed.
+        """
+        current = self._blank(spec, DONE, None)
+        command = known.command
+        if provenance.is_command(current.command) > provenance.is_command(command):
+            command = current.command
+        shots = [one.shots for one in known.scores["linear"].shots or ()]
+        now = (current.task, known.data | audit, provenance.with_shots(command, shots))
+        changed = (known.task, known.data, known.command) != now
+        known.task, known.data, known.command = now
+        return changed
+
+    def _joined(self, spec: TaskSpec, shards: list[dict[str, str]]) -> _Joined:
+        """Embeddings and labels of a task's clips, from the store where they are there."""
+        label = f"{self.encoder.name} · {spec.name}"
+        view = self._view(spec, self.encoder)
         self.gate.check(self.encoder, spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
@@ -183,46 +241,39 @@ class CellMaker:
             labels = [found for found, _ in within]
             lost = [[*own, *late] for own, (_, late) in zip(lost, within, strict=True)]
         failures = clip_failures(dataset, embeddings, lost)
-        self._check_failures(dataset, failures)
+        allowed = self.run.protocol.failed_share
+        check_failures(dataset, failures, allowed)
         faults, label_count = label_faults(dataset, labels)
-        self._check_faults(faults, label_count, failures)
+        check_faults(faults, label_count, failures, allowed)
         items = join_items(dataset, embeddings, labels)
-        clock = time.monotonic()
-        scored = score_items(
+        return _Joined(
             items,
-            spec,
-            self.run.protocol.for_task(spec),
-            frame_rate=self.encoder.frame_rate,
-            device=self.run.device,
-            track=lambda what, total, unit: Progress(f"{label}: {what}", total, unit),
+            any(entry.passing for entry in embeddings),
+            {
+                "clips": dataset.clips,
+                "seconds": seconds_of(dataset, embeddings),
+                "labels": label_count,
+                **faulty(faults),
+                **lost_clips(failures),
+            },
+            {"embed_seconds": round(embed_s, 3), "encoded_audio_seconds": round(encoded_s, 3)},
         )
-        result = self._blank(spec, DONE, None)
-        result.scores = scored.scores
-        # without them it is not used again: what failed may pass the next time
-        result.inputs = "" if any(entry.passing for entry in embeddings) else inputs
-        result.data = {
-            "limit": self.run.limit,
-            "clips": dataset.clips,
-            "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
-            "parts": scored.parts,
-            **scored.classes,
-            "sources": len(items.source_names),
-            "source_unit": spec.source.unit,
-            "guessed_sources": items.guessed_sources,
-            "straddling_sources": items.straddling_sources(),
-            "seconds": _seconds_of(dataset, embeddings),
-            "labels": label_count,
-            **_faulty(faults),
-            "shards": shards,
-            **_lost(failures),
-            **audit,
-        }
-        result.run = {
-            "embed_seconds": round(embed_s, 3),
-            "encoded_audio_seconds": round(encoded_s, 3),
-            "probe_seconds": round(time.monotonic() - clock, 3),
-        }
-        return result, scored.predictions
+
+    def _lacks_shots(self, spec: TaskSpec, result: RunResult) -> bool:
+        """Whether label efficiency is asked for that a result does not hold."""
+        if spec.metric not in METRICS:
+            return False
+        return not has_all(result.scores["linear"].shots, self.run.shots)
+
+    def _add_shots(self, result: RunResult, spec: TaskSpec, items: Items) -> None:
+        add_shots(
+            result.scores["linear"], items, spec, self.run.protocol.for_task(spec), self.run.shots,
+            device=self.run.device, track=self._track(spec),
+        )  # fmt: skip
+
+    def _track(self, spec: TaskSpec) -> Track:
+        label = f"{self.encoder.name} · {spec.name}"
+        return lambda what, total, unit: Progress(f"{label}: {what}", total, unit)
 
     def _make_twin(self, declared: TaskSpec) -> None:
         """Synthetic audio of a task, by the splits that its file declares."""
@@ -289,7 +340,8 @@ class CellMaker:
             inputs = self._inputs(spec, shards)
         except DataError:  # its tokens cannot be had; its own cell will say so
             return False
-        return still_valid(self._path(spec), inputs) is not None
+        known = still_valid(self._path(spec), inputs)
+        return known is not None and not self._lacks_shots(spec, known)
 
     def _inputs(self, spec: TaskSpec, shards: list[dict[str, str]]) -> str:
         """SHA-256 of all that decides the numbers."""
@@ -317,31 +369,6 @@ class CellMaker:
             return model_digest(protocol.language_model, self.run.cache)
         return None
 
-    def _check_failures(self, dataset: Dataset, failures: list[Failure]) -> None:
-        total = dataset.clips
-        allowed = self.run.protocol.failed_share
-        if total == 0:
-            raise DataError("its shards hold no clip (KEY.wav, .flac, .ogg or .mp3 with KEY.json)")
-        if len(failures) > allowed * total:
-            shard, key, reason = failures[0]
-            mend = "the encoder" if reason.startswith("encoder ") else "the data"
-            raise TooManyFailuresError(
-                f"{len(failures)} of {total} clips failed, more than the {allowed:.1%} allowed; "
-                f"the first: {shard}/{key}: {reason}; mend {mend}, or raise --failed-share",
-                _lost(failures),
-            )
-
-    def _check_faults(self, faults: list[Failure], total: int, failures: list[Failure]) -> None:
-        allowed = self.run.protocol.failed_share
-        if len(faults) > allowed * total:
-            shard, key, reason = faults[0]
-            raise TooManyFailuresError(
-                f"{len(faults)} of {total} labels cannot be used, more than the {allowed:.1%} "
-                f"allowed; the first: {shard}/{key}: {reason}; mend the data, or raise "
-                "--failed-share",
-                _lost(failures) | _faulty(faults),
-            )
-
     def _blank(self, spec: TaskSpec, status: str, error: str | None) -> RunResult:
         encoder = self.encoder
         facts = {
@@ -368,28 +395,3 @@ def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:
         and one.sample_rate == other.sample_rate
         and one.honours_lengths == other.honours_lengths
     )
-
-
-def _lost(failures: list[Failure]) -> dict[str, Any]:
-    return {
-        "failed_clips": len(failures),
-        "failures": [failure._asdict() for failure in failures[:FAILURES_LISTED]],
-    }
-
-
-def _faulty(faults: list[Failure]) -> dict[str, Any]:
-    return {
-        "label_faults": len(faults),
-        "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
-    }
-
-
-def _seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
-    """Audio of the clips asked for; an entry of the store may hold more clips."""
-    total = sum(
-        seconds
-        for part, entry in zip(dataset.shards, embeddings, strict=True)
-        for key, seconds in zip(entry.keys, entry.seconds, strict=True)
-        if part.keys is None or key in part.keys
-    )
-    return round(total, 3)

@@ -53,8 +53,8 @@ def evaluate(
     layer to score instead of the output, or `all`. protocol: one, or the name of one. seeds: heads
     trained a fold (default: the protocol's number). failed_share: the share of a task's clips that
     may fail before the task has (default 0.01). language_model: folder or hub name of what spells
-    under `xares-0.1.3`, if not the protocol's own. settings: fields of `RunSettings`. on_result is
-    called as each result is there.
+    under `xares-0.1.3`, if not the protocol's own. settings: fields of `RunSettings`, such as
+    shots=[8, 32, "all"]. on_result is called as each result is there.
 
     A task that cannot be scored comes back with status `failed` and its reason in `error`; the
     others go on, and so do the other encoders where one cannot be loaded. Raises, before anything

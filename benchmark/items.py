@@ -196,6 +196,17 @@ def label_faults(
     return faults, total
 
 
+def seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
+    """Audio of the clips asked for; an entry of the store may hold more clips."""
+    total = sum(
+        seconds
+        for part, entry in zip(dataset.shards, embeddings, strict=True)
+        for key, seconds in zip(entry.keys, entry.seconds, strict=True)
+        if part.keys is None or key in part.keys
+    )
+    return round(total, 3)
+
+
 def clip_failures(
     dataset: Dataset,
     embeddings: Sequence[ShardEmbeddings],

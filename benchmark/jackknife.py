@@ -89,15 +89,22 @@ def share_interval(
     spread = spread_of(values, sizes)
     if spread is None:
         return None
-    value, count = float(values[0]), len(sizes)
+    return share_bounds(values, spread, int(np.sum(sizes)), confidence)
+
+
+def share_bounds(
+    values: NDArray[np.float64], spread: Spread, items: int, confidence: float
+) -> tuple[float, float]:
+    """Interval of a score in 0..1, as above, whose spread is known. items: all of them."""
+    value, count = float(values[0]), len(values) - 1
     tail = (1 - confidence) / 2
     alone = value * (1 - value)  # variance of one item by itself
     known = alone > _ZERO and spread.variance > _ZERO**2
-    items = alone / spread.variance if known else float(np.sum(sizes))
-    items *= (ndtri(tail) / spread.students(tail)) ** 2
+    alike = alone / spread.variance if known else float(items)
+    alike *= (ndtri(tail) / spread.students(tail)) ** 2
     centre = min(1.0, max(0.0, count * value - (count - 1) * float(values[1:].mean())))
-    low = betaincinv(items * centre, items * (1 - centre) + 1, tail) if centre > 0 else 0.0
-    high = betaincinv(items * centre + 1, items * (1 - centre), 1 - tail) if centre < 1 else 1.0
+    low = betaincinv(alike * centre, alike * (1 - centre) + 1, tail) if centre > 0 else 0.0
+    high = betaincinv(alike * centre + 1, alike * (1 - centre), 1 - tail) if centre < 1 else 1.0
     return max(0.0, min(float(low), value)), min(1.0, max(float(high), value))
 
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import platform
 import shlex
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import soundfile
 import torch
 
 from benchmark.protocol import STRICT, Protocol, standard_of
+from benchmark.shots import Shots
 from encoders import is_registered
 from tasks import TaskSpec, builtin_tasks
 
@@ -23,7 +25,7 @@ from tasks import TaskSpec, builtin_tasks
 # takes seconds). The store has versions of its own: a comment must not cost days of encoding.
 _SCORING_MODULES = (
     "annotations", "dataset", "interval", "items", "jackknife", "knn", "labels", "language_model",
-    "leave_out", "metric", "probe", "score", "shards", "splits", "tokens",
+    "leave_out", "metric", "probe", "score", "shards", "shots", "splits", "tokens",
 )  # fmt: skip
 _LIBRARIES = (
     "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",
@@ -100,6 +102,7 @@ def asked_for(name: str, weights: str | Path | None) -> str:
     return name if weights is None else f"{name}{_WEIGHTS}{weights}"
 
 
+_SHOTS = "--shots"  # the last option of a command
 # How an encoder was asked for that a program made and handed over.
 OBJECT = "a Python object"
 
@@ -128,8 +131,9 @@ def no_command(asked: str, name: str, fingerprint: str, of: str) -> str:
 
 
 def command(
-    encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol
-) -> str:
+    encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol,
+    shots: tuple[Shots, ...] = (),
+) -> str:  # fmt: skip
     """The command that makes one cell again. encoder: as `asked_for` puts it."""
     name, option, weights = encoder.partition(_WEIGHTS)
     builtin = builtin_tasks().get(spec.name)
@@ -149,4 +153,14 @@ def command(
         words += ["--seeds", str(protocol.seeds)]
     if protocol.failed_share != standard.failed_share:
         words += ["--failed-share", f"{protocol.failed_share:g}"]
-    return shlex.join(words)
+    return with_shots(shlex.join(words), shots)
+
+
+def with_shots(text: str, shots: Sequence[Shots]) -> str:
+    """A command that asks for this label efficiency, whatever it asked for; other words stay."""
+    if not shots or not is_command(text):
+        return text
+    words = shlex.split(text)
+    if words[-2:-1] == [_SHOTS]:
+        words = words[:-2]
+    return shlex.join([*words, _SHOTS, ",".join(map(str, shots))])

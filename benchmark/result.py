@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from benchmark.files import write_atomically
 from benchmark.linear_fit import LinearFit
 from benchmark.scores import Score
+from benchmark.shots import read_shots
 from benchmark.strict_json import parse, without_nan
 from tasks import DOMAINS
 
@@ -356,4 +357,6 @@ def _score(raw: dict[str, Any]) -> Score:
     }
     if raw.get("fits") is not None:
         raw["fits"] = {split: LinearFit(**fit) for split, fit in raw["fits"].items()}
+    if raw.get("shots") is not None:
+        raw["shots"] = read_shots(raw["shots"])
     return Score(**raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmark.linear_fit import LinearFit
+from benchmark.shots import ShotScore
 
 
 @dataclass
@@ -36,6 +37,8 @@ class Score:
     learning_rates: per split, the rate chosen for each seed; null where there was one.
     still_learning: per split, whether each seed's validation metric was still rising in the last
         fifth of the training, see `probe/search.py`; null where no rate was chosen.
+    shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was
+        not asked for, of kNN, and of tasks whose clips have no classes.
     """
 
     metric: str
@@ -59,3 +62,4 @@ class Score:
     learning_rates: dict[str, list[float]] | None = None
     still_learning: dict[str, list[bool]] | None = None
     majority: float | None = None
+    shots: list[ShotScore] | None = None

@@ -14,6 +14,7 @@ from benchmark.collect import EmbedSettings
 from benchmark.data.state import shards_folder
 from benchmark.places import default_cache, default_data
 from benchmark.protocol import STRICT, Protocol
+from benchmark.shots import Shots, checked_shots
 from tasks import TaskSpec
 
 SYNTHETIC = "synthetic"
@@ -22,7 +23,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where and how to run. Only `data`, `limit` and `protocol` decide what comes out.
+    """Where and how to run. Only `data`, `limit`, `protocol` and `shots` decide what comes out.
 
     Raises ValueError, in one line, for a value that cannot be.
 
@@ -31,7 +32,9 @@ class RunSettings:
     limit: at most so many clips of each split or fold.
     device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch. workers: decoding threads.
     force: compute again what is there already. not_fetched: by a task's name, why its shards, where
-    they are not there, were not fetched; it is said in the task's failure.
+    they are not there, were not fetched; it is said in the task's failure. shots: numbers of clips
+    a class, and `all`, at which label efficiency is measured beside the scores, which stay as they
+    are; it has none for tasks whose clips have no classes.
     """
 
     data: str | Path = dataclasses.field(default_factory=default_data)
@@ -44,6 +47,7 @@ class RunSettings:
     workers: int = max(1, min(8, os.cpu_count() or 1))
     force: bool = False
     not_fetched: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    shots: tuple[Shots, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("results", "cache"):
@@ -55,6 +59,12 @@ class RunSettings:
         if self.limit is not None:
             check_whole("limit", self.limit)
         check_positive("batch_seconds", self.batch_seconds)
+        object.__setattr__(self, "shots", checked_shots(self.shots))
+        if self.shots and self.protocol.linear_probe != "logistic regression":
+            raise ValueError(
+                f"shots are of logistic regression, which protocol {self.protocol.name} does not "
+                "train; leave them out, or take strict"
+            )
         if self.device not in DEVICES:
             raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
 

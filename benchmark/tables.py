@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
+from benchmark.label_efficiency import curves_of, grid_of
 from benchmark.leaderboard import (
     GUESS,
     NO_GUESS,
@@ -32,23 +33,26 @@ def to_markdown(board: Leaderboard) -> str:
     parts = []
     for table in board.tables:
         for title, columns in views(table):
-            grid = [
-                [_escape(cell) for cell in line] for line in _grid(table, columns, _bold_markdown)
-            ]
-            widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
-            rule = [
-                "-" * width if i < 2 else "-" * (width - 1) + ":" for i, width in enumerate(widths)
-            ]
-            lines = [grid[0], rule, *grid[1:]]
-            parts.append(f"**{_escape(title)}**\n")
-            parts += [
-                "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-                for line in lines
-            ]
-            parts.append("")
+            parts += _in_markdown(title, _grid(table, columns, _bold_markdown), texts=2)
         if table.notes:
             parts += [f"- {_escape(note)}" for note in table.notes] + [""]
+        curves = curves_of(table)
+        if curves is not None:
+            parts += _in_markdown(curves.caption, grid_of(curves), texts=3)
+            parts += [f"- {_escape(note)}" for note in curves.notes] + [""]
     return "\n".join(parts)
+
+
+def _in_markdown(title: str, lines: list[list[str]], texts: int) -> list[str]:
+    """A table with its title; so many of its columns are texts, the others numbers."""
+    grid = [[_escape(cell) for cell in line] for line in lines]
+    widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
+    rule = ["-" * width if i < texts else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    shown = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+        for line in [grid[0], rule, *grid[1:]]
+    ]
+    return [f"**{_escape(title)}**\n", *shown, ""]
 
 
 def to_csv(board: Leaderboard) -> str:
@@ -58,7 +62,7 @@ def to_csv(board: Leaderboard) -> str:
     task holds `failed`, one that did not run is empty. `low` and `high` are empty where there is no
     interval, and `interval` says `too few sources` where that is why. `best` is true for the best
     of a row and what cannot be told from it, false for all where that is all, and empty where
-    nothing can be compared.
+    nothing can be compared. `8 shots`, with `low` and `high`: label efficiency.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -103,6 +107,10 @@ def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
     }
     if cell.score.interval is None and cell.score.sources < FEWEST_SOURCES:
         facts[f"{head} interval"] = TOO_FEW
+    for one in cell.score.shots or ():
+        low, high = one.interval or (math.nan, math.nan)
+        facts[f"{head} {one.shots} shots"] = one.value
+        facts |= {f"{head} {one.shots} shots low": low, f"{head} {one.shots} shots high": high}
     return facts
 
 

@@ -19,7 +19,10 @@ CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`
 `interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
 null), `items` and `sources` (how many were tested), `best`: whether it is the best of its row or
 cannot be told from it (false for all where that is all), null where nothing can be compared; and,
-where there are too few sources for an interval, `no_interval`: "too few sources". `probe` is
+where there are too few sources for an interval, `no_interval`: "too few sources". Where label
+efficiency was measured, `shots`: a list of {`shots`: clips a class, or "all"; `value`, `interval`,
+`spread` (over draws, or null), `per_draw`, `clips` and `per_class` (trained on, means), `short`
+(classes that have fewer)}. `probe` is
 `linear` or `knn`; `name` is that of the mean; `tasks` is how many tasks a mean is over, `of` how
 many it could be over. What cannot be computed is null.
 """
@@ -33,6 +36,7 @@ from typing import Any
 
 from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
 from benchmark.leaderboard import Leaderboard, Mean, Row, Table
+from benchmark.shots import ShotScore
 
 SCHEMA = 1
 
@@ -103,6 +107,8 @@ def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
     interval = cell.score.interval
     if interval is None and cell.score.sources < FEWEST_SOURCES:
         facts["no_interval"] = TOO_FEW
+    if cell.score.shots:
+        facts["shots"] = [_shots(one) for one in cell.score.shots]
     return facts | {
         "interval": None if interval is None else [_number(bound) for bound in interval],
         "confidence": cell.score.confidence,
@@ -115,6 +121,19 @@ def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
 
 def _mean(mean: Mean) -> dict[str, Any]:
     return {"value": _number(mean.value), "tasks": mean.tasks, "of": mean.of}
+
+
+def _shots(one: ShotScore) -> dict[str, Any]:
+    return {
+        "shots": one.shots,
+        "value": _number(one.value),
+        "interval": None if one.interval is None else [_number(bound) for bound in one.interval],
+        "spread": None if one.spread is None else _number(one.spread),
+        "per_draw": [_number(value) for value in one.per_draw],
+        "clips": _number(one.clips),
+        "per_class": _number(one.per_class),
+        "short": one.short,
+    }
 
 
 def _number(value: float) -> float | None:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from itertools import groupby
 
+from benchmark.label_efficiency import Curves, curves_of, grid_of
 from benchmark.leaderboard import Leaderboard, Row, Table
 from benchmark.tables import (
     SHORT_METRICS,
@@ -20,6 +21,7 @@ from benchmark.tables import (
     views,
 )
 
+_CLOSED = [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
 _WIDTH = 140  # characters side by side; a line of usual length shrinks them to about 6 points
 
 _ESCAPED = {
@@ -52,7 +54,14 @@ def to_latex(board: Leaderboard) -> str:
     """
     parts = [
         r"% in the preamble: \usepackage{booktabs,graphicx}",
-        *(_float(table, *page) for table in board.tables for page in _pages(table)),
+        *(
+            part
+            for table in board.tables
+            for part in (
+                *(_float(table, *page) for page in _pages(table)),
+                *_shots_floats(curves_of(table)),
+            )
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -87,14 +96,36 @@ def _pages(table: Table) -> list[tuple[str, list[tuple[str, str, str]], list[str
     ]
 
 
-def _float(table: Table, title: str, columns: list[tuple[str, str, str]], notes: list[str]) -> str:
-    width = len(columns) + 2
-    lines = [
+def _shots_floats(curves: Curves | None) -> list[str]:
+    """Label efficiency, where there is any, as one float with its notes."""
+    if curves is None:
+        return []
+    head, *lines = grid_of(curves)
+    body = [r"\toprule", _line([escape(text) for text in head]), r"\midrule"]
+    for title, metric, encoder, *cells in lines:
+        metric = SHORT_METRICS.get(metric, metric)
+        body.append(_line([*map(escape, (title, metric, encoder)), *map(_small, cells)]))
+    told = [rf"\noindent {escape(note)}\par" for note in curves.notes]
+    return [
+        "\n".join([*_opened(curves.caption, len(head)), *body, *_CLOSED]),
+        "\n".join([r"{\footnotesize", *told, "}"]),
+    ]
+
+
+def _opened(title: str, width: int) -> list[str]:
+    return [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(title)}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * width}}}",
+    ]
+
+
+def _float(table: Table, title: str, columns: list[tuple[str, str, str]], notes: list[str]) -> str:
+    width = len(columns) + 2
+    lines = [
+        *_opened(title, width),
         r"\toprule",
         _line(["task", "metric", *(_head(head) for head, _, _ in columns)]),
     ]
@@ -106,7 +137,7 @@ def _float(table: Table, title: str, columns: list[tuple[str, str, str]], notes:
         _line([escape(name), "", *(_small(cell) for cell in cells)])
         for name, _, *cells in mean_lines(table, columns)
     ]
-    lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
+    lines += _CLOSED
     if notes:
         told = [rf"\noindent {escape(note)}\par" for note in notes]
         # outside the float, where many notes can go over several pages

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from benchmark.label_efficiency import curves_of
 from benchmark.leaderboard import (
     GUESS,
     NO_GUESS,
@@ -37,6 +38,7 @@ from benchmark.tables import (
     measured_rows,
     views,
 )
+from benchmark.terminal_shots import print_shots
 from benchmark.whole import fold, in_runs, print_whole, printable
 
 Column = tuple[str, str, str]  # head, encoder, probe
@@ -77,6 +79,9 @@ def to_terminal(board: Leaderboard, console: Console) -> None:
             console.print(Text(f"  {printable(shown)}", style=style))
         if table.notes:
             console.print()
+        curves = curves_of(table)
+        if curves is not None:
+            print_shots(curves, console)
 
 
 def _print_view(table: Table, title: str, columns: list[Column], console: Console) -> None:

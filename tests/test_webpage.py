@@ -29,6 +29,7 @@ from benchmark import compare, report
 from benchmark.cli import main
 from benchmark.reconstruction import result as codec_result
 from benchmark.reconstruction.measure import plot_file, sound_files
+from benchmark.shots import ShotScore
 from benchmark.webpage.confusion import RowConfusions, confusions_of, packed
 from benchmark.webpage.content import cost_of
 from benchmark.webpage.html import json_for_html
@@ -54,6 +55,21 @@ def without_scripts(text: str) -> str:
 
 
 # the tables
+
+
+def test_label_efficiency_is_there_for_its_curve(tmp_path: Path) -> None:
+    result = make_result("esc50", 0.8)
+    result.scores["linear"].shots = [
+        ShotScore(8, 0.5, [0.4, 0.625], [0.45, 0.55], 0.07, 80.0, 8.0),
+        ShotScore("all", 0.8, None, clips=320.0, per_class=32.5),
+    ]
+    write(tmp_path, result)
+    write(tmp_path, make_result("esc50", 0.4, encoder="mfcc"))
+    _, content = page_of(tmp_path)
+    shots = cell_of(content, "esc50", "logmel")["shots"]
+    assert shots == [[8, 8.0, 0.5, 0.4, 0.625], ["all", 32.5, 0.8, None, None]]
+    assert "shots" not in cell_of(content, "esc50", "mfcc")
+    assert content["charts"]["shots"]["encoding"]["x"]["scale"]["type"] == "log"
 
 
 def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:

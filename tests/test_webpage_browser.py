@@ -20,6 +20,7 @@ from benchmark import compare, report
 from benchmark.protocol import PROTOCOLS, STRICT
 from benchmark.reconstruction import result as codec_result
 from benchmark.result import ResultError, write_result
+from benchmark.shots import ShotScore
 
 selenium = pytest.importorskip("selenium", reason="no browser tests: selenium is not installed")
 
@@ -531,3 +532,22 @@ def test_text_of_files_runs_nowhere(tmp_path: Path, browser: Browser) -> None:
     assert EVIL in browser.one("#details").text
     assert browser.run("return window.hit") is None
     assert browser.run("return document.querySelectorAll('main img, main script').length") == 0
+
+
+def test_label_efficiency_is_a_curve_with_a_band(tmp_path: Path, browser: Browser) -> None:
+    for encoder, value in (("alpha", 0.5), ("beta", 0.6)):
+        result = make_result("esc50", 0.8, title="ESC-50", encoder=encoder, fingerprint=encoder * 2)
+        result.scores["linear"].shots = [
+            ShotScore(8, value, [value - 0.1, value + 0.1], [value], 0.1, 80.0, 8.0),
+            ShotScore("all", 0.8, [0.7, 0.9], clips=320.0, per_class=32.0),
+        ]
+        write(tmp_path, result)
+    (page,) = report(tmp_path, tmp_path / "page.html", cache=tmp_path).paths
+    browser.open(page)
+    browser.draw("#shotsChart")
+    for mark, count in (("area", 2), ("line", 2), ("symbol", 4)):
+        found = browser.driver.find_elements(
+            "css selector", f"#shotsChart .mark-{mark}.role-mark path"
+        )
+        assert len(found) == count, mark
+    assert browser.texts("#shotsChart figcaption") == ["ESC-50: accuracy by clips a class"]

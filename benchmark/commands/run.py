@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.commands.values import layer, positive, seconds, share
+from benchmark.commands.values import layer, positive, seconds, share, shots
 from benchmark.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from benchmark.rounding import rounded
 
 if TYPE_CHECKING:
     from benchmark.result import RunResult
     from benchmark.settings import RunSettings
+    from tasks import TaskSpec
 
 
 def add_parser(commands: Any) -> None:
@@ -67,6 +68,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--seeds", type=positive, metavar="N",
         help="train every probe N times (default: strict 5, xares-0.1.3 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shots", type=shots, metavar="K,K,...",
+        help="label efficiency besides: the linear probe on 10 draws of K clips a class, as in "
+        "--shots 8,32,128,all; all: the score itself. Only of strict, and of tasks whose clips "
+        "have classes",
     )  # fmt: skip
     parser.add_argument(
         "--language-model", metavar="DIR",
@@ -124,6 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
             complete = print_plan(loaded, specs, settings, sys.stdout, to_fetch)
             return ALL_DONE if complete else NOT_ALL_DONE
         check_results(settings)
+        _say_without_shots(specs, settings)
         if not (ask and may_be_made(arguments.data, specs)):
             check_data(settings)
         not_fetched = fetch_lacking(specs, settings, ask=ask)
@@ -152,7 +160,7 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
 
     given: dict[str, Any] = {
         name: getattr(arguments, name)
-        for name in ("data", "results", "cache", "limit", "batch_seconds", "workers")
+        for name in ("data", "results", "cache", "limit", "batch_seconds", "workers", "shots")
         if getattr(arguments, name) is not None
     }
     changes = {
@@ -169,7 +177,22 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
             f"--language-model: protocol {protocol.name} spells without one; give --protocol "
             "xares-0.1.3 too"
         )
+    if arguments.shots and protocol.linear_probe != "logistic regression":
+        raise CannotStartError(
+            f"--shots: of logistic regression, which protocol {protocol.name} does not train; "
+            "leave out --shots or --protocol"
+        )
     return RunSettings(**given, protocol=protocol, device=arguments.device, force=arguments.force)
+
+
+def _say_without_shots(specs: list[TaskSpec], settings: RunSettings) -> None:
+    from benchmark.shots import METRICS
+
+    others = [spec.name for spec in specs if spec.metric not in METRICS]
+    if settings.shots and others:
+        print(
+            f"--shots: not applicable to {', '.join(others)}: no classes of clips", file=sys.stderr
+        )
 
 
 def _announce(result: RunResult, begun: str) -> None:

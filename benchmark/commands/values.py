@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from benchmark.shots import checked_shots
+
 
 def positive(text: str) -> int:
     """A whole number above 0."""
@@ -18,6 +20,15 @@ def layer(text: str) -> int | str:
     if text != "all" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number from 0, or all, not {text!r}")
     return text if text == "all" else int(text)
+
+
+def shots(text: str) -> tuple[int | str, ...]:
+    """Numbers of clips a class with commas between, and `all`."""
+    words = text.split(",")
+    try:
+        return checked_shots([int(word) if word.isdecimal() else word for word in words])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; as in 8,32,128,all") from error
 
 
 def seconds(text: str) -> float:

@@ -12,12 +12,13 @@ from benchmark.score.clips import score_clips
 from benchmark.score.majority import majority_score
 from benchmark.score.parts import Scored
 from benchmark.score.presence import class_presence
+from benchmark.score.shots import add_shots
 from benchmark.score.timed import score_timed
 from benchmark.score.transcripts import score_transcripts
 from benchmark.splits import make_splits
 from tasks import TaskSpec
 
-__all__ = ["Scored", "score_items"]
+__all__ = ["Scored", "add_shots", "score_items"]
 
 
 def score_items(

@@ -141,7 +141,45 @@ CURVES: dict[str, Any] = {
     },
 }  # fmt: skip
 
-CHARTS = {"dumbbell": DUMBBELL, "cost": COST, "confusion": CONFUSION, "curves": CURVES}
+_SHOWN = {"type": "quantitative", "scale": {"zero": False}}
+SHOTS: dict[str, Any] = {
+    "height": 280,
+    "encoding": {
+        "x": {
+            "field": "clips", "type": "quantitative", "scale": {"type": "log", "nice": False},
+            "title": "clips a class that were trained on",
+            "axis": {"format": "~s", "grid": False, "labelOverlap": True},
+        },
+        "color": _ENCODER,
+    },
+    "layer": [
+        {
+            "transform": [{"filter": "isValid(datum.low)"}],
+            "mark": {"type": "area", "opacity": 0.18},
+            "encoding": {"y": {**_SHOWN, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "line", "strokeWidth": 2},
+            "encoding": {"y": {**_SHOWN, "field": "value"}, "strokeDash": _ENCODER},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
+            "encoding": {
+                "y": {**_SHOWN, "field": "value"},
+                "shape": _ENCODER,
+                "tooltip": [
+                    *_TOLD,
+                    {"field": "asked", "type": "nominal", "title": "asked for"},
+                    {"field": "clips", "type": "quantitative", "format": ".4~g"},
+                ],
+            },
+        },
+    ],
+}  # fmt: skip
+
+CHARTS = {
+    "dumbbell": DUMBBELL, "cost": COST, "confusion": CONFUSION, "curves": CURVES, "shots": SHOTS,
+}  # fmt: skip
 
 
 @cache

@@ -5,6 +5,8 @@ confusions, differences}. `majority` is what a guess scores that has not heard t
 scores: by probe, a value or null a row; means: by probe, as of a column}, null where none is known.
 A row has a cell for each column, null where the task did not run:
 {status, linear: [value, low, high, best], knn: the same, details}; `details` is what reproduces it.
+Where label efficiency was measured, also `shots`: [clips a class or "all", clips a class that were
+trained on, value, low, high] for each.
 Where there are too few sources for an interval, a fifth element says so.
 """
 
@@ -26,6 +28,7 @@ from benchmark.leaderboard import (
 )
 from benchmark.progress import Track
 from benchmark.result import RunResult
+from benchmark.shots import ShotScore
 from benchmark.tables import SHORT_METRICS
 from benchmark.webpage.confusion import RowConfusions, of_row, packed
 from benchmark.webpage.details import details_of
@@ -157,9 +160,16 @@ def _cell(row: Row, column: str, pool: Pool) -> dict[str, Any] | None:
             found[probe] = [exact(cell.score.value), exact(low), exact(high), best]
             if cell.score.interval is None and cell.score.sources < FEWEST_SOURCES:
                 found[probe].append(TOO_FEW)
+            if cell.score.shots:
+                found["shots"] = [_shots(one) for one in cell.score.shots]
     if column in row.results:
         found["details"] = details_of(row.results[column], pool)
     return found
+
+
+def _shots(one: ShotScore) -> list[Any]:
+    low, high = one.interval or (math.nan, math.nan)
+    return [one.shots, exact(one.per_class), exact(one.value), exact(low), exact(high)]
 
 
 def _means(table: Table, probe: str) -> list[dict[str, Any]]:

@@ -152,7 +152,48 @@ function drawCloser() {
     r,
     done.filter((c) => c === chosen || pickedColumns().includes(c)),
   );
+  drawShots(
+    r,
+    done.filter((c) => c === chosen || pickedColumns().includes(c)),
+  );
   drawConfusion(r, chosen);
+}
+
+/** Score by clips a class; hidden where no encoder's result of the task has it. */
+function drawShots(r, columns) {
+  const kept = columns.filter((c) => table().rows[r].cells[c].shots);
+  byId("shots").hidden = !kept.length;
+  if (!kept.length) return;
+  const lacking = columns.filter((c) => !kept.includes(c)).map(nameOf);
+  byId("shotsNote").textContent = [
+    "The linear probe on a few clips of each class: means of 10 draws. The band is the interval over the sources tested and the draws; of all clips, over the sources.",
+    lacking.length ? `Not measured of: ${lacking.join(", ")}.` : null,
+  ]
+    .filter(Boolean)
+    .join(" ");
+  const rows = kept.flatMap((c) =>
+    table()
+      .rows[r].cells[c].shots.filter(([, clips, value]) => isNumber(clips) && isNumber(value))
+      .map(([asked, clips, value, low, high]) => ({
+        encoder: nameOf(c),
+        asked: `${asked}`,
+        clips,
+        value,
+        low,
+        high,
+        shown: isNumber(low) ? `${fixed(value)} [${fixed(low)} ${fixed(high)}]` : fixed(value),
+      })),
+  );
+  const metric = table().rows[r].metric;
+  picture(byId("shotsChart"), "shots", rows, {
+    title: `${table().rows[r].title}: ${metric} by clips a class`,
+    heads: {encoder: "encoder", "asked for": "asked", "clips a class": "clips", score: "shown"},
+    change: (spec) => {
+      encoderScales(spec, kept.map(nameOf), byId("shotsChart"));
+      for (const layer of spec.layer) layer.encoding.y.title = metric;
+      if (!rows.some((row) => isNumber(row.low))) spec.layer.splice(0, 1);
+    },
+  });
 }
 
 /** What chose the epoch: a protocol may let the very part do it that is tested. */
