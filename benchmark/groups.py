@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +22,6 @@ class Group(NamedTuple):
     seeds: int
     limit: int
 
-    @property
-    def _converged(self) -> bool:
-        """Whether probes of clips are logistic regression, which has no seeds."""
-        label = self.protocol
-        return label.startswith("strict") and not re.search(r"revision 1\b|adam", label)
-
     def caption(self, probes: Iterable[str]) -> str:
         """In one line; the seeds only where these probes have any."""
         words = [
@@ -38,8 +31,7 @@ class Group(NamedTuple):
             f"protocol {self.protocol}",
         ]
         if not _WITHOUT_SEEDS.issuperset(probes):
-            seeds = f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
-            words.append(f"{seeds} where frames or text are learned" if self._converged else seeds)
+            words.append(f"{self.seeds} seed{'s' if self.seeds != 1 else ''}")
         if self.limit >= 0:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)

@@ -136,9 +136,19 @@ class Table:
         return self.caption_of(self.probes)
 
     def caption_of(self, probes: Iterable[str]) -> str:
-        """The caption of the part of the table that holds these probes."""
+        """The caption of the part of the table that holds these probes; with the number of seeds
+        where any of them is trained by steps, which logistic regression is not."""
         limit = -1 if self.limit is None else self.limit
-        return Group(self.synthetic, self.protocol, self.seeds, limit).caption(probes)
+        scores = [
+            cell.score
+            for row in self.rows
+            for cells in row.cells.values()
+            for probe, cell in cells.items()
+            if probe != "knn" and cell.score is not None
+        ]
+        converged = bool(scores) and all(score.fits for score in scores)
+        shown = ["knn"] if converged else probes
+        return Group(self.synthetic, self.protocol, self.seeds, limit).caption(shown)
 
     def fills(self, column: str, probe: str) -> bool:
         """Whether a column has its place under a probe: one without scores only with a value."""

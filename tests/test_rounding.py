@@ -19,7 +19,6 @@ from rich.console import Console
 from benchmark.cli import main
 from benchmark.formats import FORMATS
 from benchmark.leaderboard import Leaderboard
-from benchmark.paired import values as paired_values
 from benchmark.rounding import rounded
 from benchmark.shots import ShotScore
 from benchmark.tables_terminal import to_terminal
@@ -89,7 +88,6 @@ def test_leaderboard_compare_and_check_agree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """263 and 265 of 2000 right, both ties: 0.1315 and 0.1325."""
-    monkeypatch.setattr(paired_values, "RESAMPLES", 20)
     for count, encoder in ((263, "A"), (265, "B")):
         right = np.arange(2000) < count
         write_cell(tmp_path / "r", class_predictions(right, np.arange(2000) % 50), encoder)
