@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from benchmark.paired import best_cells
 from benchmark.progress import Track
 from benchmark.result import FAILED, RunResult
+from benchmark.scores import Score
 
 if TYPE_CHECKING:
     from benchmark.leaderboard import Row
@@ -40,7 +41,7 @@ def mark_best(
     if any(row.best for row in rows.values()):
         shown = " or ".join(f"{100 * confidence:g} %" for confidence in sorted(confidences))
         lone = any(
-            result.protocol["seeds"] == 1
+            result.protocol["seeds"] == 1 and any(s.fits is None for s in _linear(result))
             for results in measured.values()
             for result in results.values()
         )
@@ -54,3 +55,8 @@ def mark_best(
         more = f"; and {len(faults) - 1} more" if len(faults) > 1 else ""
         notes.append(f"no best marked, as not compared with it: {faults[0]}{more}")
     return notes
+
+
+def _linear(result: RunResult) -> list[Score]:
+    """The scores of a result's linear probe, which may be trained by steps."""
+    return [score for probe, score in result.scores.items() if probe != "knn"]

@@ -200,10 +200,13 @@ def spell_as(texts: dict[int, str], monkeypatch: pytest.MonkeyPatch) -> list[Any
         calls.append((list(given), split, list(seeds), more[0]))
         said = [[texts.get(int(i), given[i].lower())] * len(seeds) for i in split.test]
         return SpellingResult(
-            np.ones((2, len(seeds))),
-            np.zeros(len(seeds), np.int64),
-            said,
-            np.zeros((2, len(seeds))),
+            learning_rates=np.full(len(seeds), 1e-3),
+            best_epochs=np.zeros(len(seeds), np.int64),
+            still_learning=np.zeros(len(seeds), np.bool_),
+            checkpoints=np.arange(2),
+            losses=np.ones((2, len(seeds))),
+            validation=np.zeros((2, len(seeds))),
+            predicted=said,
         )
 
     monkeypatch.setattr("benchmark.score.transcripts.train_adapters", train)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import REPOSITORY
 
@@ -43,11 +44,25 @@ def test_the_example_in_python_runs(
     (tmp_path / "my_encoder.py").write_text(block("# my_encoder.py"))
     task, data = toy()
     monkeypatch.chdir(tmp_path)
-    code = block("from benchmark import")
+    code = block("from benchmark import Leaderboard")
     assert '["esc50", "speech"], data="../shared/data"' in code
     code = code.replace('["esc50", "speech"]', repr([str(task)]))
     exec(code.replace('"../shared/data"', repr(str(data))), {})
     assert re.fullmatch(r"toy done [01]\.\d+\n", capsys.readouterr().out)
+
+
+def test_the_example_of_the_probe_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["low", "high"], 60)
+    values = rng.standard_normal((120, 4)) + 4 * (labels == "high")[:, None]
+    names = {
+        "train_embeddings": values[::2], "train_labels": labels[::2],
+        "train_speakers": np.arange(60) // 3,
+        "test_embeddings": values[1::2], "test_labels": labels[1::2],
+    }  # fmt: skip
+    exec(block("from benchmark import LinearProbe"), names)
+    score, strength, converged = capsys.readouterr().out.split()
+    assert float(score) == 1.0 and float(strength) > 0 and converged == "True"
 
 
 def test_the_commands_are_the_two_that_set_everything_up() -> None:

@@ -124,7 +124,7 @@ def test_neighbours_with_scaled_columns(seed: int, count: int, dimension: int) -
     votes = neighbours_by_columns(train, labels, test, 3, 10)
     found = knn_predict(
         train, labels, test, num_classes=3, neighbours=10, temperature=0.07,
-        normalisation="columns",
+        normalisation="columns", centre="origin",
     )  # fmt: skip
     clear = np.diff(np.sort(votes, axis=1)[:, -2:], axis=1)[:, 0] > 1e-3
     assert (found[clear] == votes.argmax(axis=1)[clear]).all()
