@@ -77,6 +77,16 @@ def test_it_is_fitted_again_on_all_training_items() -> None:
     assert again.weight.numpy().tobytes() == model.weight.numpy().tobytes()
 
 
+def test_the_refit_at_a_weak_strength_is_led_there() -> None:
+    """Begun at 1e-8 it takes thousands of passes, and does not get there."""
+    x, y = clouds(200, classes=8, apart=4.0)
+    model, fit = fit_linear(x, y, **parts(200, 40, 0), every=np.arange(200), classes=8)
+    assert fit.strength <= 1e-7 and fit.converged
+    _, alone = fit_linear(x, y, **parts(200, 40, 0), every=None, classes=8)
+    assert fit.passes < 2 * alone.passes
+    assert (model.scores(x).argmax(axis=1) == y).all()
+
+
 def test_a_path_that_stops_early_chooses_what_the_whole_one_does(monkeypatch: Any) -> None:
     lengths = []
     for seed in range(5):

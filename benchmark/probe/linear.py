@@ -10,7 +10,6 @@ of them, by accuracy on a tenth).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -93,7 +92,8 @@ def fit_linear(
 
     with threads_worth(len(train) * embeddings.shape[1] * classes):
         part = _Part.of(embeddings, labels, train, classes, device)
-        chosen, fit = None, LinearFit(WITHOUT_VALIDATION)
+        chosen: Solution | None = None
+        fit = LinearFit(WITHOUT_VALIDATION)
         if part.can_learn:
             loss = _validation_loss(part, embeddings, labels, valid, clips)
             chosen, fit = _choose(part.problem(), loss, strengths, report)
@@ -101,11 +101,7 @@ def fit_linear(
             part = _Part.of(embeddings, labels, every, classes, device)
             fit = replace(fit, refitted=True)
             if part.can_learn:
-                chosen = Path(part.problem()).solve(fit.strength)
-                fit = replace(
-                    fit, passes=fit.passes + chosen.passes, gradient_norm=chosen.gradient_norm,
-                    converged=fit.converged and chosen.converged,
-                )  # fmt: skip
+                chosen, fit = _refitted(part.problem(), fit, strengths)
         report(total)
         return part.model(chosen), fit
 
@@ -280,13 +276,21 @@ class _Search:
         return found < least or (found == least and strength > self.best_strength)
 
 
-def grid_around(strengths: Iterable[float]) -> list[float]:
-    """All strengths that a search may try, from strong to weak."""
-    listed = list(strengths)
-    beyond = range(1, BEYOND + 1)
-    return list(
-        itertools.chain(
-            reversed([listed[0] * _RATIO**more for more in beyond]), listed,
-            (listed[-1] / _RATIO**more for more in beyond),
-        )
-    )  # fmt: skip
+def _refitted(
+    problem: Problem, fit: LinearFit, strengths: tuple[float, ...]
+) -> tuple[Solution, LinearFit]:
+    """The solution at a fit's strength for other items."""
+    path, passes = Path(problem), fit.passes
+    for strength in _way_to(fit.strength, strengths):
+        solution = path.solve(strength)
+        passes += solution.passes
+    converged = fit.converged and solution.converged
+    return solution, replace(
+        fit, passes=passes, gradient_norm=solution.gradient_norm, converged=converged
+    )
+
+
+def _way_to(strength: float, strengths: tuple[float, ...]) -> list[float]:
+    """Every second strength above one, and it: begun at a weak one, the solver takes thousands of
+    passes where this way takes a hundred."""
+    return [*(above for above in strengths[::2] if above > strength), strength]

@@ -301,11 +301,6 @@ def _rotated(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return exact @ rotation, rotation
 
 
-def operations(items: int, dimension: int, classes: int, passes: int) -> int:
-    """Floating-point operations of so many passes over the data: two products each."""
-    return 4 * items * dimension * classes * passes
-
-
 def as_tensor(array: NDArray[np.generic], device: str) -> torch.Tensor:
     """An array on a device."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
