@@ -18,6 +18,7 @@ from benchmark.reconstruction.material import Material, open_material
 from benchmark.reconstruction.presets import PRESETS, open_preset
 from benchmark.reconstruction.settings import ReconstructionSettings, open_materials
 from benchmark.reconstruction.twins import synthetic_materials
+from tasks import builtin_tasks
 
 
 def keys(material: Material) -> list[str]:
@@ -228,3 +229,22 @@ def test_settings_choose_what_is_opened(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "synthetic" / "a.wav").write_bytes(audio_bytes(voice(0.1), 16_000))
     (real,) = opened(tmp_path / "synthetic")  # a Path is always a folder
     assert not real.synthetic
+
+
+def test_a_clip_without_its_source_is_none_of_its_own(tmp_path: Path) -> None:
+    """Where others state it; where none does, the rule is of other shards."""
+    audio = audio_bytes(np.full(160, 0.1), 16_000)
+    spec = next(s for s in builtin_tasks().values() if s.source.field is not None)
+    pattern = next(iter(spec.shard_patterns.values()))
+    field = str(spec.source.field)
+    stated: dict[str, Any] = {"a": {field: "ann"}, "b": {field: 2.0}, "c": {}, "d": {field: None}}
+    for folder, notes in (("all", stated), ("none", {"a": {}, "c": {}})):
+        shard = [m for key, note in notes.items() for m in clip_members(key, audio, note)]
+        place = tmp_path / folder / spec.folder
+        write_tar(place / pattern.replace("*", "-0"), shard)
+    material = open_material(tmp_path / "all" / spec.folder)
+    assert sources(material) == ["ann", "2"]
+    assert [failed.key.rpartition("/")[2] for failed in material.failures] == ["c", "d"]
+    assert "no source field" in material.failures[0].reason
+    nobody = open_material(tmp_path / "none" / spec.folder)
+    assert sources(nobody) == keys(nobody) and nobody.failures == ()

@@ -145,15 +145,24 @@ def _of_shards(name: str, place: Path, paths: Sequence[Path], rule: SourceRule |
     rule = rule or _task_rule(paths)
     clips: list[ClipFile] = []
     failures: list[Failure] = []
+    unsourced: dict[str, Failure] = {}
+    fits = False
     for path in paths:
         shard = read_shard(path)
-        clips += _of_shard(shard, rule)
+        for clip, fault, has_field in _of_shard(shard, rule):
+            clips.append(clip)
+            fits = fits or has_field
+            if fault is not None:
+                unsourced[clip.key] = Failure(shard.name, clip.key, fault)
         failures += [
             Failure(failed.shard, f"{path.stem}/{failed.key}", failed.reason)
             for failed in shard.failures
         ]
     if not clips:
         raise DataError(f"{place}: its shards hold no clip (KEY.wav with KEY.json)")
+    if fits:  # else the rule is of other shards, and each clip is its own source
+        failures += unsourced.values()
+        clips = [clip for clip in clips if clip.key not in unsourced]
     unit = "file" if rule is None or rule.by_clip else rule.unit
     return Material(
         name, "shards", tuple(clips), unit, failures=tuple(failures), place=str(place),
@@ -161,17 +170,20 @@ def _of_shards(name: str, place: Path, paths: Sequence[Path], rule: SourceRule |
     )  # fmt: skip
 
 
-def _of_shard(shard: Shard, rule: SourceRule | None) -> Iterable[ClipFile]:
+def _of_shard(shard: Shard, rule: SourceRule | None) -> Iterable[tuple[ClipFile, str | None, bool]]:
+    """Clips; why their source field holds no source; and whether they have that field."""
     for entry in shard.entries:
         metadata = None
         if rule is not None and rule.field is not None:
             try:
                 metadata = json.loads(_read(shard.path, entry.metadata))
             except ValueError:
-                metadata = None  # then it is its own source
+                metadata = None  # it has no field
         found = rule.source_of(entry.key, metadata) if rule is not None else None
+        fault = rule.fault_of(metadata) if rule is not None else None
+        has_field = rule is not None and rule.has_field(metadata)
         key = f"{shard.path.stem}/{entry.key}"
-        yield ClipFile(key, found or key, partial(_read, shard.path, entry.audio))
+        yield ClipFile(key, found or key, partial(_read, shard.path, entry.audio)), fault, has_field
 
 
 def _read(path: Path, extent: Extent) -> bytes:
