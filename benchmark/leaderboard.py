@@ -26,7 +26,7 @@ from benchmark.groups import (
 from benchmark.marking import mark_best
 from benchmark.places import default_cache
 from benchmark.progress import Track, silent
-from benchmark.protocol import MEANS, titled
+from benchmark.protocol import MEANS, PROTOCOLS, STRICT, titled
 from benchmark.remarks import MAJORITY, part_remarks, remarks_of
 from benchmark.result import DONE, FAILED, RunResult, Score
 from tasks import DOMAINS, TaskSpec
@@ -137,7 +137,8 @@ class Table:
 
     def caption_of(self, probes: Iterable[str]) -> str:
         """The caption of the part of the table that holds these probes; with the number of seeds
-        where any of them is trained by steps, which logistic regression is not."""
+        where any of them is trained by steps, which logistic regression is not, or where it is
+        another than the protocol's."""
         limit = -1 if self.limit is None else self.limit
         scores = [
             cell.score
@@ -146,7 +147,8 @@ class Table:
             for probe, cell in cells.items()
             if probe != "knn" and cell.score is not None
         ]
-        converged = bool(scores) and all(score.fits for score in scores)
+        usual = PROTOCOLS.get(self.protocol.partition(" ")[0], STRICT).seeds == self.seeds
+        converged = usual and bool(scores) and all(score.fits for score in scores)
         shown = ["knn"] if converged else probes
         return Group(self.synthetic, self.protocol, self.seeds, limit).caption(shown)
 

@@ -141,7 +141,7 @@ def test_a_run_with_another_share_is_apart_in_files_and_tables(
     words = ["--encoder", "logmel", "--tasks", str(task), "--data", str(data), "--seeds", "1"]
     for more in ([], ["--failed-share", "0.5"]):
         assert main([*words, "--results", str(results), *more]) == 0
-    assert "protocol strict (failed_share=0.5)\n" in capsys.readouterr().out
+    assert "protocol strict (failed_share=0.5), 1 seed" in capsys.readouterr().out
     neighbours = dataclasses.replace(STRICT, knn_neighbours=1)
     evaluate("logmel", str(task), data=data, results=results, seeds=1, protocol=neighbours)
     board, unreadable = Leaderboard.from_folder(results)

@@ -77,21 +77,32 @@ def digits(arguments: argparse.Namespace) -> None:
         ours.extend(found.solve(strength).objective for strength in STRENGTHS)
 
     mine = seconds(path)
-    started, worst = time.perf_counter(), 0.0
-    for strength, objective in zip(STRENGTHS, ours, strict=True):
-        other = LogisticRegression(C=1 / (strength * len(x)), tol=1e-5, max_iter=20_000).fit(x, y)
-        logits = x @ other.coef_.T + other.intercept_
-        loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
-        theirs = loss.mean() + strength / 2 * np.square(other.coef_).sum()
-        worst = max(worst, objective / theirs - 1)
-    theirs_s = time.perf_counter() - started
+    theirs_s = sum(
+        by_lbfgs(x, y, strength, objective)
+        for strength, objective in zip(STRENGTHS, ours, strict=True)
+    )
     print(
         f"fsdd, {len(items)} x {x.shape[1]}, 5 folds x 15 strengths + refit: {whole:.1f} s, as run "
         f"(paths end early) {as_run:.1f} s (to reach: 6 s)\n"
-        f"  one fold, 15 strengths: {mine:.2f} s; scikit-learn's lbfgs (tol 1e-5) {theirs_s:.1f} "
-        f"s, {theirs_s / mine:.0f} times as long (to reach: 20); our objective is at most "
-        f"{worst:+.1e} above its"
+        f"  one fold, 15 strengths: {mine:.2f} s; scikit-learn's lbfgs, at the loosest tolerance that "
+        f"gets within 1e-5 of our objective, {theirs_s:.1f} s, {theirs_s / mine:.0f} times as long "
+        "(to reach: 20)"
     )
+
+
+def by_lbfgs(x: np.ndarray, y: np.ndarray, strength: float, objective: float) -> float:
+    """Seconds of scikit-learn's solver to the same objective."""
+    for tolerance in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9):
+        started = time.perf_counter()
+        other = LogisticRegression(C=1 / (strength * len(x)), tol=tolerance, max_iter=50_000)
+        other.fit(x, y)
+        spent = time.perf_counter() - started
+        logits = x @ other.coef_.T + other.intercept_
+        loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(y)), y]
+        theirs = loss.mean() + strength / 2 * np.square(other.coef_).sum()
+        if theirs <= objective * (1 + 1e-5):
+            break
+    return spent
 
 
 def commands(arguments: argparse.Namespace) -> None:
