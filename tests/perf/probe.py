@@ -84,9 +84,9 @@ def digits(arguments: argparse.Namespace) -> None:
     print(
         f"fsdd, {len(items)} x {x.shape[1]}, 5 folds x 15 strengths + refit: {whole:.1f} s, as run "
         f"(paths end early) {as_run:.1f} s (to reach: 6 s)\n"
-        f"  one fold, 15 strengths: {mine:.2f} s; scikit-learn's lbfgs, at the loosest tolerance that "
-        f"gets within 1e-5 of our objective, {theirs_s:.1f} s, {theirs_s / mine:.0f} times as "
-        "long (to reach: 20)"
+        f"  one fold, 15 strengths: {mine:.2f} s; scikit-learn's lbfgs, at the loosest tolerance "
+        f"that gets within 1e-5 of our objective, {theirs_s:.1f} s, {theirs_s / mine:.0f} times "
+        "as long (to reach: 20)"
     )
 
 
