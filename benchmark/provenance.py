@@ -25,7 +25,8 @@ from tasks import TaskSpec, builtin_tasks
 # takes seconds). The store has versions of its own: a comment must not cost days of encoding.
 _SCORING_MODULES = (
     "annotations", "dataset", "interval", "items", "jackknife", "knn", "labels", "language_model",
-    "leave_out", "metric", "probe", "score", "shards", "shots", "splits", "tokens",
+    "leave_out", "metric", "pairing", "probe", "score", "shards", "shots", "splits", "tar_members",
+    "tokens",
 )  # fmt: skip
 _LIBRARIES = (
     "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",
@@ -35,13 +36,17 @@ _LIBRARIES = (
 
 @cache
 def scoring_code() -> str:
-    """SHA-256 of the source of everything between embeddings and scores."""
+    """SHA-256 of the source of everything between embeddings and scores.
+
+    Raises FileNotFoundError for a module that is not there: passed over, it would let results of
+    other code count as valid.
+    """
     digest = hashlib.sha256()
     here = Path(__file__).parent
     for module in _SCORING_MODULES:
-        for path in (here / f"{module}.py", *sorted((here / module).glob("*.py"))):
-            if path.is_file():
-                digest.update(path.read_bytes())
+        file = here / f"{module}.py"
+        for path in sorted((here / module).glob("*.py")) or [file]:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

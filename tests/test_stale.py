@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark import evaluate
+from benchmark import evaluate, provenance
 from benchmark.result import read_result
 from encoders import find_encoder, load_encoder, ready_encoder
 
@@ -149,3 +150,22 @@ def test_code_edited_after_its_import_is_not_taken_for_what_runs(
     monkeypatch.delitem(sys.modules, "earmark_test_model")
     monkeypatch.delitem(sys.modules, "earmark_test_part")
     assert importlib.import_module("earmark_test_model").Scaled().fingerprint() == edited
+
+
+def test_a_module_of_the_scoring_code_that_is_not_there_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Renamed and passed over, it would let results of other code count as valid."""
+    provenance.scoring_code.cache_clear()
+    monkeypatch.setattr(provenance, "_SCORING_MODULES", ("knn", "no_such_module"))
+    with pytest.raises(FileNotFoundError, match="no_such_module"):
+        provenance.scoring_code()
+    provenance.scoring_code.cache_clear()
+
+
+def test_what_decides_which_clips_there_are_is_scoring_code() -> None:
+    """Of what `shards` imports, all but what only reads and writes files."""
+    source = (Path(provenance.__file__).parent / "shards.py").read_text()
+    found = set(re.findall(r"^from benchmark\.(\w+) import", source, re.MULTILINE))
+    assert {"pairing", "tar_members"} <= found
+    assert found - {"sealed", "files"} <= set(provenance._SCORING_MODULES)
