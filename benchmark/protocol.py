@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from benchmark.bounds import check_count, check_positive, check_share, check_whole
-from tasks import SourceRule, TaskSpec
+from earmark.benchmark.bounds import check_count, check_positive, check_share, check_whole
+from earmark.tasks import SourceRule, TaskSpec
 
 # field -> its values, that of `strict` first
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -82,7 +82,7 @@ class Protocol:
         has one answer.
     learning_rate_floor: what the cosine over the epochs goes towards, as a share of the rate.
     linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on
-        the validation part (`benchmark.probe.linear`); or layer normalisation and a linear layer,
+        the validation part (`probe/linear.py`); or layer normalisation and a linear layer,
         trained by `adam` for the task's epochs, the best of which on the validation part is tested.
     tested: what is judged, on the validation and test parts: `clips`, by the mean of their crops'
         log-probabilities (several labels: logits; kNN: votes); or `crops`, each by itself.
@@ -117,7 +117,7 @@ class Protocol:
     resampler: `soxr` or `torchaudio` (windowed sinc, width 6).
     means: which means over tasks are shown: `domains`, `all`, `weighted`.
     interval: over sources, by the `jackknife` and Student's distribution, from six sources on
-        (`benchmark/jackknife.py`); or by `percentiles` of a bootstrap, which for few sources are
+        (`uncertainty/jackknife.py`); or by `percentiles` of a bootstrap, which for few sources are
         too narrow.
     bootstrap_resamples: of percentiles. confidence: of the interval.
     failed_share: a task has failed where more than this share of its clips failed.

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import synthetic
-from benchmark.bounds import check_positive, check_whole
-from benchmark.collect import EmbedSettings
-from benchmark.data.state import shards_folder
-from benchmark.places import default_cache, default_data
-from benchmark.protocol import STRICT, Protocol
-from benchmark.shots import Shots, checked_shots
-from tasks import TaskSpec
+from earmark.benchmark import synthetic
+from earmark.benchmark.bounds import check_positive, check_whole
+from earmark.benchmark.paths import default_cache, default_data
+from earmark.benchmark.protocol import STRICT, Protocol
+from earmark.benchmark.shots import Shots, checked_shots
+from earmark.benchmark.zenodo.status import shards_folder
+from earmark.tasks import TaskSpec
 
 SYNTHETIC = "synthetic"
+BATCH_SECONDS = 120.0
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -43,7 +43,7 @@ class RunSettings:
     limit: int | None = None
     protocol: Protocol = STRICT
     device: str = "auto"
-    batch_seconds: float = EmbedSettings.batch_seconds
+    batch_seconds: float = BATCH_SECONDS
     workers: int = max(1, min(8, os.cpu_count() or 1))
     force: bool = False
     not_fetched: Mapping[str, str] = dataclasses.field(default_factory=dict)

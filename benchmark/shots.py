@@ -24,7 +24,7 @@ class ShotScore:
         items of all folds together, mAP as the mean over folds.
     per_draw: the value of each draw; spread: their standard deviation (n - 1). None of `all`.
     interval: [low, high] at the cell's confidence, of the mean over draws: over the sources that
-        were tested and over draws from this training part (`benchmark.score.shots`); null with too
+        were tested and over draws from this training part (`score/shots.py`); null with too
         few sources.
     clips: clips that were trained on, mean over draws and folds. per_class: of each class, mean
         over the classes that occur; with several labels more than k, where classes share clips.

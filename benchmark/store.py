@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.files import folder_written_whole, remove_leftovers
-from benchmark.sealed import say_bad
-from benchmark.shards import Failure
+from earmark.benchmark.io.files import folder_written_whole, remove_leftovers
+from earmark.benchmark.io.sealed import say_bad
+from earmark.benchmark.shards.shard import Failure
 
 FORMAT = 1
 _ABANDONED_S = 24 * 3600.0

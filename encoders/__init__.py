@@ -1,6 +1,6 @@
 """What is measured: the plugin class, the registry, and one file or folder per family."""
 
-from encoders.encoder import (
+from earmark.encoders.encoder import (
     AudioEncoder,
     Codec,
     EncoderError,
@@ -9,9 +9,9 @@ from encoders.encoder import (
     is_built_in,
     outline,
 )
-from encoders.home import draw_anew
-from encoders.lent import left_as_found
-from encoders.registry import (
+from earmark.encoders.home import draw_anew
+from earmark.encoders.lent import left_as_found
+from earmark.encoders.registry import (
     encoder_names,
     find_encoder,
     group_names,
@@ -23,8 +23,8 @@ from encoders.registry import (
     register_encoder,
     with_layer,
 )
-from encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_each
-from encoders.unseen import unseen_weights
+from earmark.encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_each
+from earmark.encoders.unseen import unseen_weights
 
 __all__ = [
     "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from encoders.home import home_of, inside
+from earmark.encoders.home import home_of, inside
 
 # Packages whose code is not the encoder's own; their versions are facts of their own.
 _FOREIGN = frozenset({"torch", "torchaudio", "builtins", "abc", "typing"})
@@ -119,7 +119,7 @@ class AudioEncoder(torch.nn.Module):
         and their bases (as they were when it was loaded), and the versions of `libraries`. Not
         seen: code that a class imports from elsewhere (name its distribution in `libraries`, or
         put a version into `config`) and what other objects hold that are neither modules nor
-        plain. A run tells such encoders apart by their output (`benchmark.identity`).
+        plain. A run tells such encoders apart by their output (`identity/fingerprint.py`).
         """
         with inside(home_of(self)):  # where the modules of its classes are
             code = _code_of(self)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from encoders.encoder import AudioEncoder, EncoderError
+from earmark.encoders.encoder import AudioEncoder, EncoderError
 
 ALL_LAYERS = "layer-all"
 _LAYER = re.compile(r"layer-(\d+|all)")
@@ -60,17 +60,17 @@ _CODEC = ("", "quantized")
 
 
 def _baseline(load: str, outputs: tuple[str, ...] = _PLAIN) -> Family:
-    """A family of `encoders.baselines`; those that are not codecs have hidden layers."""
+    """A family of `earmark.encoders.baselines`; those that are not codecs have hidden layers."""
     return Family(
-        f"encoders.baselines.{load}", outputs, layers=outputs == _PLAIN, extra="baselines"
+        f"earmark.encoders.baselines.{load}", outputs, layers=outputs == _PLAIN, extra="baselines"
     )
 
 
-_DASHENG = Family("encoders.dasheng:load_dasheng_encoder", by_name=True)
+_DASHENG = Family("earmark.encoders.dasheng:load_dasheng_encoder", by_name=True)
 
 FAMILIES = {
-    "dasheng": Family("encoders.dasheng:load", ("", "semantic", "acoustic")),
-    "dasheng-tiny": Family("encoders.dasheng:load_tiny", ("", "semantic", "acoustic")),
+    "dasheng": Family("earmark.encoders.dasheng:load", ("", "semantic", "acoustic")),
+    "dasheng-tiny": Family("earmark.encoders.dasheng:load_tiny", ("", "semantic", "acoustic")),
     "dasheng-base": _DASHENG,
     "dasheng-0.6b": _DASHENG,
     "dasheng-1.2b": _DASHENG,

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from encoders.surroundings import (
+from earmark.encoders.surroundings import (
     FACTS,
     RandomNumbers,
     drawing_from,
@@ -31,7 +31,7 @@ from encoders.surroundings import (
 )
 
 # Modules of one of these are the process's, from whatever folder.
-_SHARED = frozenset({"encoders", "benchmark", "tasks", "earmark", "run_bench", "__main__"})
+_SHARED = frozenset({"earmark", "__main__"})
 _INSTALLED = tuple(
     os.path.realpath(folder) + os.sep
     for folder in {

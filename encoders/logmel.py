@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torchaudio
 
-from encoders.encoder import AudioEncoder, Frames
+from earmark.encoders.encoder import AudioEncoder, Frames
 
 HOP = 160  # samples: 10 ms at 16 kHz
 STACK = 4  # 10 ms frames in one output frame

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torchaudio
 
-from encoders.logmel import BANDS, STACK, LogMel
+from earmark.encoders.logmel import BANDS, STACK, LogMel
 
 COEFFICIENTS = 20
 

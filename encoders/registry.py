@@ -20,20 +20,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
-from encoders.family import ALL_LAYERS, FAMILIES, full_name
-from encoders.home import Home, inside, settle
-from encoders.shared import OutputEncoder
-from encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
+from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
+from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
+from earmark.encoders.home import Home, inside, settle
+from earmark.encoders.shared import OutputEncoder
+from earmark.encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
 ENTRY_POINT_GROUP = "earmark.encoders"
 
 _BUILTIN = {
-    "logmel": "encoders.logmel:LogMel",
-    "mfcc": "encoders.mfcc:MFCC",
-    "identity": "encoders.anchors.identity:Identity",
-    "mulaw": "encoders.anchors.mulaw:MuLaw",
-    "griffinlim": "encoders.anchors.griffinlim:GriffinLim",
+    "logmel": "earmark.encoders.logmel:LogMel",
+    "mfcc": "earmark.encoders.mfcc:MFCC",
+    "identity": "earmark.encoders.anchors.identity:Identity",
+    "mulaw": "earmark.encoders.anchors.mulaw:MuLaw",
+    "griffinlim": "earmark.encoders.anchors.griffinlim:GriffinLim",
 }
 _registered: dict[str, Callable[[], AudioEncoder]] = {}
 # Of encoder files by the name of their module, of packages' encoders by their own.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from encoders.encoder import AudioEncoder, Codec, Frames
-from encoders.home import home_of, inside
+from earmark.encoders.encoder import AudioEncoder, Codec, Frames
+from earmark.encoders.home import home_of, inside
 
 
 class SharedPass(torch.nn.Module):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from encoders.encoder import AudioEncoder, is_own_code, is_plain
+from earmark.encoders.encoder import AudioEncoder, is_own_code, is_plain
 
 _DEEPEST = 6  # attributes of attributes
 _MOST = 20_000  # objects looked at
@@ -21,7 +21,7 @@ def unseen_weights(encoder: AudioEncoder) -> list[str]:
 
     Looked through are attributes, class attributes, and the globals, closures and defaults of the
     encoder's own functions; names as `MODEL`, `self.parts[0]`. What is read from a file or from the
-    environment each time is not found: only behaviour tells of that (`benchmark.identity`).
+    environment each time is not found: only behaviour tells of that (`identity/fingerprint.py`).
     """
     return _Search(encoder).found
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from encoders.encoder import AudioEncoder, EncoderError, Frames
+from earmark.encoders.encoder import AudioEncoder, EncoderError, Frames
 
 _WANTED = ("sampling_rate", "output_dim", "hop_size_in_ms")
 

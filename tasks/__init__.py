@@ -1,8 +1,8 @@
 """What is measured on: one declarative file per task."""
 
-from tasks.catalogue import builtin_tasks, select_tasks
-from tasks.reader import read_task
-from tasks.spec import (
+from earmark.tasks.catalogue import builtin_tasks, select_tasks
+from earmark.tasks.reader import read_task
+from earmark.tasks.spec import (
     DOMAINS,
     TIMED_KINDS,
     KnownClips,

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from tasks.reader import read_task
-from tasks.spec import DOMAINS, TaskError, TaskSpec
+from earmark.tasks.reader import read_task
+from earmark.tasks.spec import DOMAINS, TaskError, TaskSpec
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).resolve().parent
 
 
 @cache

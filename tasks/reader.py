@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tasks.spec import (
+from earmark.tasks.spec import (
     DOMAINS,
     LABEL_KINDS,
     METRICS,

@@ -40,7 +40,7 @@ def few_updates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """
     if request.node.get_closest_marker("whole_training") is not None:
         return
-    from benchmark.probe.search import Search
+    from earmark.benchmark.probe.search import Search
 
     begin = Search.__init__
 

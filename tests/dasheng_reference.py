@@ -1,6 +1,6 @@
 """DashengTokenizer step by step in float64, one clip at a time, from the published description.
 
-Written from the formulas with numpy alone, and shares no code with `encoders.dasheng`: sums are
+Written from the formulas with numpy alone, and shares no code with `encoders/dasheng.py`: sums are
 written out, transforms are matrices of sines and cosines. Weights are under the checkpoint's names.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from encoders.dasheng import SemanticConfig, TokenizerConfig
+from earmark.encoders.dasheng import SemanticConfig, TokenizerConfig
 
 RATE, HOP = 16_000, 160
 Array = NDArray[np.float64]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from encoders import AudioEncoder, Frames
+from earmark.encoders import AudioEncoder, Frames
 
 HOP = 160
 
@@ -75,7 +75,7 @@ def raising_where(wrong: Callable[[torch.Tensor], Any]) -> Callable[..., torch.T
 
 FILE = """\
 import torch
-from encoders import AudioEncoder, Frames
+from earmark import AudioEncoder, Frames
 
 
 class Mine(AudioEncoder):

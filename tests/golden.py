@@ -16,15 +16,20 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-REPOSITORY = Path(__file__).parents[1]
-sys.path.insert(0, str(REPOSITORY))
+from earmark import evaluate
+from earmark.benchmark.agreement.run import Rule
+from earmark.benchmark.cli.main import main as earmark
+from earmark.benchmark.protocol import PROTOCOLS
+from earmark.benchmark.result.schema import (
+    DONE,
+    Predictions,
+    RunResult,
+    read_result,
+    write_result,
+)
+from earmark.tasks import builtin_tasks
 
-from benchmark import evaluate  # noqa: E402
-from benchmark.agreement import Rule  # noqa: E402
-from benchmark.cli import main as earmark  # noqa: E402
-from benchmark.protocol import PROTOCOLS  # noqa: E402
-from benchmark.result import DONE, Predictions, RunResult, read_result, write_result  # noqa: E402
-from tasks import builtin_tasks  # noqa: E402
+REPOSITORY = Path(__file__).parents[1]
 
 
 class Part(NamedTuple):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from conftest import audio_bytes, clip_members
 
-from benchmark import audit_tasks
-from benchmark.finding import Finding
+from earmark import audit_tasks
+from earmark.benchmark.result.audit_report import Finding
 
 Members = list[tuple[str, bytes]]
 RATE = 16_000

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from conftest import audio_bytes
 
-from benchmark.reconstruction.metrics import all_metrics, settings
-from benchmark.reconstruction.result import MetricScore, ReconstructionResult
-from benchmark.reconstruction.worker import answer
+from earmark.benchmark.reconstruction.metric.registry import all_metrics, settings
+from earmark.benchmark.reconstruction.result import MetricScore, ReconstructionResult
+from earmark.benchmark.reconstruction.worker import answer
 
 
 def voice(seconds: float, seed: int = 0, rate: int = 16_000) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from result_files import make_result
 
-from benchmark.result import Predictions, RunResult, write_result
+from earmark.benchmark.result.schema import Predictions, RunResult, write_result
 
 MACHINE = {
     "device": "cpu x86_64", "system": "Linux", "processor": "A", "instructions": "wide",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.protocol import REVISIONS
-from benchmark.result import RunResult, Score
+from earmark.benchmark.protocol import REVISIONS
+from earmark.benchmark.result.schema import RunResult, Score
 
 
 def make_score(value: float, interval: list[float] | None = None, **changes: Any) -> Score:

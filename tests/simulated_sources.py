@@ -17,12 +17,12 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from benchmark.interval import (
+from earmark.benchmark.metric import f1_of_counts, mean_average_precision, mean_recall, share_right
+from earmark.benchmark.uncertainty.interval import (
     accuracy_interval,
     additive_interval,
     mean_average_precision_interval,
 )
-from benchmark.metric import f1_of_counts, mean_average_precision, mean_recall, share_right
 
 EFFECT = 0.8  # of a source, in log-odds
 _MANY = 20_000  # sources in a sample that stands for all there could be

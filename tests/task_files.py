@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks import (
-    TaskError,
-    TaskSpec,
-    read_task,
-)
+from earmark.tasks import TaskError, TaskSpec, read_task
 
 TASK = """
 title: My task

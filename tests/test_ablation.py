@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmark.cli import main
+from earmark.benchmark.cli.main import main
 
 ENCODER = """\
 stage: semantic

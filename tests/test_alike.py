@@ -12,10 +12,10 @@ from result_files import make_result
 from test_leaderboard import only_table
 from test_published_columns import measured
 
-from benchmark import check
-from benchmark.agreement import CheckError
-from benchmark.cli import main
-from benchmark.leaderboard import Leaderboard
+from earmark import check
+from earmark.benchmark.agreement.run import CheckError
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.board import Leaderboard
 
 
 @pytest.mark.parametrize("words", [["leaderboard"], ["compare", "A", "B"]])

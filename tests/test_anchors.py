@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import validate
-from benchmark.conformance import BREACH
-from benchmark.reconstruction.spectral import log_mel_l1
-from encoders import Codec, load_encoder
-from encoders.anchors import griffinlim
+from earmark import validate
+from earmark.benchmark.conformance.run import BREACH
+from earmark.benchmark.reconstruction.metric.spectral import log_mel_l1
+from earmark.encoders import Codec, load_encoder
+from earmark.encoders.anchors import griffinlim
 
 NAMES = ["identity", "mulaw", "griffinlim"]
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_files import DROP, load, task
 
-from benchmark.annotations import (
+from earmark.benchmark.shards.annotations import (
     ALPHABET,
     Event,
     LabelError,
@@ -24,9 +24,9 @@ from benchmark.annotations import (
     read_transcript,
     words_of,
 )
-from benchmark.labels import Labelled, read_labels, within_clip
-from benchmark.shards import Failure, read_shard
-from tasks import TaskSpec
+from earmark.benchmark.shards.labels import Labelled, read_labels, within_clip
+from earmark.benchmark.shards.shard import Failure, read_shard
+from earmark.tasks import TaskSpec
 
 CLASSES = {"Cat": 0, "Dog": 1, "Running_water": 2}
 KEYS = {str(note): note - 21 for note in range(21, 108)}

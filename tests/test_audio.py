@@ -16,8 +16,8 @@ from conftest import audio_bytes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from benchmark.audio import AudioError, AudioPipeline, cut, decode
-from benchmark.containers import mp3_samples
+from earmark.benchmark.audio.containers import mp3_samples
+from earmark.benchmark.audio.decode import AudioError, AudioPipeline, cut, decode
 
 RATE = 16_000
 

@@ -12,9 +12,9 @@ from conftest import audio_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import audio
-from benchmark.audio import AudioError, decode, decode_blocks
-from benchmark.audio_hash import hash_audio
+from earmark.benchmark.audio import decode as audio
+from earmark.benchmark.audio.decode import AudioError, decode, decode_blocks
+from earmark.benchmark.audit.audio_hash import hash_audio
 
 RATE = 16_000
 

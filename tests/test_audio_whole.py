@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import audio_bytes, clip_members
 
-from benchmark import evaluate
-from benchmark.audio import AudioError, decode
+from earmark import evaluate
+from earmark.benchmark.audio.decode import AudioError, decode
 
 RATE = 16_000
 NOISE = np.random.default_rng(3).uniform(-0.3, 0.3, 30_000)

@@ -16,9 +16,10 @@ import soundfile
 from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 from planted import RATE, Members, audit, counts, noise, planted
 
-from benchmark import audit_tasks, evaluate, hashed_shards
-from benchmark.audio import AudioError
-from benchmark.cli import main
+from earmark import audit_tasks, evaluate
+from earmark.benchmark.audio.decode import AudioError
+from earmark.benchmark.audit import shard_hashes as hashed_shards
+from earmark.benchmark.cli.main import main
 
 Toy = Callable[..., tuple[Path, Path]]
 

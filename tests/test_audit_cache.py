@@ -13,7 +13,8 @@ import pytest
 from conftest import clip_members, write_tar
 from planted import audit, counts, noise, planted
 
-from benchmark import audit_tasks, hashed_shards
+from earmark import audit_tasks
+from earmark.benchmark.audit import shard_hashes as hashed_shards
 
 Toy = Callable[..., tuple[Path, Path]]
 

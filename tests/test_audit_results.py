@@ -13,12 +13,12 @@ import pytest
 from conftest import audio_bytes, clip_members
 from result_files import make_result
 
-from benchmark import Leaderboard, audit_tasks, evaluate
-from benchmark.cli import main
-from benchmark.finding import Finding, store
-from benchmark.protocol import STRICT
-from benchmark.result import ResultError, RunResult, read_result, result_files
-from benchmark.tables import to_markdown
+from earmark import Leaderboard, audit_tasks, evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.layout import to_markdown
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.result.audit_report import Finding, store
+from earmark.benchmark.result.schema import ResultError, RunResult, read_result, result_files
 
 Toy = Callable[..., tuple[Path, Path]]
 COUNTS = {

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 
-from benchmark import RunResult, evaluate
-from benchmark.cli import main
+from earmark import RunResult, evaluate
+from earmark.benchmark.cli.main import main
 
 RATE = 16_000
 Members = list[tuple[str, bytes]]
@@ -234,7 +234,7 @@ def test_a_task_without_clips_fails(toy, tmp_path):
 
 ENCODER = """
 import torch
-from encoders import AudioEncoder, Frames
+from earmark import AudioEncoder, Frames
 
 class Bad(AudioEncoder):
     name, sample_rate, embedding_dim, frame_rate = "bad", 16000, 2, 10.0
@@ -265,7 +265,7 @@ class Bad(AudioEncoder):
 def test_an_encoder_that_fails(toy, tmp_path, capsys, monkeypatch, body, before, words, checked):
     """Before the run; and in it, where only some clips show what is wrong."""
     if not checked:
-        monkeypatch.setattr("benchmark.gate.Gate.check", lambda *_: None)
+        monkeypatch.setattr("earmark.benchmark.conformance.preflight.Gate.check", lambda *_: None)
     task, data = toy({"train": 4, "valid": 4, "test": 4})
     file = tmp_path / "bad.py"
     file.write_text(ENCODER.replace("BODY", body))

@@ -12,8 +12,8 @@ import pytest
 from conftest import audio_bytes, clip_members
 from frame_tasks import RATE, Members, make_task
 
-from benchmark import RunResult, evaluate
-from benchmark.cli import main
+from earmark import RunResult, evaluate
+from earmark.benchmark.cli.main import main
 
 LENGTH = 1.25  # seconds of each bad clip
 

@@ -16,14 +16,14 @@ from paired_cells import class_predictions, random_predictions, write_cell
 from result_files import make_result
 from rich.console import Console
 
-from benchmark import evaluate
-from benchmark.cli import main
-from benchmark.leaderboard import Leaderboard, Row
-from benchmark.result import Predictions, RunResult, read_result, result_files
-from benchmark.tables import to_csv, to_markdown
-from benchmark.tables_json import to_json
-from benchmark.tables_latex import to_latex
-from benchmark.tables_terminal import to_terminal
+from earmark import evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.board import Leaderboard, Row
+from earmark.benchmark.leaderboard.layout import to_csv, to_markdown
+from earmark.benchmark.leaderboard.to_json import to_json
+from earmark.benchmark.leaderboard.to_latex import to_latex
+from earmark.benchmark.leaderboard.to_terminal import to_terminal
+from earmark.benchmark.result.schema import Predictions, RunResult, read_result, result_files
 
 Toy = Callable[..., tuple[Path, Path]]
 SOURCES = np.repeat(np.arange(30), 4)

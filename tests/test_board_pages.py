@@ -18,14 +18,14 @@ from reconstruction_files import make_result as make_codec
 from result_files import make_result
 from rich.console import Console
 
-from benchmark.cli import main
-from benchmark.leaderboard import Leaderboard
-from benchmark.reconstruction.board import make_tables
-from benchmark.reconstruction.shown import to_terminal as codecs_to_terminal
-from benchmark.result import RunResult
-from benchmark.tables_terminal import to_terminal
-from benchmark.whole import fold
-from tasks import builtin_tasks
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.io.terminal import fold
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.to_terminal import to_terminal
+from earmark.benchmark.reconstruction.formats import to_terminal as codecs_to_terminal
+from earmark.benchmark.reconstruction.leaderboard import make_tables
+from earmark.benchmark.result.schema import RunResult
+from earmark.tasks import builtin_tasks
 
 names = st.text(string.ascii_letters + string.digits + "-_/.:@ ", min_size=1, max_size=40)
 TITLES = ("Short", "A Title of a Task With Forty Characters.")

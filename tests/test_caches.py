@@ -18,20 +18,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paired_cells import random_predictions, write_cell
 
-from benchmark import gate as gating
-from benchmark.dataset import DataError
-from benchmark.gate import Gate
-from benchmark.hashed_shards import HashJob, hash_shards
-from benchmark.paired.values import values_of
-from benchmark.reconstruction.journal import Journal
-from benchmark.sealed import read_sealed, write_sealed
-from benchmark.settings import RunSettings
-from benchmark.shards import read_shard, shard_digest
-from benchmark.store import EmbeddingStore, ShardEmbeddings
-from benchmark.synthetic import synthesise, twins
-from benchmark.training import make_corpus
-from encoders import load_encoder
-from tasks import builtin_tasks
+from earmark.benchmark.audit.shard_hashes import HashJob, hash_shards
+from earmark.benchmark.conformance import preflight as gating
+from earmark.benchmark.conformance.preflight import Gate
+from earmark.benchmark.io.sealed import read_sealed, write_sealed
+from earmark.benchmark.reconstruction.journal import Journal
+from earmark.benchmark.settings import RunSettings
+from earmark.benchmark.shards.dataset import DataError
+from earmark.benchmark.shards.shard import read_shard, shard_digest
+from earmark.benchmark.store import EmbeddingStore, ShardEmbeddings
+from earmark.benchmark.synthetic import synthesise, twins
+from earmark.benchmark.training import make_corpus
+from earmark.benchmark.uncertainty.values import values_of
+from earmark.encoders import load_encoder
+from earmark.tasks import builtin_tasks
 
 Use = Callable[[Path], Any]
 
@@ -267,7 +267,7 @@ def test_what_is_not_of_a_twin_is_named_and_left(small: None, tmp_path: Path) ->
 CHILD = """
 import hashlib, sys
 from pathlib import Path
-from benchmark.training import make_corpus
+from earmark.benchmark.training import make_corpus
 print("ready", flush=True)
 made = make_corpus([Path(sys.argv[1])], cache=Path(sys.argv[2]))
 print(hashlib.sha256(made.samples.tobytes() + made.offsets.tobytes()).hexdigest())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from reference_files import class_predictions
 
-from benchmark.agreement.changes import Change, OtherItemsError, changes_of
-from benchmark.result import Predictions
+from earmark.benchmark.agreement.changes import Change, OtherItemsError, changes_of
+from earmark.benchmark.result.schema import Predictions
 
 
 def predictions(**arrays: object) -> Predictions:

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from reference_files import class_predictions, put, write
 from result_files import make_score
 
-from benchmark import check
-from benchmark.agreement import CheckError, Rule
-from benchmark.cli import main
-from benchmark.result import failed_path, read_result
-from tasks import builtin_tasks
+from earmark import check
+from earmark.benchmark.agreement.run import CheckError, Rule
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.result.schema import failed_path, read_result
+from earmark.tasks import builtin_tasks
 
 FLIPPED = class_predictions(linear=[[0, 0], [1, 3], [2, 0], [3, 3]])
 

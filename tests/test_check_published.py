@@ -11,10 +11,10 @@ import pytest
 from conftest import REPOSITORY
 from reference_files import put, write
 
-from benchmark.agreement.published import read_systems
-from benchmark.cli import main
-from benchmark.published import PUBLISHED, load_published
-from encoders import encoder_names
+from earmark.benchmark.agreement.published import read_systems
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.result.published import PUBLISHED, load_published
+from earmark.encoders import encoder_names
 
 COLUMNS = "system,task,metric,value,probe,protocol,source,primary\n"
 XARES = "xares-0.1.3"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from reconstruction_files import make_result, make_score
 
-from benchmark.agreement import CheckError, check
-from benchmark.cli import main
-from benchmark.reconstruction.result import ReconstructionResult, write_result
+from earmark.benchmark.agreement.run import CheckError, check
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.reconstruction.result import ReconstructionResult, write_result
 
 
 def write(folder: Path, *results: ReconstructionResult) -> Path:

@@ -18,8 +18,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tiny_models import save
 
-from encoders import EncoderError, load_encoder
-from encoders.baselines import checkpoint
+from earmark.encoders import EncoderError, load_encoder
+from earmark.encoders.baselines import checkpoint
 
 
 def refusal(name: str, weights: Path | None = None) -> str:

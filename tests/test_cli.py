@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, TASK_YAML
 
-from benchmark.cli import main
-from benchmark.result import Predictions, RunResult, read_result
-from encoders import encoder_names
-from tasks import builtin_tasks
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.result.schema import Predictions, RunResult, read_result
+from earmark.encoders import encoder_names
+from earmark.tasks import builtin_tasks
 
 ESCAPE = "\x1b"
 
@@ -194,8 +194,8 @@ def test_run_then_rerun(
     def may_not(*_: Any, **__: Any) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("benchmark.score.clips.train_heads", may_not)
-    monkeypatch.setattr("encoders.logmel.LogMel.encode", may_not)
+    monkeypatch.setattr("earmark.benchmark.score.clips.train_heads", may_not)
+    monkeypatch.setattr("earmark.encoders.logmel.LogMel.encode", may_not)
     again, out_again, err_again = shell(*words)
     assert (again, out_again) == (0, out)
     assert "computed again" not in err_again

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_models import save
 
-from encoders import Codec, Frames, load_encoders
+from earmark.encoders import Codec, Frames, load_encoders
 
 RATES = {"encodec": 75.0, "dac": 44_100 / 512, "mimi": 12.5, "xcodec": 50.0, "snac": 46.875}
 Saved = tuple[Path, Any]
@@ -159,7 +159,7 @@ def test_long_clip_is_cut_into_pieces(
     _, codec = pair(name, saved)
     shared: Any = codec.shared
     assert 29.5 < shared.piece_frames / codec.frame_rate <= 30
-    monkeypatch.setattr("encoders.baselines.codec.PIECE_SECONDS", 2)
+    monkeypatch.setattr("earmark.encoders.baselines.codec.PIECE_SECONDS", 2)
     piece = shared.piece_frames * shared.hop
     assert piece % (shared.block or 1) == 0
     (clip,) = noise(codec, 5.3)

@@ -17,11 +17,12 @@ from paired_cells import class_predictions, random_predictions, write_cell
 from result_files import make_result
 from scipy import stats
 
-import benchmark
-from benchmark.cli import main
-from benchmark.comparison import Comparison, ComparisonError, TaskComparison, compare
-from benchmark.leaderboard import Leaderboard
-from benchmark.result import Predictions, RunResult, write_result
+import earmark
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.comparison.run import Comparison, ComparisonError, TaskComparison, compare
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.result.schema import Predictions, RunResult, write_result
+from earmark.benchmark.uncertainty.significance import Difference
 
 SOURCES = np.repeat(np.arange(40), 3)
 
@@ -132,15 +133,15 @@ def test_an_encoder_against_itself(folder: Path) -> None:
     for row in table.tasks:
         assert (row.difference.value, row.difference.p, row.holm_p) == (0.0, 1.0, 1.0)
         assert row.verdict == "not distinguishable"
-    assert table.mean == benchmark.paired.Difference(0.0, 0.0, 0.0, 1.0)
+    assert table.mean == Difference(0.0, 0.0, 0.0, 1.0)
 
 
 def test_it_is_the_same_every_time_and_from_results_in_memory(folder: Path) -> None:
-    from benchmark.groups import read_results
+    from earmark.benchmark.result.groups import read_results
 
     results, _ = read_results(folder)
     tables = [
-        compare("A", "B", folder), benchmark.compare("A", "B", results),
+        compare("A", "B", folder), earmark.compare("A", "B", results),
         compare("A", "B", folder, cache=folder.parent / "new"),
     ]  # fmt: skip
     assert tables[0] == tables[1] == tables[2]

@@ -13,12 +13,12 @@ import torch
 from dasheng_reference import SMALL
 from faulty_encoders import HOP, Faulty, Honest, as_is, normalise, raising_where, write_encoder
 
-from benchmark import validate
-from benchmark.cli import main
-from benchmark.conformance import BREACH, OK, SKIPPED, Check
-from encoders import AudioEncoder, Codec, EncoderError, Frames
-from encoders.dasheng import load as load_dasheng
-from encoders.dasheng import random_weights, save_checkpoint
+from earmark import validate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.conformance.run import BREACH, OK, SKIPPED, Check
+from earmark.encoders import AudioEncoder, Codec, EncoderError, Frames
+from earmark.encoders.dasheng import load as load_dasheng
+from earmark.encoders.dasheng import random_weights, save_checkpoint
 
 
 def by_name(checks: list[Check]) -> dict[str, Check]:

@@ -8,8 +8,8 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.audio_hash import AudioHash
-from benchmark.copies import HashedClip, find_copies, split_pairs, straddling
+from earmark.benchmark.audit.audio_hash import AudioHash
+from earmark.benchmark.audit.duplicates import HashedClip, find_copies, split_pairs, straddling
 
 SPLITS = ["train", "valid", "test"]
 

@@ -12,8 +12,8 @@ import pytest
 from conftest import REPOSITORY, TASK_YAML, audio_bytes, clip_members
 from result_files import make_result
 
-from benchmark.progress import Progress
-from benchmark.result import write_result
+from earmark.benchmark.io.progress import Progress
+from earmark.benchmark.result.schema import write_result
 
 
 def cut_off(*words: object, errors_too: bool = False) -> tuple[int, str]:

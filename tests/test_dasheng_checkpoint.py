@@ -12,8 +12,8 @@ import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC
 
-from encoders import EncoderError
-from encoders.dasheng import (
+from earmark.encoders import EncoderError
+from earmark.encoders.dasheng import (
     DASHENG_MODELS,
     SemanticConfig,
     TokenizerConfig,
@@ -23,8 +23,8 @@ from encoders.dasheng import (
     save_checkpoint,
     save_dasheng_file,
 )
-from encoders.dasheng.checkpoint import read_safetensors, without_weights
-from encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.encoders.dasheng.checkpoint import read_safetensors, without_weights
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
 STATE = random_weights(SMALL, seed=3)
 FAMILY_STATE = random_weights(SMALL_SEMANTIC, seed=3)
@@ -218,8 +218,8 @@ with socket.socket() as server:
     server.bind(("127.0.0.1", 0))
     server.listen(1)
     os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.getsockname()[1]}"
-    from encoders import EncoderError
-    from encoders.dasheng import load
+    from earmark.encoders import EncoderError
+    from earmark.encoders.dasheng import load
     for name in ("", "acoustic"):
         started = time.monotonic()
         try:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC, noise
 
-from benchmark.batches import pool
-from encoders import EncoderError, Frames
-from encoders.dasheng import (
+from earmark.benchmark.embedding.batches import pool
+from earmark.encoders import EncoderError, Frames
+from earmark.encoders.dasheng import (
     load,
     load_dasheng_encoder,
     random_weights,

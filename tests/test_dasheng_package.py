@@ -9,7 +9,7 @@ import pytest
 import torch
 from dasheng_reference import SMALL_SEMANTIC, noise
 
-from encoders.dasheng import load_dasheng_encoder, random_weights, save_dasheng_file
+from earmark.encoders.dasheng import load_dasheng_encoder, random_weights, save_dasheng_file
 
 pytest.importorskip("dasheng", reason="package `dasheng` (extra `test`) is not installed")
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC, noise
 
-from benchmark.store import EmbeddingStore
-from encoders.dasheng import (
+from earmark.benchmark.store import EmbeddingStore
+from earmark.encoders.dasheng import (
     load,
     load_dasheng_encoder,
     random_weights,
     save_checkpoint,
     save_dasheng_file,
 )
-from encoders.dasheng.precision import autocast
+from earmark.encoders.dasheng.precision import autocast
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_half_precision_as_on_a_gpu(codec, monkeypatch, dtype):
     frames = codec.encode(waveforms, lengths)
     sound, _ = codec.decode(frames)
     half = torch.autocast("cpu", dtype=dtype)
-    monkeypatch.setattr("encoders.dasheng.tokenizer.autocast", lambda *_: half)
+    monkeypatch.setattr("earmark.encoders.dasheng.tokenizer.autocast", lambda *_: half)
     rounded = codec.encode(waveforms, lengths)
     assert close(rounded.values, frames.values, dtype) > 1e-5
     assert close(codec.decode(frames)[0], sound, dtype) > 1e-5

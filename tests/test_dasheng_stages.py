@@ -9,10 +9,10 @@ import torch
 import torchaudio
 from dasheng_reference import SMALL, noise
 
-from encoders.dasheng import random_weights
-from encoders.dasheng.checkpoint import tokenizer_from
-from encoders.dasheng.mel import hann_window, htk_filters, reflect_ends, token_counts
-from encoders.dasheng.semantic import CHUNK_TOKENS, TOKENS_AT_ONCE, chunk_groups
+from earmark.encoders.dasheng import random_weights
+from earmark.encoders.dasheng.checkpoint import tokenizer_from
+from earmark.encoders.dasheng.mel import hann_window, htk_filters, reflect_ends, token_counts
+from earmark.encoders.dasheng.semantic import CHUNK_TOKENS, TOKENS_AT_ONCE, chunk_groups
 
 STATE = random_weights(SMALL, seed=3)
 W = {name: tensor.double().numpy() for name, tensor in STATE.items()}
@@ -184,11 +184,11 @@ def test_long_inputs_go_through_the_channels_in_parts(monkeypatch):
     own = torch.ones(2, 1, 50, dtype=torch.bool)
     block = NETWORK.decoder.backbone.convnext[0]
     whole = block(x, own)
-    monkeypatch.setattr("encoders.dasheng.decoder.FRAMES_AT_ONCE", 14)
+    monkeypatch.setattr("earmark.encoders.dasheng.decoder.FRAMES_AT_ONCE", 14)
     assert torch.allclose(block(x, own), whole, atol=1e-6)
     waveforms, lengths = batch([noise(30_000), noise(20_000)])
     whole = NETWORK.semantic.mel(waveforms, lengths)
-    monkeypatch.setattr("encoders.dasheng.mel.WINDOWS_AT_ONCE", 14)
+    monkeypatch.setattr("earmark.encoders.dasheng.mel.WINDOWS_AT_ONCE", 14)
     assert torch.allclose(NETWORK.semantic.mel(waveforms, lengths), whole, rtol=1e-5, atol=1e-6)
 
 

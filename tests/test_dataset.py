@@ -12,12 +12,12 @@ from conftest import TASK_YAML, clip_members, write_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.dataset import DataError, Dataset, locate_shards, open_dataset
-from benchmark.items import Items, clip_failures, join_items
-from benchmark.labels import Labelled, read_all, read_labels
-from benchmark.shards import Failure, read_shard
-from benchmark.store import ShardEmbeddings
-from tasks import LabelRule, SourceRule, TaskError, TaskSpec, read_task
+from earmark.benchmark.probe.items import Items, clip_failures, join_items
+from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
+from earmark.benchmark.shards.labels import Labelled, read_all, read_labels
+from earmark.benchmark.shards.shard import Failure, read_shard
+from earmark.benchmark.store import ShardEmbeddings
+from earmark.tasks import LabelRule, SourceRule, TaskError, TaskSpec, read_task
 
 CLASSES = ("cat", "dog", "7")
 

@@ -15,17 +15,17 @@ import torch
 from conftest import audio_bytes, clip_members, write_tar
 from frame_tasks import RATE, make_task, write_shards, write_task
 
-from benchmark import RunResult, evaluate
-from benchmark.audio import AudioPipeline, Samples
-from benchmark.behaviour import SIGNALS
-from benchmark.collect import EmbedSettings, View
-from benchmark.embed import ShardJob, embed_shards
-from benchmark.examination import IN_TIME_LENGTHS
-from benchmark.passes import make_clip
-from benchmark.shards import read_shard
-from encoders import AudioEncoder, Frames
-from encoders.logmel import LogMel
-from encoders.shared import OutputEncoder, SharedPass
+from earmark import RunResult, evaluate
+from earmark.benchmark.audio.decode import AudioPipeline, Samples
+from earmark.benchmark.conformance.checks import IN_TIME_LENGTHS
+from earmark.benchmark.conformance.trial import make_clip
+from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.identity.behaviour import SIGNALS
+from earmark.benchmark.shards.shard import read_shard
+from earmark.encoders import AudioEncoder, Frames
+from earmark.encoders.logmel import LogMel
+from earmark.encoders.shared import OutputEncoder, SharedPass
 
 CLIPS = 15  # of `frame_tasks.COUNTS`
 

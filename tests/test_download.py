@@ -19,8 +19,8 @@ from conftest import REPOSITORY, TASK_YAML
 from task_files import task
 from zenodo import Zenodo, content, record, serving
 
-from benchmark.cli import main
-from benchmark.result import read_result
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.result.schema import read_result
 
 NUMBER = "123"
 BIG = random.Random(0).randbytes(3 << 20)
@@ -193,7 +193,7 @@ def test_too_little_disk_cannot_start(
     zenodo: Zenodo, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr("benchmark.data.fetching.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("earmark.benchmark.zenodo.plan.shutil.disk_usage", lambda _: usage)
     path = write_task(tmp_path, "mine")
     status, out, err = shell("download", path, "--data", tmp_path / "data")
     assert (status, out) == (2, "")
@@ -271,7 +271,7 @@ def test_a_run_that_finds_too_little_disk_scores_what_is_there(
 ) -> None:  # fmt: skip
     words, data = remote
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr("benchmark.data.fetching.shutil.disk_usage", lambda _: usage)
+    monkeypatch.setattr("earmark.benchmark.zenodo.plan.shutil.disk_usage", lambda _: usage)
     status, _, err = shell(*words, "--tasks", tmp_path / "toy.yaml")
     assert status == 3 and "done    logmel · toy" in err and not (data / "far").exists()
     assert "not fetched: too little disk: " in failure(tmp_path, "far")

@@ -14,13 +14,13 @@ from conftest import audio_bytes, clip_members, write_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.audio import AudioPipeline
-from benchmark.batches import Want, encode_batches, pad, plan_batches, pool
-from benchmark.collect import EmbedSettings, View
-from benchmark.embed import ShardJob, embed_shards
-from benchmark.shards import read_shard
-from benchmark.store import ShardEmbeddings
-from encoders import AudioEncoder, EncoderError, Frames, load_encoder
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.batches import Want, encode_batches, pad, plan_batches, pool
+from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.store import ShardEmbeddings
+from earmark.encoders import AudioEncoder, EncoderError, Frames, load_encoder
 
 RATE = 16_000
 ONE_BY_ONE, SOME, ALL = 0.001, 2.0, 10_000.0
@@ -313,7 +313,7 @@ def test_no_padding_is_made_more_than_one_batch_ahead(monkeypatch):
         padded.append(len(crops))
         return pad(crops, device)
 
-    monkeypatch.setattr("benchmark.batches.pad", counted)
+    monkeypatch.setattr("earmark.benchmark.embedding.batches.pad", counted)
     batches = [[np.ones(100 * (i + 1), np.float32)] for i in range(6)]
     assert len(list(encode_batches([Want(Watches())], batches, "cpu", ahead=True))) == 6
     assert all(done <= number + 2 for number, done in enumerate(seen)) and len(padded) == 6

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark import RunSettings, evaluate
-from benchmark.behaviour import Behaviour
-from encoders import AudioEncoder, Frames
+from earmark import RunSettings, evaluate
+from earmark.benchmark.identity.behaviour import Behaviour
+from earmark.encoders import AudioEncoder, Frames
 
 Toy = Callable[..., tuple[Path, Path]]
 
@@ -69,9 +69,10 @@ def test_a_callers_model_is_given_back_as_it_was(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # what is on "meta" cannot be moved to the run's device once more
-    monkeypatch.setattr("benchmark.gate.Gate.check", lambda *_, **__: None)
+    monkeypatch.setattr("earmark.benchmark.conformance.preflight.Gate.check", lambda *_, **__: None)
     monkeypatch.setattr(
-        "benchmark.identity.behaviours", lambda ones, *_, **__: {ones[0]: Behaviour({}, 0, {})}
+        "earmark.benchmark.identity.fingerprint.behaviours",
+        lambda ones, *_, **__: {ones[0]: Behaviour({}, 0, {})},
     )
     model = Lent()
     before = model.state()

@@ -16,10 +16,10 @@ import torch
 from conftest import REPOSITORY
 from tiny_models import save
 
-from benchmark.cli import main
-from benchmark.evaluation import evaluate
-from benchmark.provenance import asked_for
-from encoders import (
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.evaluation.run import evaluate
+from earmark.benchmark.result.provenance import asked_for
+from earmark.encoders import (
     AudioEncoder,
     EncoderError,
     Frames,
@@ -30,7 +30,7 @@ from encoders import (
     load_encoder,
     load_encoders,
 )
-from encoders.family import FAMILIES, Family
+from earmark.encoders.family import FAMILIES, Family
 
 
 class Doubling(SharedPass):
@@ -131,9 +131,10 @@ def test_listing_names_every_output_and_imports_no_model_library() -> None:
     assert {"dasheng", "dasheng:semantic", "dasheng-0.6b", "mimi:quantized"} <= set(names)
     assert names["snac"] == "built in, extra baselines"
     code = (
-        "import sys; from encoders import find_encoder, encoder_names; names = encoder_names();"
+        "import sys; from earmark.encoders import find_encoder, encoder_names;"
+        "names = encoder_names();"
         "[find_encoder(n) for n in names if 'dasheng' not in n];"
-        "print(*{'transformers', 'snac', 'encoders.baselines'} & set(sys.modules))"
+        "print(*{'transformers', 'snac', 'earmark.encoders.baselines'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
@@ -172,19 +173,19 @@ def test_no_network_and_no_cache_is_one_line_in_10_seconds(name: str, tmp_path: 
 def test_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    from encoders.baselines import checkpoint
+    from earmark.encoders.baselines import checkpoint
 
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         monkeypatch.setattr(checkpoint.constants, "ENDPOINT", address)
-        monkeypatch.setattr("encoders.hub.REACH_SECONDS", 0.3)
+        monkeypatch.setattr("earmark.encoders.hub.REACH_SECONDS", 0.3)
         assert "no answer" in refusal("dac")
 
 
 def test_offline_by_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from encoders.baselines import checkpoint
+    from earmark.encoders.baselines import checkpoint
 
     monkeypatch.setattr(checkpoint.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(checkpoint.constants, "HF_HUB_CACHE", str(tmp_path))
@@ -192,7 +193,7 @@ def test_offline_by_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def test_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    from encoders.baselines import checkpoint
+    from earmark.encoders.baselines import checkpoint
 
     monkeypatch.setattr(checkpoint.importlib.util, "find_spec", lambda name: None)
     assert "pip install 'earmark[baselines]'" in refusal("whisper-base")
@@ -266,7 +267,7 @@ def test_layers_and_weights_in_python(toy_task: tuple[Path, Path], tmp_path: Pat
 def test_a_model_of_other_sizes_has_a_name_of_its_own(
     toy_task: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from encoders import family
+    from earmark.encoders import family
 
     family._said.clear()
     weights = tmp_path / "w"
@@ -294,8 +295,8 @@ def test_a_model_of_other_sizes_has_a_name_of_its_own(
 def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
     import transformers
 
-    from encoders.baselines import codecs, snac_codec, speech, whisper
-    from encoders.baselines.checkpoint import Checkpoint, shown_name
+    from earmark.encoders.baselines import codecs, snac_codec, speech, whisper
+    from earmark.encoders.baselines.checkpoint import Checkpoint, shown_name
 
     found: list[Checkpoint] = [snac_codec.CHECKPOINT]
 

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from task_files import load, task
 from zenodo import Zenodo, content, record, serving
 
-from benchmark import download
-from benchmark.data import server as server_module
-from benchmark.data.api import Fetched
-from benchmark.data.download import download_file
-from benchmark.data.record import FetchError
-from benchmark.data.state import holding
-from tasks import TaskSpec
+from earmark import download
+from earmark.benchmark.zenodo import server as server_module
+from earmark.benchmark.zenodo.download import download_file
+from earmark.benchmark.zenodo.record import FetchError
+from earmark.benchmark.zenodo.run import Fetched
+from earmark.benchmark.zenodo.status import holding
+from earmark.tasks import TaskSpec
 
 NUMBER = "123"
 FILES = {
@@ -267,7 +267,7 @@ def test_a_record_that_is_not_believed(zenodo, spec, tmp_path, key, change, word
 )  # fmt: skip
 @given(key=st.text(min_size=1) | st.sampled_from(["..", ".", "a/b", "\0", "a\u2028b", "\ud800"]))
 def test_no_name_leaves_the_folder(tmp_path, key):
-    from benchmark.data.record import is_plain_name
+    from earmark.benchmark.zenodo.record import is_plain_name
 
     if is_plain_name(key):
         assert (tmp_path / key).resolve().parent == tmp_path.resolve()
@@ -382,7 +382,7 @@ def test_half_a_data_set_is_not_taken_for_the_whole(zenodo, spec, tmp_path, wait
         (tmp_path / "mine" / key).write_bytes(FILES[key])
     have = holding(spec, tmp_path)
     assert (have.state, have.files) == ("incomplete", 3)
-    from benchmark.dataset import DataError, locate_shards
+    from earmark.benchmark.shards.dataset import DataError, locate_shards
 
     said = "holds 3 of the 4 files of Zenodo record 123 whole; .*download TASK. fetches them"
     with pytest.raises(DataError, match=said):
@@ -454,7 +454,7 @@ def test_shared_shards_are_fetched_once(zenodo, spec, tmp_path):
 def test_too_little_disk_is_refused_before_the_first_byte(zenodo, spec, tmp_path, monkeypatch):
     real = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(
-        "benchmark.data.fetching.shutil.disk_usage",
+        "earmark.benchmark.zenodo.plan.shutil.disk_usage",
         lambda _: real._replace(free=(256 << 20) + 372_999),  # one byte too little
     )
     with pytest.raises(FetchError, match="too little disk: 373 kB to fetch") as caught:
@@ -463,7 +463,7 @@ def test_too_little_disk_is_refused_before_the_first_byte(zenodo, spec, tmp_path
     assert [path for path, _ in zenodo.requests] == [record(NUMBER)]
     assert not (tmp_path / "data").exists()
     monkeypatch.setattr(
-        "benchmark.data.fetching.shutil.disk_usage",
+        "earmark.benchmark.zenodo.plan.shutil.disk_usage",
         lambda _: real._replace(free=(256 << 20) + 373_000),
     )
     assert fetched(spec, tmp_path / "data")[0] is None

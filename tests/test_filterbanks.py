@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.batches import pool
-from encoders import AudioEncoder, load_encoder
+from earmark.benchmark.embedding.batches import pool
+from earmark.encoders import AudioEncoder, load_encoder
 
 RATE, HOP, WINDOW, FFT, BANDS, STACK = 16_000, 160, 400, 512, 64, 4
 LENGTHS = [1, 2, 159, 160, 639, 640, 641, 1279, 1280, 5000, 16_000, 33_333]

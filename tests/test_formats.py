@@ -19,12 +19,12 @@ from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 from result_files import make_result
 from test_leaderboard import folder  # noqa: F401  (a fixture)
 
-from benchmark.cli import main
-from benchmark.formats import FORMATS
-from benchmark.leaderboard import Leaderboard
-from benchmark.tables_json import to_json
-from benchmark.tables_latex import escape, to_latex
-from tasks import builtin_tasks
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.formats import FORMATS
+from earmark.benchmark.leaderboard.to_json import to_json
+from earmark.benchmark.leaderboard.to_latex import escape, to_latex
+from earmark.tasks import builtin_tasks
 
 XARES = "xares-0.1.3"
 SECOND_HAND = "MiDashengLM + PCA (128-d) [pub, second-hand]"

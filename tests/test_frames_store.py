@@ -14,17 +14,17 @@ import torch
 from conftest import audio_bytes, clip_members, write_tar
 from frame_tasks import RATE, make_task, write_shards, write_task
 
-from benchmark import RunResult, evaluate
-from benchmark.audio import AudioPipeline
-from benchmark.collect import EmbedSettings, View
-from benchmark.dataset import open_dataset
-from benchmark.embed import ShardJob, embed_shards
-from benchmark.items import join_items
-from benchmark.labels import read_labels
-from benchmark.shards import read_shard
-from benchmark.store import EmbeddingStore, ShardEmbeddings
-from encoders import AudioEncoder, EncoderError, Frames, load_encoder
-from tasks import read_task
+from earmark import RunResult, evaluate
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.probe.items import join_items
+from earmark.benchmark.shards.dataset import open_dataset
+from earmark.benchmark.shards.labels import read_labels
+from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.store import EmbeddingStore, ShardEmbeddings
+from earmark.encoders import AudioEncoder, EncoderError, Frames, load_encoder
+from earmark.tasks import read_task
 
 HOP = 640  # samples of 16 kHz in a frame of logmel's
 DIMENSION = 256

@@ -12,10 +12,10 @@ import torch
 from dasheng_reference import SMALL
 from faulty_encoders import Faulty, raising_where, write_encoder
 
-from benchmark import evaluate
-from benchmark.conformance import Check
-from encoders import AudioEncoder
-from encoders.dasheng import random_weights, save_checkpoint
+from earmark import evaluate
+from earmark.benchmark.conformance.run import Check
+from earmark.encoders import AudioEncoder
+from earmark.encoders.dasheng import random_weights, save_checkpoint
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_breach_before_a_run_fails_its_tasks_alone(
 def test_what_has_passed_is_not_checked_again(
     score: Callable[..., Any], file: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import benchmark.gate as gate
+    import earmark.benchmark.conformance.preflight as gate
 
     looked: list[str] = []
     quick_checks = gate.quick_checks
@@ -103,7 +103,7 @@ def test_a_slow_encoder_is_not_held_up(
     score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr("benchmark.passes.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("earmark.benchmark.conformance.trial.time.monotonic", lambda: clock[0])
     passed: list[int] = []
 
     def slow(values: torch.Tensor, waves: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
@@ -121,9 +121,9 @@ def test_a_slow_encoder_is_not_held_up(
     # nothing was marked: it is tried again, and said again
     assert passed[:2] == [1, 1]
     assert "faulty: too slow to check batch mates, padding" in capsys.readouterr().err
-    monkeypatch.setattr("benchmark.gate.BUDGET_S", 1000.0)
+    monkeypatch.setattr("earmark.benchmark.conformance.preflight.BUDGET_S", 1000.0)
     score(Faulty(slow), workers=1, limit=2)  # now there is time, and it has passed
-    monkeypatch.setattr("benchmark.gate.BUDGET_S", 3.0)
+    monkeypatch.setattr("earmark.benchmark.conformance.preflight.BUDGET_S", 3.0)
     score(Faulty(slow), workers=1, limit=1)
     assert "too slow" not in capsys.readouterr().err
 
@@ -147,7 +147,7 @@ def test_values_that_are_not_the_clips_own_stop_a_run(
 def test_outputs_of_one_pass_are_checked_in_one(
     score: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from encoders.dasheng.tokenizer import DashengTokenizer
+    from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
     folder = save_checkpoint(tmp_path / "w", SMALL, random_weights(SMALL, seed=3))
     batches: list[tuple[int, ...]] = []
@@ -177,7 +177,10 @@ def test_a_frame_rate_that_lies_stops_tasks_in_time_before_anything_is_computed(
     }  # fmt: skip
     lying = Faulty(one_row, frame_rate=rate, honours_lengths=False)
     with monkeypatch.context() as patch:
-        patch.setattr("benchmark.stock.embed_shards", lambda *_: pytest.fail("it was computed"))
+        patch.setattr(
+            "earmark.benchmark.embedding.cached.embed_shards",
+            lambda *_: pytest.fail("it was computed"),
+        )
         (timed,) = evaluate(lying, "desed", **options)
     assert timed.status == "failed"
     assert f"claimed {rate:.2f}" in str(timed.error) or f"claimed {rate:g}" in str(timed.error)

@@ -15,13 +15,13 @@ import pytest
 from golden import COMMAND, GOLDEN, LIMIT, PARTS, RULE, measure
 from rich.console import Console
 
-from benchmark import check
-from benchmark.agreement import Agreement
-from benchmark.agreement.stored import read_folder
-from benchmark.agreement.tables import to_terminal
-from benchmark.cli import main
-from benchmark.protocol import PROTOCOLS
-from tasks import builtin_tasks
+from earmark import check
+from earmark.benchmark.agreement.formats import to_terminal
+from earmark.benchmark.agreement.loading import read_folder
+from earmark.benchmark.agreement.run import Agreement
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.protocol import PROTOCOLS
+from earmark.tasks import builtin_tasks
 
 
 @pytest.fixture(scope="module")

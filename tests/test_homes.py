@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import evaluate, reconstruct, validate
-from encoders import AudioEncoder, encode_each, load_encoder
+from earmark import evaluate, reconstruct, validate
+from earmark.encoders import AudioEncoder, encode_each, load_encoder
 
 FILE = """\
 import os, random, signal, sys, warnings, locale
 import numpy as np
 import torch
-from encoders import Codec, Frames
+from earmark import Codec, Frames
 {top}
 
 

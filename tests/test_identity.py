@@ -13,15 +13,15 @@ import pytest
 import torch
 from faulty_encoders import Honest
 
-from benchmark import evaluate, reconstruct, validate
-from benchmark.behaviour import SIGNALS, Behaviour, apart, behaviours, tolerance
-from benchmark.conformance import BREACH, OK
-from encoders import AudioEncoder, Codec, Frames, load_encoder
+from earmark import evaluate, reconstruct, validate
+from earmark.benchmark.conformance.run import BREACH, OK
+from earmark.benchmark.identity.behaviour import SIGNALS, Behaviour, apart, behaviours, tolerance
+from earmark.encoders import AudioEncoder, Codec, Frames, load_encoder
 
 FILE = """\
 import os
 import torch
-from encoders import AudioEncoder, Codec, Frames
+from earmark import AudioEncoder, Codec, Frames
 
 
 def model(weight):
@@ -303,7 +303,7 @@ def test_a_command_is_recorded_only_where_it_makes_the_cell_again(
     toy: Callable[..., tuple[Path, Path]], tmp_path: Path, checkpoint: Callable[..., AudioEncoder],
     score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from encoders import registry
+    from earmark.encoders import registry
 
     one, other = Honest(), Honest()
     with torch.no_grad():

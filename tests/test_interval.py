@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score
 
-from benchmark.interval import (
+from earmark.benchmark.uncertainty.interval import (
     accuracy_interval,
     additive_interval,
     mean_average_precision_interval,

@@ -12,12 +12,12 @@ from scipy import stats
 from simulated_sources import Simulation, accuracies, coverage, f1, precisions, recall, words
 from sklearn.metrics import average_precision_score
 
-from benchmark.interval import (
+from earmark.benchmark.uncertainty.interval import (
     accuracy_interval,
     additive_interval,
     mean_average_precision_interval,
 )
-from benchmark.leave_out import (
+from earmark.benchmark.uncertainty.leave_out import (
     average_precision_without_each,
     mean_average_precision_without_each,
 )
@@ -110,7 +110,7 @@ def test_more_sources_than_fit_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, sources = rng.random((300, 2)) < 0.3, rng.permutation(300) % 70
     scores = rng.standard_normal((1, 300, 2)).astype(np.float32)
     whole = mean_average_precision_without_each([(labels, scores)], sources)
-    monkeypatch.setattr("benchmark.leave_out._CELLS", 500)
+    monkeypatch.setattr("earmark.benchmark.uncertainty.leave_out._CELLS", 500)
     np.testing.assert_array_equal(
         whole, mean_average_precision_without_each([(labels, scores)], sources)
     )

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from benchmark import knn
-from benchmark.knn import knn_predict
+from earmark.benchmark.probe import knn
+from earmark.benchmark.probe.knn import knn_predict
 
 
 def brute_force(

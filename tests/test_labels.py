@@ -15,13 +15,13 @@ from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 from frame_tasks import RATE, make_task
 from task_files import fault_of, task
 
-from benchmark import RunResult, evaluate
-from benchmark.annotations import Event, LabelError, read_events, read_notes
-from benchmark.data.verify import verify
-from benchmark.dataset import open_dataset
-from benchmark.labels import Labelled, label_clips, read_labels
-from benchmark.shards import read_shard
-from tasks import SourceRule, TaskSpec, read_task
+from earmark import RunResult, evaluate
+from earmark.benchmark.prepare.verify import verify
+from earmark.benchmark.shards.annotations import Event, LabelError, read_events, read_notes
+from earmark.benchmark.shards.dataset import open_dataset
+from earmark.benchmark.shards.labels import Labelled, label_clips, read_labels
+from earmark.benchmark.shards.shard import read_shard
+from earmark.tasks import SourceRule, TaskSpec, read_task
 
 NFC, NFD = "Küche", unicodedata.normalize("NFD", "Küche")
 NONE = (None, math.nan)
@@ -268,7 +268,7 @@ def test_an_entry_of_the_store_that_lacks_a_clip_is_made_anew(toy, tmp_path, mon
             shard = read_shard(path)
             return dataclasses.replace(shard, entries=shard.entries[1:])
 
-        older.setattr("benchmark.dataset.read_shard", fewer)
+        older.setattr("earmark.benchmark.shards.dataset.read_shard", fewer)
         (before,) = evaluate("logmel", str(file), results=tmp_path / "r", **args)
     (after,) = evaluate("logmel", str(file), results=tmp_path / "s", **args)
     assert before.data["items"] == {"train": 39, "valid": 9, "test": 19}

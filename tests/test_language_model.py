@@ -16,11 +16,11 @@ import pytest
 import torch
 from peer.stand_ins import make_language_model
 
-from benchmark.language_model import LanguageModel, load_language_model
-from benchmark.probe import adapter
-from benchmark.probe.adapter import Adapter, _Speller, train_adapters
-from benchmark.probe.heads import Training
-from benchmark.splits import Split
+from earmark.benchmark.probe import adapter
+from earmark.benchmark.probe.adapter import Adapter, _Speller, train_adapters
+from earmark.benchmark.probe.heads import Training
+from earmark.benchmark.probe.language_model import LanguageModel, load_language_model
+from earmark.benchmark.probe.splits import Split
 
 TOKENS = ["<|endoftext|>", "<|vision_end|>", "<unk>", *string.ascii_letters, "'", " "]
 END, SEPARATOR = 0, 1

@@ -20,16 +20,16 @@ from peer.stand_ins import make_language_model
 from result_files import make_result
 from test_score_frames import make_items, make_spec
 
-from benchmark import Leaderboard, evaluate
-from benchmark.cli import main
-from benchmark.dataset import DataError
-from benchmark.formats import FORMATS
-from benchmark.language_model import load_language_model, model_digest, model_folder
-from benchmark.probe.adapter import SpellingResult
-from benchmark.protocol import STRICT, XARES
-from benchmark.result import Predictions, read_result
-from benchmark.score import score_items
-from tasks import LabelRule, ProbeSettings, builtin_tasks
+from earmark import Leaderboard, evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.formats import FORMATS
+from earmark.benchmark.probe.adapter import SpellingResult
+from earmark.benchmark.probe.language_model import load_language_model, model_digest, model_folder
+from earmark.benchmark.protocol import STRICT, XARES
+from earmark.benchmark.result.schema import Predictions, read_result
+from earmark.benchmark.score import score_items
+from earmark.benchmark.shards.dataset import DataError
+from earmark.tasks import LabelRule, ProbeSettings, builtin_tasks
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +209,8 @@ def spell_as(texts: dict[int, str], monkeypatch: pytest.MonkeyPatch) -> list[Any
             predicted=said,
         )
 
-    monkeypatch.setattr("benchmark.score.transcripts.train_adapters", train)
-    monkeypatch.setattr("benchmark.score.transcripts.load_language_model", lambda *_: None)
+    monkeypatch.setattr("earmark.benchmark.score.transcripts.train_adapters", train)
+    monkeypatch.setattr("earmark.benchmark.score.transcripts.load_language_model", lambda *_: None)
     return calls
 
 
@@ -305,7 +305,7 @@ def test_a_run_beside_the_ctc_probe(
     def refuse(*_: Any, **__: Any) -> None:
         raise DataError("computed again")
 
-    monkeypatch.setattr("benchmark.cell.score_items", refuse)
+    monkeypatch.setattr("earmark.benchmark.evaluation.cell.score_items", refuse)
     words: dict[str, Any] = {"protocol": "xares-0.1.3", "language_model": folder} | common
     (again,) = evaluate("logmel", "librispeech_100h", **words)
     assert (again.error, again.scores["linear"].value) == (None, score.value)

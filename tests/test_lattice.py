@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.probe import lattice
-from benchmark.probe.ctc import SYMBOLS, CTCObjective
-from benchmark.probe.frames import Span
-from benchmark.probe.lattice import by_logarithms, ctc
+from earmark.benchmark.probe import ctc_loss as lattice
+from earmark.benchmark.probe.ctc import SYMBOLS, CTCObjective
+from earmark.benchmark.probe.ctc_loss import by_logarithms, ctc
+from earmark.benchmark.probe.frames import Span
 
 
 @pytest.fixture

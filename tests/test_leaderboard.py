@@ -13,12 +13,12 @@ import pytest
 from result_files import make_result
 from rich.console import Console
 
-from benchmark.cli import main
-from benchmark.leaderboard import Leaderboard
-from benchmark.result import RunResult, failed_path, result_path, write_result
-from benchmark.tables import to_csv, to_markdown
-from benchmark.tables_terminal import to_terminal
-from tasks import builtin_tasks
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.layout import to_csv, to_markdown
+from earmark.benchmark.leaderboard.to_terminal import to_terminal
+from earmark.benchmark.result.schema import RunResult, failed_path, result_path, write_result
+from earmark.tasks import builtin_tasks
 
 ESCAPE = "\x1b"
 

@@ -6,9 +6,9 @@ import pytest
 from result_files import make_result
 from test_leaderboard import markdown_rows, means_of, only_table
 
-from benchmark.leaderboard import Leaderboard
-from benchmark.tables import to_markdown
-from tasks import builtin_tasks
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.layout import to_markdown
+from earmark.tasks import builtin_tasks
 
 
 def test_labels_left_out_other_measures_and_tokens_are_told() -> None:

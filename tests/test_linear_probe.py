@@ -15,11 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 from test_score import FOLDS, PROTOCOL, make_items, make_spec, scored
 
-from benchmark import LinearProbe
-from benchmark.probe import linear
-from benchmark.probe.linear import WITHOUT_VALIDATION, clip_means, fit_linear
-from benchmark.probe.logistic import STRENGTHS
-from benchmark.score import score_items
+from earmark import LinearProbe
+from earmark.benchmark.probe import linear
+from earmark.benchmark.probe.linear import WITHOUT_VALIDATION, clip_means, fit_linear
+from earmark.benchmark.probe.logistic import STRENGTHS
+from earmark.benchmark.score import score_items
 
 
 def clouds(count: int, classes: int = 4, apart: float = 0.8, seed: int = 0) -> Any:

@@ -18,9 +18,9 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.probe import logistic
-from benchmark.probe.logistic import STRENGTHS, Path, Problem, Solution
-from encoders import load_encoder
+from earmark.benchmark.probe import logistic
+from earmark.benchmark.probe.logistic import STRENGTHS, Path, Problem, Solution
+from earmark.encoders import load_encoder
 
 GOAL = 1e-5  # of the objective, relative
 

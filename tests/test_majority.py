@@ -17,13 +17,13 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import average_precision_score, f1_score
 from test_score import PROTOCOL, make_items, make_spec
 
-from benchmark import evaluate
-from benchmark.annotations import Event
-from benchmark.result import Predictions, RunResult, read_predictions
-from benchmark.score import score_items
-from benchmark.score.majority import constant_guess, majority_score
-from benchmark.splits import Split, make_splits
-from tasks import LabelRule
+from earmark import evaluate
+from earmark.benchmark.probe.splits import Split, make_splits
+from earmark.benchmark.result.schema import Predictions, RunResult, read_predictions
+from earmark.benchmark.score import score_items
+from earmark.benchmark.score.majority import constant_guess, majority_score
+from earmark.benchmark.shards.annotations import Event
+from earmark.tasks import LabelRule
 
 FOLDS = {"1": 60, "2": 100, "3": 40}
 FOLDED = dataclasses.replace(PROTOCOL, fold_score="folds", absent_classes="zero")

@@ -13,9 +13,9 @@ from result_files import make_result
 from rich.console import Console
 from webpage_files import content_of, write
 
-from benchmark import Leaderboard, RunResult, report
-from benchmark.formats import FORMATS
-from benchmark.tables_terminal import to_terminal
+from earmark import Leaderboard, RunResult, report
+from earmark.benchmark.leaderboard.formats import FORMATS
+from earmark.benchmark.leaderboard.to_terminal import to_terminal
 
 WIDE = {"classes_present": 10, "classes_missing_from_training": []}
 

@@ -10,12 +10,12 @@ import pytest
 from conftest import audio_bytes
 from original_trees import sound, text
 
-from benchmark.cli import main
-from benchmark.data.original import LayoutError
-from benchmark.data.prepare import Prepared, prepare_manifest
-from benchmark.dataset import open_dataset
-from benchmark.labels import read_labels
-from tasks import TaskError, read_task
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.prepare.run import Prepared, prepare_manifest
+from earmark.benchmark.prepare.source_folder import LayoutError
+from earmark.benchmark.shards.dataset import open_dataset
+from earmark.benchmark.shards.labels import read_labels
+from earmark.tasks import TaskError, read_task
 
 GOOD = """\
 path,label,split,source

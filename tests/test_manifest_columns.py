@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from original_trees import sound, text
 
-from benchmark.cli import main
-from benchmark.data.original import LayoutError
-from benchmark.data.prepare import Prepared, prepare_manifest
-from benchmark.dataset import open_dataset
-from benchmark.labels import Labelled, read_labels
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.prepare.run import Prepared, prepare_manifest
+from earmark.benchmark.prepare.source_folder import LayoutError
+from earmark.benchmark.shards.dataset import open_dataset
+from earmark.benchmark.shards.labels import Labelled, read_labels
 
 FILES = ("a.wav", "b.wav", "deep/c.wav")
 DIGITS = "path,digit,split,speaker_id,mic\na.wav,1,train,ann,x\nb.wav,2,train,bob,y\n"

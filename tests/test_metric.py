@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, average_precision_score
 
-from benchmark.metric import accuracy, average_precision, mean_average_precision
+from earmark.benchmark.metric import accuracy, average_precision, mean_average_precision
 
 
 def precision_by_counting(labels: Any, scores: Any) -> float:

@@ -13,8 +13,8 @@ from reference_files import write
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.cli import main
-from benchmark.whole import print_whole
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.io.terminal import print_whole
 
 LONG = "hubert-large-of-mine:layer-12"
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.annotations import Event
-from benchmark.metric import NoteScores, note_scores, notes_of_frames
+from earmark.benchmark.metric import NoteScores, note_scores, notes_of_frames
+from earmark.benchmark.shards.annotations import Event
 
 
 def by_mir_eval(

@@ -11,12 +11,12 @@ import pytest
 import torch
 from dasheng_reference import SMALL
 
-from benchmark import evaluate
-from benchmark.behaviour import SIGNALS
-from benchmark.result import Predictions, RunResult
-from encoders import Frames
-from encoders.dasheng import random_weights, save_checkpoint
-from encoders.dasheng.tokenizer import DashengTokenizer
+from earmark import evaluate
+from earmark.benchmark.identity.behaviour import SIGNALS
+from earmark.benchmark.result.schema import Predictions, RunResult
+from earmark.encoders import Frames
+from earmark.encoders.dasheng import random_weights, save_checkpoint
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
 Toy = Callable[..., tuple[Path, Path]]
 NAMES = ("dasheng", "dasheng:semantic", "dasheng:acoustic")

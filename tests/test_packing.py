@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from original_trees import sound
 
-from benchmark.data import packing
-from benchmark.data.original import OriginalFolder
-from benchmark.data.packing import Packed, PackingError, pack
-from benchmark.data.recipe import Clip
-from benchmark.shards import read_shard
+from earmark.benchmark.prepare import packing
+from earmark.benchmark.prepare.packing import Packed, PackingError, pack
+from earmark.benchmark.prepare.recipe import Clip
+from earmark.benchmark.prepare.source_folder import OriginalFolder
+from earmark.benchmark.shards.shard import read_shard
 
 PATTERNS = {"train": "train*.tar", "test": "test-*.tar"}
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paired_cells import by_the_book, class_predictions, random_predictions, write_cell
 
-import benchmark.paired.values as module
-from benchmark import evaluate
-from benchmark.paired.items import UnpairedError, fingerprint, pair
-from benchmark.paired.kept import Values, kept, key_of
-from benchmark.paired.statistic import without_each_source
-from benchmark.paired.values import common_values, drawn_from, values_of
-from benchmark.result import Predictions, RunResult
+import earmark.benchmark.uncertainty.values as module
+from earmark import evaluate
+from earmark.benchmark.result.schema import Predictions, RunResult
+from earmark.benchmark.uncertainty.cache import Values, kept, key_of
+from earmark.benchmark.uncertainty.pairing import UnpairedError, fingerprint, pair
+from earmark.benchmark.uncertainty.statistic import without_each_source
+from earmark.benchmark.uncertainty.values import common_values, drawn_from, values_of
 
 Toy = Callable[..., tuple[Path, Path]]
 METRICS = ("accuracy", "mAP", "segment_f1_macro", "segment_f1_micro", "recall@1", "WER_inv")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY, SHARED_DATA
 
-from benchmark import RunResult, evaluate
+from earmark import RunResult, evaluate
 
 PEER = REPOSITORY / "tests" / "peer"
 MEASURED: dict[str, Any] = json.loads((PEER / "measured.json").read_text())

@@ -17,7 +17,7 @@ import pytest
 import torch
 from conftest import REPOSITORY
 
-from encoders.dasheng.acoustic import AcousticPath
+from earmark.encoders.dasheng.acoustic import AcousticPath
 
 SCRIPT = REPOSITORY / "tests" / "perf" / "gpu.py"
 FIGURE = {"name", "value", "unit", "bound", "relation", "note", "met"}

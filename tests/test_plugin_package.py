@@ -16,14 +16,14 @@ import pytest
 from conftest import REPOSITORY
 from test_xares import XARES
 
-from benchmark.cli import main
+from earmark.benchmark.cli.main import main
 
 PACKAGE = REPOSITORY / "tests" / "data" / "plugin_package"
 REGISTERED = """\
 import sys
-from benchmark import evaluate
+from earmark import evaluate
 from earmark_spectra import Spectrum
-from encoders import register_encoder
+from earmark import register_encoder
 
 @register_encoder("spectrum-again")
 class Again(Spectrum):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.prefetch import prefetch
+from earmark.benchmark.audio.prefetch import prefetch
 
 TIMEOUT_S = 10.0
 

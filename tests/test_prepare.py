@@ -12,14 +12,14 @@ import pytest
 import soundfile
 from original_trees import TREES, Tree, sound, text
 
-from benchmark.cli import main
-from benchmark.data.original import LayoutError
-from benchmark.data.packing import PackingError
-from benchmark.data.prepare import Prepared, prepare
-from benchmark.data.recipes import RECIPES
-from benchmark.dataset import open_dataset
-from benchmark.labels import Labelled, read_labels
-from tasks import TaskError, builtin_tasks
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.prepare.packing import PackingError
+from earmark.benchmark.prepare.recipes import RECIPES
+from earmark.benchmark.prepare.run import Prepared, prepare
+from earmark.benchmark.prepare.source_folder import LayoutError
+from earmark.benchmark.shards.dataset import open_dataset
+from earmark.benchmark.shards.labels import Labelled, read_labels
+from earmark.tasks import TaskError, builtin_tasks
 
 every_tree = pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.task)
 TREE = {tree.task: tree for tree in TREES}
@@ -182,7 +182,7 @@ def test_which_divisions_are_ours() -> None:
 
 
 def test_ravdess_folds_hold_three_men_and_three_women_each() -> None:
-    from benchmark.data.recipes.ravdess import fold_of
+    from earmark.benchmark.prepare.recipes.ravdess import fold_of
 
     folds: dict[str, list[int]] = {}
     for actor in range(1, 25):
@@ -195,7 +195,7 @@ def test_ravdess_folds_hold_three_men_and_three_women_each() -> None:
 def test_crema_d_actors_are_in_one_split_each() -> None:
     from collections import Counter
 
-    from benchmark.data.recipes.crema_d import split_of
+    from earmark.benchmark.prepare.recipes.crema_d import split_of
 
     # 15 % of 91 are 14
     assert Counter(split_of(str(actor)) for actor in range(1001, 1092)) == {

@@ -8,8 +8,8 @@ import numpy as np
 from conftest import audio_bytes
 from original_trees import text
 
-from benchmark import RunResult, evaluate
-from benchmark.data.prepare import prepare
+from earmark import RunResult, evaluate
+from earmark.benchmark.prepare.run import prepare
 
 
 def tone(path: Path, pitch: float, number: int) -> None:

@@ -11,12 +11,12 @@ import pytest
 from conftest import SHARED_DATA
 from test_score import PROTOCOL, make_items, make_spec
 
-from benchmark import Leaderboard, evaluate
-from benchmark.annotations import Event
-from benchmark.score import score_items
-from benchmark.score.presence import class_presence
-from benchmark.splits import make_splits
-from tasks import LabelRule
+from earmark import Leaderboard, evaluate
+from earmark.benchmark.probe.splits import make_splits
+from earmark.benchmark.score import score_items
+from earmark.benchmark.score.presence import class_presence
+from earmark.benchmark.shards.annotations import Event
+from earmark.tasks import LabelRule
 
 FOLDS = {"1": 60, "2": 100, "3": 40}
 

@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from pretend_gpu import pretended_gpu
 from training_files import INJECTION, SEMANTIC, corpus, dasheng_file
 
-from encoders.dasheng.training import train
+from earmark.encoders.dasheng.training import train
 
 WITHOUT_ADVERSARY = replace(INJECTION.losses, adversarial=0.0, feature_matching=0.0)
 STAGES = {

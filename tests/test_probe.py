@@ -11,14 +11,14 @@ import torch
 from scipy import stats
 from sklearn.metrics import average_precision_score
 
-from benchmark.probe import (
+from earmark.benchmark.probe import (
     HeadKey,
     ProbeTraining,
     initial_parameters,
     split_parameters,
     train_heads,
 )
-from benchmark.splits import Split
+from earmark.benchmark.probe.splits import Split
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.probe import HeadKey, Training, initial_parameters, split_parameters
-from benchmark.probe.ctc import CTCObjective, greedy
-from benchmark.probe.frames import Span, train_on_frames
-from benchmark.splits import Split
+from earmark.benchmark.probe import HeadKey, Training, initial_parameters, split_parameters
+from earmark.benchmark.probe.ctc import CTCObjective, greedy
+from earmark.benchmark.probe.frames import Span, train_on_frames
+from earmark.benchmark.probe.splits import Split
 
 LETTERS = "_ 'abcdefghijklmnopqrstuvwxyz"  # the blank, then the spec's order
 SYMBOLS = 29

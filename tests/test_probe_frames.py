@@ -13,11 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.annotations import Event
-from benchmark.probe import HeadKey, Training, initial_parameters, split_parameters
-from benchmark.probe.frames import FrameResult, Span, train_on_frames
-from benchmark.probe.timed import TimedObjective
-from benchmark.splits import Split
+from earmark.benchmark.probe import HeadKey, Training, initial_parameters, split_parameters
+from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.frames import FrameResult, Span, train_on_frames
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.shards.annotations import Event
 
 RATE, SEGMENT, CLASSES, DIMENSION = 10.0, 0.5, 3, 6
 EPOCHS = 4
@@ -227,8 +227,8 @@ def test_blocks_that_cut_recordings_change_nothing(
 ) -> None:
     objective = make_objective(FRAMES, EVENTS, positive_weight=10.0)
     whole = train_on_frames(FRAMES, SPLIT, [0, 1], TRAINING, objective)
-    monkeypatch.setattr("benchmark.probe.frames.BLOCK", block)
-    monkeypatch.setattr("benchmark.probe.timed.BLOCK", block)
+    monkeypatch.setattr("earmark.benchmark.probe.frames.BLOCK", block)
+    monkeypatch.setattr("earmark.benchmark.probe.events.BLOCK", block)
     cut = train_on_frames(FRAMES, SPLIT, [0, 1], TRAINING, objective)
     same(whole, cut, 1e-4)
 
@@ -248,7 +248,7 @@ def test_blocks_hold_every_frame_once(lengths: list[int], block: int, random: An
     order = list(range(len(lengths)))
     random.shuffle(order)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.probe.timed.BLOCK", block)
+        patch.setattr("earmark.benchmark.probe.events.BLOCK", block)
         blocks = list(objective.blocks(np.array(order)))
     seen = [(s.clip, j) for spans in blocks for s in spans for j in range(s.start, s.stop)]
     assert seen == [(i, j) for i in order for j in range(lengths[i])]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.probe import Training
-from benchmark.probe.towers import (
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.two_towers import (
     Captions,
     Pairs,
     Towers,
@@ -19,7 +20,6 @@ from benchmark.probe.towers import (
     relevance,
     train_towers,
 )
-from benchmark.splits import Split
 
 WIDTH = 12  # in place of 1024: what is tested does not depend on it, the time does
 
@@ -216,7 +216,7 @@ def test_best_epoch_is_the_first_best_of_the_validation_clips(
         asked.append((clips.tolist(), k))
         return next(script)
 
-    monkeypatch.setattr("benchmark.probe.towers.mean_recall", scripted)
+    monkeypatch.setattr("earmark.benchmark.probe.two_towers.mean_recall", scripted)
     steps: list[tuple[int, int]] = []
     result = train_towers(
         embeddings,

@@ -14,10 +14,10 @@ import pytest
 from reference_files import write
 from result_files import make_result
 
-from benchmark import Leaderboard, RunResult, evaluate
-from benchmark.cli import main
-from benchmark.protocol import CHOICES, PROTOCOLS, STRICT, Protocol, protocol_label
-from benchmark.result import result_path
+from earmark import Leaderboard, RunResult, evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.protocol import CHOICES, PROTOCOLS, STRICT, Protocol, protocol_label
+from earmark.benchmark.result.schema import result_path
 
 
 def altered(**changes: Any) -> Protocol:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from conftest import REPOSITORY
 
-from benchmark.published import PUBLISHED, PublishedError, load_published, sources
-from tasks import builtin_tasks
+from earmark.benchmark.result.published import PUBLISHED, PublishedError, load_published, sources
+from earmark.tasks import builtin_tasks
 
 HANDED_OVER = REPOSITORY.parent / "shared" / "spec" / "published.csv"
 UNDERSTANDING = ("mlp", "knn")

@@ -17,13 +17,13 @@ from result_files import make_result
 from rich.console import Console
 from test_leaderboard import markdown_rows
 
-from benchmark.cli import main
-from benchmark.leaderboard import Leaderboard, Table
-from benchmark.published import PublishedError, load_published
-from benchmark.result import RunResult
-from benchmark.tables import to_csv, to_markdown
-from benchmark.tables_terminal import to_terminal
-from tasks import builtin_tasks
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.board import Leaderboard, Table
+from earmark.benchmark.leaderboard.layout import to_csv, to_markdown
+from earmark.benchmark.leaderboard.to_terminal import to_terminal
+from earmark.benchmark.result.published import PublishedError, load_published
+from earmark.benchmark.result.schema import RunResult
+from earmark.tasks import builtin_tasks
 
 XARES = "xares-0.1.3"
 README_SYSTEMS = [

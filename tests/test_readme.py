@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from benchmark.cli import main
+from earmark.benchmark.cli.main import main
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -44,7 +44,7 @@ def test_the_example_in_python_runs(
     (tmp_path / "my_encoder.py").write_text(block("# my_encoder.py"))
     task, data = toy()
     monkeypatch.chdir(tmp_path)
-    code = block("from benchmark import Leaderboard")
+    code = block("from earmark import Leaderboard")
     assert '["esc50", "speech"], data="../shared/data"' in code
     code = code.replace('["esc50", "speech"]', repr([str(task)]))
     exec(code.replace('"../shared/data"', repr(str(data))), {})
@@ -60,7 +60,7 @@ def test_the_example_of_the_probe_runs(capsys: pytest.CaptureFixture[str]) -> No
         "train_speakers": np.arange(60) // 3,
         "test_embeddings": values[1::2], "test_labels": labels[1::2],
     }  # fmt: skip
-    exec(block("from benchmark import LinearProbe"), names)
+    exec(block("from earmark import LinearProbe"), names)
     score, strength, converged = capsys.readouterr().out.split()
     assert float(score) == 1.0 and float(strength) > 0 and converged == "True"
 

@@ -16,18 +16,18 @@ import torch
 from conftest import audio_bytes
 from reconstruction_files import InThisProcess, voice, write_clips
 
-from benchmark import reconstruct
-from benchmark.reconstruction import run as running
-from benchmark.reconstruction import through
-from benchmark.reconstruction.board import make_tables
-from benchmark.reconstruction.journal import Journal
-from benchmark.reconstruction.metrics import all_metrics
-from benchmark.reconstruction.pair import Pair, measure_pair
-from benchmark.reconstruction.result import ReconstructionResult, read_results
-from encoders import Codec, EncoderError, Frames, load_encoder
-from encoders.anchors.identity import Identity
-from encoders.anchors.mulaw import MuLaw
-from encoders.dasheng import TokenizerConfig, random_weights, save_checkpoint
+from earmark import reconstruct
+from earmark.benchmark.reconstruction import codec as through
+from earmark.benchmark.reconstruction import run as running
+from earmark.benchmark.reconstruction.journal import Journal
+from earmark.benchmark.reconstruction.leaderboard import make_tables
+from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.registry import all_metrics
+from earmark.benchmark.reconstruction.result import ReconstructionResult, read_results
+from earmark.encoders import Codec, EncoderError, Frames, load_encoder
+from earmark.encoders.anchors.identity import Identity
+from earmark.encoders.anchors.mulaw import MuLaw
+from earmark.encoders.dasheng import TokenizerConfig, random_weights, save_checkpoint
 
 CHECK = running.Gate.check
 
@@ -116,7 +116,7 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
         calls.append(len(samples))
         return plain(codec, samples, device)
 
-    monkeypatch.setattr("benchmark.reconstruction.measure.through_codec", counted)
+    monkeypatch.setattr("earmark.benchmark.reconstruction.measure.through_codec", counted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", "mulaw", data)
     (journal,) = (tmp_path / "cut" / "cache" / "reconstruction" / "journals").rglob("*.jsonl")
@@ -125,7 +125,7 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
     assert list((tmp_path / "cut" / "cache" / "reconstruction" / "scratch").iterdir()) == []
     calls.clear()
     monkeypatch.setattr(
-        "benchmark.reconstruction.measure.through_codec",
+        "earmark.benchmark.reconstruction.measure.through_codec",
         lambda codec, samples, device: (calls.append(1), plain(codec, samples, device))[1],
     )
     (again,) = run(tmp_path / "cut", "mulaw", data)

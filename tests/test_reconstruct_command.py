@@ -8,10 +8,10 @@ import pytest
 from conftest import audio_bytes
 from reconstruction_files import InThisProcess, make_result, voice, write_clips
 
-from benchmark.agreement.reconstruction import read_codecs
-from benchmark.cli import main
-from benchmark.reconstruction import run as running
-from benchmark.reconstruction.result import write_result
+from earmark.benchmark.agreement.reconstruction import read_codecs
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.reconstruction import run as running
+from earmark.benchmark.reconstruction.result import write_result
 
 
 @pytest.fixture(autouse=True)

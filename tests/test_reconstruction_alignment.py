@@ -10,10 +10,10 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.reconstruction import alignment
-from benchmark.reconstruction.alignment import estimate_delay, fit, resample
-from benchmark.reconstruction.metrics import all_metrics
-from benchmark.reconstruction.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric import alignment
+from earmark.benchmark.reconstruction.metric.alignment import estimate_delay, fit, resample
+from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.registry import all_metrics
 
 
 def noise(count: int, seed: int = 0) -> np.ndarray:

@@ -13,11 +13,11 @@ import pytest
 from reconstruction_files import make_result, make_score
 from rich.console import Console
 
-from benchmark.published import PublishedValue, load_published, sources
-from benchmark.reconstruction.board import PUBLISHED_AS, make_tables
-from benchmark.reconstruction.measure import ItemRecord
-from benchmark.reconstruction.metrics import all_metrics
-from benchmark.reconstruction.result import (
+from earmark.benchmark.reconstruction.formats import to_csv, to_markdown, to_terminal
+from earmark.benchmark.reconstruction.leaderboard import PUBLISHED_AS, make_tables
+from earmark.benchmark.reconstruction.measure import ItemRecord
+from earmark.benchmark.reconstruction.metric.registry import all_metrics
+from earmark.benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
     failed_path,
@@ -26,8 +26,8 @@ from benchmark.reconstruction.result import (
     summarise,
     write_result,
 )
-from benchmark.reconstruction.shown import to_csv, to_markdown, to_terminal
-from benchmark.result import ResultError, result_files
+from earmark.benchmark.result.published import PublishedValue, load_published, sources
+from earmark.benchmark.result.schema import ResultError, result_files
 
 
 def record(value: float, source: str = "a", **changes: object) -> ItemRecord:

@@ -12,13 +12,13 @@ import pytest
 from conftest import audio_bytes, clip_members, write_tar
 from reconstruction_files import voice, write_clips
 
-from benchmark.audio import decode
-from benchmark.dataset import DataError
-from benchmark.reconstruction.material import Material, open_material
-from benchmark.reconstruction.presets import PRESETS, open_preset
-from benchmark.reconstruction.settings import ReconstructionSettings, open_materials
-from benchmark.reconstruction.twins import synthetic_materials
-from tasks import builtin_tasks
+from earmark.benchmark.audio.decode import decode
+from earmark.benchmark.reconstruction.clips import Material, open_material
+from earmark.benchmark.reconstruction.presets import PRESETS, open_preset
+from earmark.benchmark.reconstruction.settings import ReconstructionSettings, open_materials
+from earmark.benchmark.reconstruction.synthetic import synthetic_materials
+from earmark.benchmark.shards.dataset import DataError
+from earmark.tasks import builtin_tasks
 
 
 def keys(material: Material) -> list[str]:

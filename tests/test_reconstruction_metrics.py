@@ -18,12 +18,12 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
-from benchmark.reconstruction import perceptual, spectral
-from benchmark.reconstruction.metrics import all_metrics, missing_packages
-from benchmark.reconstruction.pair import Pair
-from benchmark.reconstruction.perceptual import NotComputableError
-from benchmark.reconstruction.plots import draw_pair
-from benchmark.reconstruction.waveform import LIMIT, si_sdr
+from earmark.benchmark.reconstruction.metric import perceptual, spectral
+from earmark.benchmark.reconstruction.metric.pair import Pair
+from earmark.benchmark.reconstruction.metric.perceptual import NotComputableError
+from earmark.benchmark.reconstruction.metric.registry import all_metrics, missing_packages
+from earmark.benchmark.reconstruction.metric.waveform import LIMIT, si_sdr
+from earmark.benchmark.reconstruction.plots import draw_pair
 
 Signal = NDArray[np.float32]
 
@@ -132,7 +132,7 @@ def test_long_signals_are_the_same_in_one_block(monkeypatch: pytest.MonkeyPatch)
     x, y = noise(3.0), noise(3.0, 1)
     found = spectral.stft_distance(x, y), spectral.log_spectral_distance(x, y), si_sdr(x, y)
     monkeypatch.setattr(spectral, "_BLOCK", 7)
-    monkeypatch.setattr("benchmark.reconstruction.waveform._BLOCK", 1000)
+    monkeypatch.setattr("earmark.benchmark.reconstruction.metric.waveform._BLOCK", 1000)
     again = spectral.stft_distance(x, y), spectral.log_spectral_distance(x, y), si_sdr(x, y)
     assert found == pytest.approx(again, rel=1e-12)
 

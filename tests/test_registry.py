@@ -15,13 +15,13 @@ import pytest
 import torch
 from conftest import REPOSITORY
 
-from encoders import AudioEncoder, EncoderError, Frames, encoder_names, load_encoder
-from encoders import registry as registry_module
-from encoders.registry import register_encoder
+from earmark.encoders import AudioEncoder, EncoderError, Frames, encoder_names, load_encoder
+from earmark.encoders import registry as registry_module
+from earmark.encoders.registry import register_encoder
 
 PLUGIN = """\
 import torch
-from encoders import AudioEncoder, Frames
+from earmark import AudioEncoder, Frames
 
 
 class Mine(AudioEncoder):
@@ -266,8 +266,9 @@ def test_a_name_twice_is_one_encoder_by_one_rule(
 
 def test_listing_imports_no_model_library() -> None:
     code = (
-        "import sys; from encoders.registry import encoder_names; print(*encoder_names());"
-        "print(*sorted({'torchaudio', 'transformers', 'encoders.logmel'} & set(sys.modules)))"
+        "import sys; from earmark.encoders.registry import encoder_names; print(*encoder_names());"
+        "watched = {'torchaudio', 'transformers', 'earmark.encoders.logmel'};"
+        "print(*sorted(watched & set(sys.modules)))"
     )
     names, _, imported = in_another_process(code).partition("\n")
     assert {"logmel", "mfcc"} <= set(names.split())
@@ -276,7 +277,7 @@ def test_listing_imports_no_model_library() -> None:
 
 def test_fingerprint_is_the_same_in_another_process(plugin: Callable[..., str]) -> None:
     spec = plugin(config="{'layers': [1, 2], 'b': None, 'a': {'y': 1, 'x': 2}}")
-    code = f"from encoders import load_encoder; print(load_encoder({spec!r}).fingerprint())"
+    code = f"from earmark.encoders import load_encoder; print(load_encoder({spec!r}).fingerprint())"
     other = in_another_process(code, PYTHONHASHSEED="77")
     assert other == load_encoder(spec).fingerprint()
     assert len(other) == 64

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reconstruction_files import make_result as codec_result
 
-from benchmark.leaderboard import Leaderboard
-from benchmark.reconstruction.result import ReconstructionResult
-from benchmark.result import (
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.reconstruction.result import ReconstructionResult
+from earmark.benchmark.result.schema import (
     Predictions,
     ResultError,
     RunResult,

@@ -11,9 +11,9 @@ from pathlib import Path
 import golden
 from conftest import REPOSITORY
 
-from benchmark import evaluate
-from benchmark.reconstruction.result import MetricScore, ReconstructionResult
-from benchmark.result import Predictions, RunResult, Score
+from earmark import evaluate
+from earmark.benchmark.reconstruction.result import MetricScore, ReconstructionResult
+from earmark.benchmark.result.schema import Predictions, RunResult, Score
 
 TEXT = (REPOSITORY / "results" / "README.md").read_text(encoding="utf-8")
 

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from benchmark import evaluate
-from benchmark.protocol import STRICT
-from benchmark.result import read_result
+from earmark import evaluate
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.result.schema import read_result
 
 Toy = Callable[..., tuple[Path, Path]]
 
 # fresh processes without the seconds that importing torch takes, and without inherited threads
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["benchmark.evaluation", "encoders.logmel"])
+CONTEXT.set_forkserver_preload(["earmark.benchmark.evaluation.run", "earmark.encoders.logmel"])
 
 
 def run_until(event: int, counter: Any, task: str, data: str, out: str) -> None:
@@ -53,7 +53,7 @@ def run_until(event: int, counter: Any, task: str, data: str, out: str) -> None:
 
         return wrapped
 
-    from encoders.logmel import LogMel
+    from earmark.encoders.logmel import LogMel
 
     LogMel.encode = before(LogMel.encode)  # type: ignore[method-assign]
     np.save = before(np.save, after=True)
@@ -153,7 +153,7 @@ def test_two_runs_at_once_on_one_store(
 
 SLOW_ENCODER = """
 import time
-from encoders.logmel import LogMel
+from earmark.encoders.logmel import LogMel
 
 class Slow(LogMel):
     name = "slow"

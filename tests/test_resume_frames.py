@@ -15,9 +15,9 @@ import pytest
 from frame_tasks import make_task, write_task
 from test_resume import CONTEXT, in_process, outcome, run, run_until
 
-from benchmark import RunResult, evaluate
-from benchmark.audio import AudioPipeline
-from benchmark.protocol import STRICT
+from earmark import RunResult, evaluate
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.protocol import STRICT
 
 KINDS = ("events", "notes", "captions", "transcript")
 FEW = {"train": 4, "valid": 2, "test": 3}
@@ -100,9 +100,9 @@ def test_a_second_run_computes_nothing(tmp_path, monkeypatch, kind):
 
     monkeypatch.setattr(AudioPipeline, "load", must_not)
     # of no clip; the signals that an encoder is known by are encoded each time
-    monkeypatch.setattr("benchmark.batches.encode_each", must_not)
-    monkeypatch.setattr("benchmark.cell.score_items", must_not)
-    monkeypatch.setattr("benchmark.cell.open_dataset", must_not)
+    monkeypatch.setattr("earmark.benchmark.embedding.batches.encode_each", must_not)
+    monkeypatch.setattr("earmark.benchmark.evaluation.cell.score_items", must_not)
+    monkeypatch.setattr("earmark.benchmark.evaluation.cell.open_dataset", must_not)
     again = score(task, tmp_path, "out")
     assert again.scores == first.scores and again.run == first.run
     for path, (content, written) in files.items():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from benchmark.metric import average_precision_at, first_rank, recall_at
+from earmark.benchmark.metric import average_precision_at, first_rank, recall_at
 
 
 def ranked(similarity: Any, relevant: Any) -> list[bool]:

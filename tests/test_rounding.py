@@ -16,12 +16,12 @@ from pylatexenc.latex2text import LatexNodes2Text
 from result_files import make_result
 from rich.console import Console
 
-from benchmark.cli import main
-from benchmark.formats import FORMATS
-from benchmark.leaderboard import Leaderboard
-from benchmark.rounding import rounded
-from benchmark.shots import ShotScore
-from benchmark.tables_terminal import to_terminal
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.io.rounding import rounded
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.formats import FORMATS
+from earmark.benchmark.leaderboard.to_terminal import to_terminal
+from earmark.benchmark.shots import ShotScore
 
 
 def by_hand(value: float, digits: int = 3) -> str:

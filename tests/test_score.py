@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from benchmark.items import Items
-from benchmark.protocol import STRICT, Protocol
-from benchmark.score import Scored, score_items
-from tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.protocol import STRICT, Protocol
+from earmark.benchmark.score import Scored, score_items
+from earmark.tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
 
 PROTOCOL = dataclasses.replace(STRICT, seeds=3, bootstrap_resamples=200)
 ADAM = dataclasses.replace(PROTOCOL, linear_probe="adam")

@@ -13,12 +13,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from benchmark.annotations import Event
-from benchmark.items import Items
-from benchmark.protocol import STRICT
-from benchmark.result import Score
-from benchmark.score import Scored, score_items
-from tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.result.schema import Score
+from earmark.benchmark.score import Scored, score_items
+from earmark.benchmark.shards.annotations import Event
+from earmark.tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
 
 # the task's own rate and epochs; for the search over rates see test_search.py
 PROTOCOL = dataclasses.replace(

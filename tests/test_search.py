@@ -22,16 +22,16 @@ from test_probe_frames import (
 from test_probe_towers import Plain, attributes, made, mine, plain_recall
 from test_score_frames import RATE, SPLITS, make_spec, timed_items
 
-from benchmark.probe import HeadKey, Training, initial_parameters
-from benchmark.probe.frames import train_on_frames
-from benchmark.probe.search import Search
-from benchmark.probe.towers import Towers, train_towers
-from benchmark.protocol import STRICT
-from benchmark.result import Score
-from benchmark.score import score_items
-from benchmark.splits import Split
-from benchmark.training_notes import training_notes
-from tasks import ProbeSettings
+from earmark.benchmark.leaderboard.training_notes import training_notes
+from earmark.benchmark.probe import HeadKey, Training, initial_parameters
+from earmark.benchmark.probe.frames import train_on_frames
+from earmark.benchmark.probe.search import Search
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.two_towers import Towers, train_towers
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.result.schema import Score
+from earmark.benchmark.score import score_items
+from earmark.tasks import ProbeSettings
 
 RATES = (1e-3, 1e-2, 1e-1)
 
@@ -69,7 +69,7 @@ def test_the_best_rate_and_epoch_are_each_seeds_own() -> None:
         (1, 0): [0.5, 0.2, 0.3, 0.7], (1, 1): [0.4, 0.1, 0.6, 0.5],
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.probe.search.HALVINGS", ())
+        patch.setattr("earmark.benchmark.probe.search.HALVINGS", ())
         chosen, _ = play(search, curves)
     assert chosen.learning_rates.tolist() == [1e-2, 1e-3]
     assert chosen.best_epochs.tolist() == [2, 3]
@@ -94,7 +94,7 @@ def test_ties(
     epoch: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("benchmark.probe.search.HALVINGS", ())
+    monkeypatch.setattr("earmark.benchmark.probe.search.HALVINGS", ())
     chosen, _ = play(Search(1, training(epochs=3, rates=RATES[:2]), 1), curves)
     assert (chosen.learning_rates[0], chosen.best_epochs[0]) == (rate, epoch)
 
@@ -229,7 +229,7 @@ def linear_reference(seed: int, rate: float, epochs: int) -> tuple[Any, Any, Any
 
 
 def test_heads_of_all_rates_equal_plain_modules_and_adam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.probe.search.HALVINGS", ())
+    monkeypatch.setattr("earmark.benchmark.probe.search.HALVINGS", ())
     result = train_on_frames(
         FRAMES, SPLIT, [3, 0], training(epochs=5, rates=RATES), make_objective(FRAMES, EVENTS)
     )
@@ -288,7 +288,7 @@ def towers_reference(seed: int, rate: float, epochs: int, split: Split) -> tuple
 
 def test_stacked_towers_equal_plain_towers_and_adam(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clip side is standardised by the training clips; all heads learn in one order."""
-    monkeypatch.setattr("benchmark.probe.search.HALVINGS", ())
+    monkeypatch.setattr("earmark.benchmark.probe.search.HALVINGS", ())
     rates = (0.003, 0.02)
     parts = [np.arange(10), np.arange(10, 15), np.arange(15, 20)]
     split = Split("test", *parts, given_train=np.concatenate(parts[:2]))

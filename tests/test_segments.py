@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from benchmark.annotations import Event
-from benchmark.metric import (
+from earmark.benchmark.metric import (
     f1_of_counts,
     segment_counts,
     segment_f1,
@@ -21,6 +20,7 @@ from benchmark.metric import (
     segments_of_events,
     segments_of_frames,
 )
+from earmark.benchmark.shards.annotations import Event
 
 RATES = ["6.25", "25", "50", "99.9"]
 

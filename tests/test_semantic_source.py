@@ -10,10 +10,15 @@ import safetensors.torch
 import torch
 from training_files import DECODER, SIZES, dasheng_file
 
-from encoders.dasheng import SemanticConfig, random_weights, save_checkpoint, save_dasheng_file
-from encoders.dasheng.checkpoint import checkpoint_name
-from encoders.dasheng.training.semantic_source import find_semantic, load_semantic
-from encoders.encoder import EncoderError
+from earmark.encoders.dasheng import (
+    SemanticConfig,
+    random_weights,
+    save_checkpoint,
+    save_dasheng_file,
+)
+from earmark.encoders.dasheng.checkpoint import checkpoint_name
+from earmark.encoders.dasheng.training.semantic_source import find_semantic, load_semantic
+from earmark.encoders.encoder import EncoderError
 
 STATE = random_weights(SIZES, 7)
 NAMES = {  # ours, and those of a Dasheng file

@@ -19,7 +19,14 @@ from conftest import audio_bytes, clip_members, write_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.shards import Extent, Shard, ShardError, ShardReader, read_shard, shard_digest
+from earmark.benchmark.shards.shard import (
+    Extent,
+    Shard,
+    ShardError,
+    ShardReader,
+    read_shard,
+    shard_digest,
+)
 
 KEYS = st.text("abcXYZ019_-. é#", min_size=1, max_size=8).filter(
     lambda key: not key.startswith(".") and not key.endswith(".")

@@ -19,17 +19,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from test_score import make_items, make_spec
 
-from benchmark import evaluate
-from benchmark.cli import main
-from benchmark.formats import FORMATS
-from benchmark.items import Items
-from benchmark.leaderboard import Leaderboard
-from benchmark.protocol import STRICT
-from benchmark.result import RunResult, read_result
-from benchmark.score import add_shots, score_items
-from benchmark.score.draws import Draw
-from benchmark.shots import ShotScore, checked_shots
-from benchmark.splits import Split, make_splits
+from earmark import evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.formats import FORMATS
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.splits import Split, make_splits
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.result.schema import RunResult, read_result
+from earmark.benchmark.score import add_shots, score_items
+from earmark.benchmark.score.draws import Draw
+from earmark.benchmark.shots import ShotScore, checked_shots
 
 FOLDS = {"1": 60, "2": 100, "3": 40}
 
@@ -390,7 +390,7 @@ def test_every_form_of_the_leaderboard_shows_it(
 def test_it_fits_the_terminal(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
-    from benchmark.tables_terminal import to_terminal
+    from earmark.benchmark.leaderboard.to_terminal import to_terminal
 
     to_terminal(boards(), Console(width=width))
     out = capsys.readouterr().out

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from benchmark import evaluate
-from benchmark.gate import Gate
-from benchmark.provenance import with_shots
-from benchmark.result import RunResult
-from encoders import load_encoder
+from earmark import evaluate
+from earmark.benchmark.conformance.preflight import Gate
+from earmark.benchmark.result.provenance import with_shots
+from earmark.benchmark.result.schema import RunResult
+from earmark.encoders import load_encoder
 
 Score = Callable[..., RunResult]
 

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from benchmark.paired.kept import Values
-from benchmark.paired.significance import Difference, difference_of, holm, mean_difference
+from earmark.benchmark.uncertainty.cache import Values
+from earmark.benchmark.uncertainty.significance import (
+    Difference,
+    difference_of,
+    holm,
+    mean_difference,
+)
 
 
 def shares(right: Any, items: Any, drawn: str = "some data") -> Values:

@@ -11,7 +11,7 @@ import torch
 import transformers
 from tiny_models import save
 
-from encoders import AudioEncoder, EncoderError, load_encoder, load_encoders
+from earmark.encoders import AudioEncoder, EncoderError, load_encoder, load_encoders
 
 SPEECH = ("wav2vec2", "hubert-large", "wavlm-large", "data2vec", "wav2vec2-group")
 ALL = ("whisper-base", *SPEECH)
@@ -127,7 +127,7 @@ def test_long_clip_is_cut_on_the_grid_of_its_frames(
     name: str, saved: Callable[[str], Saved], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (encoder,) = saved(name).load()
-    monkeypatch.setattr("encoders.baselines.speech.PIECE_SECONDS", 4)
+    monkeypatch.setattr("earmark.encoders.baselines.speech.PIECE_SECONDS", 4)
     clip, short = clips(6 * RATE, RATE)
     scaled = (clip - clip.mean()) / (clip.var(correction=0) + 1e-7).sqrt()
     pieces = [scaled[: 199 * 320 + 400], scaled[200 * 320 :]]

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.dataset import DataError
-from benchmark.items import Items
-from benchmark.protocol import STRICT
-from benchmark.splits import Split, hold_out, make_splits
-from tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.splits import Split, hold_out, make_splits
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.shards.dataset import DataError
+from earmark.tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
 
 
 def make_items(splits: list[str], sources: list[str]) -> Items:

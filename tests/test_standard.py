@@ -15,12 +15,12 @@ from test_probe_ctc import toy
 from test_probe_frames import EVENTS, FRAMES, SPLIT, make_objective
 from test_probe_towers import attributes
 
-from benchmark.probe import Training
-from benchmark.probe.ctc import CTCObjective
-from benchmark.probe.frames import train_on_frames
-from benchmark.probe.standard import FrameFeatures, Standard
-from benchmark.probe.timed import TimedObjective
-from benchmark.probe.towers import train_towers
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.ctc import CTCObjective
+from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.frames import train_on_frames
+from earmark.benchmark.probe.standard import FrameFeatures, Standard
+from earmark.benchmark.probe.two_towers import train_towers
 
 TRAINING = Training(
     epochs=6, batch_size=4, learning_rate=0.03, learning_rate_floor=0.1, standardised=True
@@ -43,7 +43,7 @@ def test_mean_and_deviation_are_those_of_all_rows(
     rng = np.random.default_rng(seed)
     parts = [(rng.standard_normal((n, 3)) + shift).astype(np.float16) for n in lengths]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.probe.standard._BLOCK", block)
+        patch.setattr("earmark.benchmark.probe.standard._BLOCK", block)
         found = Standard.over(parts)
     rows = rows_of(parts)
     np.testing.assert_allclose(found.mean.numpy(), rows.mean(axis=0), rtol=1e-6, atol=1e-7)
@@ -82,7 +82,7 @@ def test_held_in_memory_or_read_again_the_frames_are_the_same(
     """Spans over clips, cut clips and the zeros beyond a clip's end."""
     standard = Standard.over(FRAMES)
     held = FrameFeatures(FRAMES, standard.of, "cpu", np.arange(len(FRAMES)))
-    monkeypatch.setattr("benchmark.probe.standard.HELD", 0)
+    monkeypatch.setattr("earmark.benchmark.probe.standard.HELD", 0)
     read = FrameFeatures(FRAMES, standard.of, "cpu", np.arange(len(FRAMES)))
     for spans in ([(0, 0, 5)], [(3, 2, 6), (1, 0, 4), (3, 0, 2)], [(2, 0, len(FRAMES[2]) + 3)]):
         assert torch.equal(held.rows(spans), read.rows(spans))

@@ -18,9 +18,9 @@ from conftest import REPOSITORY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.files import folder_written_whole, write_atomically
-from benchmark.shards import Failure
-from benchmark.store import EmbeddingStore, ShardEmbeddings
+from earmark.benchmark.io.files import folder_written_whole, write_atomically
+from earmark.benchmark.shards.shard import Failure
+from earmark.benchmark.store import EmbeddingStore, ShardEmbeddings
 
 KEY = "ab" * 32
 
@@ -175,7 +175,7 @@ WRITER = """
 import sys, time
 import numpy as np
 from pathlib import Path
-from benchmark.store import EmbeddingStore, ShardEmbeddings
+from earmark.benchmark.store import EmbeddingStore, ShardEmbeddings
 
 root, mine, start = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 store, key = EmbeddingStore(root), "ab" * 32

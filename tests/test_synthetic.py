@@ -17,10 +17,10 @@ import pytest
 import soundfile
 import webdataset
 
-from benchmark.synthetic import SEED, VERSION, has_twin, synthesise, twins
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
-from benchmark.synthetic.signals import PEAK, Array, Generator, noise, record, slope
-from tasks import TaskSpec, builtin_tasks
+from earmark.benchmark.synthetic import SEED, VERSION, has_twin, synthesise, twins
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
+from earmark.benchmark.synthetic.signals import PEAK, Array, Generator, noise, record, slope
+from earmark.tasks import TaskSpec, builtin_tasks
 
 FEW = 1  # clips of a label in each split or fold, to keep the tests short
 MADE = (

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.labels import read_labels
-from benchmark.shards import read_shard
-from benchmark.synthetic import synthesise, twins
-from benchmark.synthetic.captions import MANNERS, PLACES, THINGS
-from benchmark.synthetic.recipe import Clip, Draw, Plan
-from benchmark.synthetic.spelling import BANDS, LETTERS, WORDS, Speller, spell
-from tasks import TaskSpec, builtin_tasks
+from earmark.benchmark.shards.labels import read_labels
+from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.synthetic import synthesise, twins
+from earmark.benchmark.synthetic.captions import MANNERS, PLACES, THINGS
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan
+from earmark.benchmark.synthetic.spelling import BANDS, LETTERS, WORDS, Speller, spell
+from earmark.tasks import TaskSpec, builtin_tasks
 
 TIMED = ("desed", "maestro")
 WORDED = ("clotho", "librispeech_100h")

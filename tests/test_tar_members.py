@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import clip_members, write_tar
 
-from benchmark.shards import Shard, ShardError, read_shard
+from earmark.benchmark.shards.shard import Shard, ShardError, read_shard
 
 ACUTE, ACUTE_TWO = "caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")
 

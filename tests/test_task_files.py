@@ -14,12 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from task_files import DROP, TASK, fault_of, load, task
 
-from tasks import (
-    KnownClips,
-    TaskError,
-    builtin_tasks,
-    read_task,
-)
+from earmark.tasks import KnownClips, TaskError, builtin_tasks, read_task
 
 TASKS = Path(__file__).parents[1] / "tasks"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from task_files import DROP, fault_of, load, task
 
-from tasks import TaskSpec, builtin_tasks
+from earmark.tasks import TaskSpec, builtin_tasks
 
 SPEC = Path(__file__).parents[2] / "shared" / "spec" / "tasks.json"
 

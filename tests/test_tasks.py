@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from task_files import load, task
 
-from tasks import (
+from earmark.tasks import (
     LabelRule,
     ProbeSettings,
     SourceRule,

@@ -12,12 +12,12 @@ import pytest
 import torch
 from conftest import REPOSITORY
 
-from benchmark.audio import AudioPipeline
-from benchmark.reconstruction.material import open_material
-from encoders import EncoderError, load_encoder, load_encoders
-from encoders.dasheng import random_weights
-from encoders.dasheng.config import read_tokenizer_config
-from encoders.dasheng.training import InjectionTraining, SemanticTraining, read_training
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.reconstruction.clips import open_material
+from earmark.encoders import EncoderError, load_encoder, load_encoders
+from earmark.encoders.dasheng import random_weights
+from earmark.encoders.dasheng.config import read_tokenizer_config
+from earmark.encoders.dasheng.training import InjectionTraining, SemanticTraining, read_training
 
 FOLDER = REPOSITORY / "encoders" / "dasheng" / "tiny"
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.tokens import BERT, bert_file, tokenise, tokens_kind
+from earmark.benchmark.probe.tokens import BERT, bert_file, tokenise, tokens_kind
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "dog", "bark", "##s", "##ing", "loud", "##ly",
           ",", ".", "cafe"]  # fmt: skip

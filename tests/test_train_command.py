@@ -18,13 +18,13 @@ from conftest import REPOSITORY
 from dasheng_reference import noise
 from training_files import INJECTION, SEMANTIC, as_yaml, dasheng_file
 
-import benchmark
-from benchmark.cli import main
-from benchmark.exits import CANNOT_START
-from benchmark.progress import Progress
-from benchmark.sealed import locked
-from encoders.dasheng import load
-from encoders.dasheng.training.history import History
+import earmark
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.io.exits import CANNOT_START
+from earmark.benchmark.io.progress import Progress
+from earmark.benchmark.io.sealed import locked
+from earmark.encoders.dasheng import load
+from earmark.encoders.dasheng.training.history import History
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_a_dry_run_trains_nothing(
 
 def test_in_python(tmp_path: Path, audio: Path) -> None:
     config = as_yaml(tmp_path / "semantic.yaml", SEMANTIC, steps=1)
-    trained = benchmark.train(config, audio, tmp_path / "out", device="cpu")
+    trained = earmark.train(config, audio, tmp_path / "out", device="cpu")
     assert trained.checkpoint == tmp_path / "out" / "dasheng.pt"
     assert trained.steps == 1
     assert trained.clips_per_second > 0
@@ -215,7 +215,7 @@ def test_a_real_kill(tmp_path: Path, words: list[str], monkeypatch: pytest.Monke
 
 def test_the_time_left_is_that_of_the_steps_taken_now(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("benchmark.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("earmark.benchmark.io.progress.time.monotonic", lambda: now[0])
     progress = Progress("training", 1000, "steps", quiet=True)
     progress.resume(900)
     now[0] += 20

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from training_files import INJECTION, SEMANTIC, as_yaml
 
-from encoders.dasheng.training import InjectionTraining, TrainingError, read_training
+from earmark.encoders.dasheng.training import InjectionTraining, TrainingError, read_training
 
 LEAST: dict[str, dict[str, Any]] = {
     "semantic": {"stage": "semantic", "steps": 10, "batch": 4, "crop_seconds": 1.28},

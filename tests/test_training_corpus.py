@@ -11,12 +11,12 @@ import soundfile
 import soxr
 from conftest import audio_bytes, clip_members, write_tar
 
-from benchmark.audio import AudioPipeline
-from benchmark.dataset import DataError
-from benchmark.synthetic import RECIPES, SEED
-from benchmark.synthetic.recipe import Draw
-from benchmark.training import TRAINING_SEED, make_corpus, training_clips
-from tasks import builtin_tasks
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.shards.dataset import DataError
+from earmark.benchmark.synthetic import RECIPES, SEED
+from earmark.benchmark.synthetic.recipe import Draw
+from earmark.benchmark.training import TRAINING_SEED, make_corpus, training_clips
+from earmark.tasks import builtin_tasks
 
 RNG = np.random.default_rng(0)
 

@@ -12,14 +12,14 @@ import safetensors.torch
 import torch
 from training_files import DECODER, INJECTION, SIZES, corpus, dasheng_file
 
-from encoders.dasheng import load, load_dasheng_encoder, random_weights
-from encoders.dasheng.training import TrainingError, train
-from encoders.dasheng.training.config import LossesConfig, MelLossConfig
-from encoders.dasheng.training.corpus import Crops, Sampler
-from encoders.dasheng.training.processes import Processes
-from encoders.dasheng.training.semantic_source import load_semantic
-from encoders.dasheng.training.stages import InjectionStage
-from encoders.encoder import EncoderError, Frames
+from earmark.encoders.dasheng import load, load_dasheng_encoder, random_weights
+from earmark.encoders.dasheng.training import TrainingError, train
+from earmark.encoders.dasheng.training.config import LossesConfig, MelLossConfig
+from earmark.encoders.dasheng.training.corpus import Crops, Sampler
+from earmark.encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.semantic_source import load_semantic
+from earmark.encoders.dasheng.training.stages import InjectionStage
+from earmark.encoders.encoder import EncoderError, Frames
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 AUDIO = corpus(1.5, 2.0)

@@ -13,25 +13,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_files import INJECTION
 
-from encoders.dasheng.training import TrainingError
-from encoders.dasheng.training.config import (
+from earmark.encoders.dasheng.training import TrainingError
+from earmark.encoders.dasheng.training.config import (
     DiscriminatorConfig,
     LossesConfig,
     MelLossConfig,
     OptimizerConfig,
 )
-from encoders.dasheng.training.discriminator import BandDiscriminator, MultiFrequencyDiscriminator
-from encoders.dasheng.training.injection import Adversary
-from encoders.dasheng.training.losses import (
+from earmark.encoders.dasheng.training.discriminator import (
+    BandDiscriminator,
+    MultiFrequencyDiscriminator,
+)
+from earmark.encoders.dasheng.training.injection import Adversary
+from earmark.encoders.dasheng.training.losses import (
     MultiScaleMel,
     discriminator_hinge,
     feature_matching,
     generator_hinge,
     semantic_preservation,
 )
-from encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
-from encoders.dasheng.training.processes import Processes
-from encoders.dasheng.training.start import start_adversary
+from earmark.encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
+from earmark.encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.start import start_adversary
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 

@@ -10,14 +10,14 @@ import pytest
 import torch
 from training_files import SEMANTIC, corpus
 
-from encoders.dasheng import load_dasheng_encoder
-from encoders.dasheng.mel import token_counts
-from encoders.dasheng.training import Corpus, train
-from encoders.dasheng.training.config import MaskedConfig
-from encoders.dasheng.training.corpus import Crops, Sampler
-from encoders.dasheng.training.masked import sinusoids
-from encoders.dasheng.training.processes import Processes
-from encoders.dasheng.training.stages import MEASURED_ON, SemanticStage
+from earmark.encoders.dasheng import load_dasheng_encoder
+from earmark.encoders.dasheng.mel import token_counts
+from earmark.encoders.dasheng.training import Corpus, train
+from earmark.encoders.dasheng.training.config import MaskedConfig
+from earmark.encoders.dasheng.training.corpus import Crops, Sampler
+from earmark.encoders.dasheng.training.masked import sinusoids
+from earmark.encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.stages import MEASURED_ON, SemanticStage
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 CONFIG = replace(SEMANTIC, masked=MaskedConfig(embed_dim=24, depth=2, num_heads=2))

@@ -14,7 +14,7 @@ import pytest
 from conftest import REPOSITORY
 from training_files import INJECTION, SEMANTIC, corpus, dasheng_file
 
-from encoders.dasheng.training import train
+from earmark.encoders.dasheng.training import train
 
 CONFIGS = (
     replace(SEMANTIC, steps=5, checkpoint_every=3),
@@ -78,8 +78,8 @@ def same_losses(shared: list[dict[str, float]], alone: list[dict[str, float]]) -
 
 
 def main(folder: Path) -> None:
-    from encoders.dasheng.training import TrainingError
-    from encoders.dasheng.training.processes import is_first
+    from earmark.encoders.dasheng.training import TrainingError
+    from earmark.encoders.dasheng.training.processes import is_first
 
     audio = corpus(1.5, 2.0)
     semantic = folder / "small.pt"

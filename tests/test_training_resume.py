@@ -12,8 +12,8 @@ import pytest
 import torch
 from training_files import INJECTION, SEMANTIC, corpus, dasheng_file
 
-from encoders.dasheng.training import TrainingError, train
-from encoders.dasheng.training.history import History
+from earmark.encoders.dasheng.training import TrainingError, train
+from earmark.encoders.dasheng.training.history import History
 
 AUDIO = corpus(1.0, 0.8)
 STAGES = {
@@ -116,7 +116,7 @@ def test_killed_between_losses_and_state(tmp_path, semantic, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("encoders.dasheng.training.loop.write_state", killed)
+        patched.setattr("earmark.encoders.dasheng.training.loop.write_state", killed)
         run("injection", tmp_path, semantic, until=0)
     assert len(losses(tmp_path)) == 4
     assert run("injection", tmp_path, semantic) == [3, 4, 5]
@@ -131,7 +131,7 @@ def test_a_state_that_is_half_written_is_no_state(tmp_path, semantic, monkeypatc
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("encoders.dasheng.training.state.torch.save", killed)
+        patched.setattr("earmark.encoders.dasheng.training.state.torch.save", killed)
         run("injection", tmp_path, semantic, until=0)
     assert run("injection", tmp_path, semantic, until=3) == [3]
 

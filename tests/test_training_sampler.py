@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_files import corpus
 
-from encoders.dasheng.mel import token_counts
-from encoders.dasheng.training import Corpus, TrainingError
-from encoders.dasheng.training.corpus import CHUNK_SAMPLES, Sampler
-from encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.mel import token_counts
+from earmark.encoders.dasheng.training import Corpus, TrainingError
+from earmark.encoders.dasheng.training.corpus import CHUNK_SAMPLES, Sampler
+from earmark.encoders.dasheng.training.processes import Processes
 
 TOKEN = 640
 CHUNK = 161_280  # 10.08 s

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import Leaderboard, audit_tasks, evaluate
-from benchmark.cli import main
-from benchmark.reconstruction.material import open_material
-from benchmark.synthetic import VERSION, synthesise
-from tasks import builtin_tasks
+from earmark import Leaderboard, audit_tasks, evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.reconstruction.clips import open_material
+from earmark.benchmark.synthetic import VERSION, synthesise
+from earmark.tasks import builtin_tasks
 
 TASK = "esc50"
 

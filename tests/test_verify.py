@@ -11,10 +11,10 @@ import pytest
 from conftest import TASK_YAML, audio_bytes, clip_members, write_tar
 from original_trees import TREES
 
-from benchmark.cli import main
-from benchmark.data.prepare import prepare
-from benchmark.data.verify import AS_KNOWN, DIFFERS, NOT_VERIFIED, SOUND, verify
-from tasks import TaskSpec, builtin_tasks, read_task
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.prepare.run import prepare
+from earmark.benchmark.prepare.verify import AS_KNOWN, DIFFERS, NOT_VERIFIED, SOUND, verify
+from earmark.tasks import TaskSpec, builtin_tasks, read_task
 
 KNOWN = "known: {clips: {train: 3, valid: 1, test: 2}, from: counted by hand}\n"
 

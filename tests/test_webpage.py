@@ -25,15 +25,15 @@ from result_files import make_result
 from sklearn.metrics import confusion_matrix
 from webpage_files import EVIL, content_of, fill, write, write_codec, write_pair
 
-from benchmark import compare, report
-from benchmark.cli import main
-from benchmark.reconstruction import result as codec_result
-from benchmark.reconstruction.measure import plot_file, sound_files
-from benchmark.shots import ShotScore
-from benchmark.webpage.confusion import RowConfusions, confusions_of, packed
-from benchmark.webpage.content import cost_of
-from benchmark.webpage.html import json_for_html
-from benchmark.webpage.pairs import Shelf
+from earmark import compare, report
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.reconstruction import result as codec_result
+from earmark.benchmark.reconstruction.measure import plot_file, sound_files
+from earmark.benchmark.shots import ShotScore
+from earmark.benchmark.webpage.confusion import RowConfusions, confusions_of, packed
+from earmark.benchmark.webpage.content import cost_of
+from earmark.benchmark.webpage.html import json_for_html
+from earmark.benchmark.webpage.pairs import Shelf
 
 
 def page_of(folder: Path, **options: Any) -> tuple[str, Any]:
@@ -228,7 +228,7 @@ def test_the_same_files_make_the_same_page(tmp_path: Path) -> None:
 
 
 def test_published_values_stand_beside_measured_ones_marked(tmp_path: Path) -> None:
-    from benchmark.protocol import XARES
+    from earmark.benchmark.protocol import XARES
 
     result = make_result(
         "esc50", 0.5, domain="sound", weight=400.0, protocol=XARES.facts(), seeds=1
@@ -297,9 +297,9 @@ def test_of_too_many_pairs_there_are_no_intervals(
     for encoder in "ABC":
         write(tmp_path, make_result("esc50", 0.5, encoder=encoder))
     # 3 pairs; kNN measures 16 tasks, the linear probe 22; but here ESC-50 has the second alone
-    monkeypatch.setattr("benchmark.webpage.differences.MOST", 3 * (22 + 15))
+    monkeypatch.setattr("earmark.benchmark.webpage.differences.MOST", 3 * (22 + 15))
     assert page_of(tmp_path)[1]["tables"][0]["differences"] is not None
-    monkeypatch.setattr("benchmark.webpage.differences.MOST", 3 * (22 + 15) - 1)
+    monkeypatch.setattr("earmark.benchmark.webpage.differences.MOST", 3 * (22 + 15) - 1)
     assert page_of(tmp_path)[1]["tables"][0]["differences"] is None
 
 

@@ -16,11 +16,11 @@ from result_files import make_result
 from test_rounding import by_hand
 from webpage_files import EVIL, fill, write, write_codec, write_large, write_pair
 
-from benchmark import compare, report
-from benchmark.protocol import PROTOCOLS, STRICT
-from benchmark.reconstruction import result as codec_result
-from benchmark.result import ResultError, write_result
-from benchmark.shots import ShotScore
+from earmark import compare, report
+from earmark.benchmark.protocol import PROTOCOLS, STRICT
+from earmark.benchmark.reconstruction import result as codec_result
+from earmark.benchmark.result.schema import ResultError, write_result
+from earmark.benchmark.shots import ShotScore
 
 selenium = pytest.importorskip("selenium", reason="no browser tests: selenium is not installed")
 
@@ -143,7 +143,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     with pytest.MonkeyPatch.context() as patch:
         # 1760 files would take longer to write than all of these tests
-        patch.setattr("benchmark.webpage.confusion.read_predictions", predictions)
+        patch.setattr("earmark.benchmark.webpage.confusion.read_predictions", predictions)
         made = report(folder / "results", folder / "page.html", cache=folder)
     yield made.paths[0]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.metric import character_edits, word_edits
+from earmark.benchmark.metric import character_edits, word_edits
 
 
 def levenshtein(reference: Sequence[str], hypothesis: Sequence[str]) -> int:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from reconstruction_files import voice
 
-from benchmark.reconstruction.metrics import all_metrics
-from benchmark.reconstruction.pair import Pair, measure_pair
-from benchmark.reconstruction.workers import Workers
+from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.registry import all_metrics
+from earmark.benchmark.reconstruction.workers import Workers
 
 NAMES = [metric.name for metric in all_metrics()]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.cli import main
-from encoders import EncoderError, load_encoder
+from earmark.benchmark.cli.main import main
+from earmark.encoders import EncoderError, load_encoder
 
 # In the manner of X-ARES' examples: facts set on the instance, one or two dimensions taken.
 XARES = """\

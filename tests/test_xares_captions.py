@@ -15,20 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peer.stand_ins import make_bert
 
-from benchmark import evaluate
-from benchmark.dataset import DataError
-from benchmark.probe import Training
-from benchmark.probe.towers import (
+from earmark import evaluate
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.tokens import tokenise, tokens_kind
+from earmark.benchmark.probe.two_towers import (
     Captions,
     DotProductTowers,
     Pairs,
     TowerResult,
     train_towers,
 )
-from benchmark.protocol import STRICT, XARES
-from benchmark.result import Predictions
-from benchmark.splits import Split
-from benchmark.tokens import tokenise, tokens_kind
+from earmark.benchmark.protocol import STRICT, XARES
+from earmark.benchmark.result.schema import Predictions
+from earmark.benchmark.shards.dataset import DataError
 
 WIDTH = 12  # in place of 1024: what is tested does not depend on it, the time does
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -298,7 +298,7 @@ def test_a_run_learns_by_dot_products_and_ranks_every_caption(
         asked.append(words)
         return train_towers(*arguments, **words)
 
-    monkeypatch.setattr("benchmark.score.captions.train_towers", train)
+    monkeypatch.setattr("earmark.benchmark.score.captions.train_towers", train)
     task = make_task(tmp_path, "captions", counts={"train": 12, "valid": 4, "test": 6})
     common: dict[str, Any] = {"data": tmp_path / "data", "results": tmp_path / "r", "device": "cpu"}
     (result,) = evaluate("logmel", str(task), protocol=XARES, **common)

@@ -20,18 +20,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_xares import XARES as XARES_FILE
 
-from benchmark import evaluate
-from benchmark.audio import AudioPipeline
-from benchmark.collect import EmbedSettings, FileOrder, View
-from benchmark.embed import ShardJob, embed_shards
-from benchmark.protocol import STRICT, XARES
-from benchmark.settings import RunSettings
-from benchmark.shards import read_shard
-from benchmark.stock import Stock, view_of
-from benchmark.store import ShardEmbeddings
-from encoders import AudioEncoder, Frames, load_encoder
-from encoders.shared import OutputEncoder, SharedPass
-from tasks import builtin_tasks
+from earmark import evaluate
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.cached import Stock, view_of
+from earmark.benchmark.embedding.collectors import EmbedSettings, FileOrder, View
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.protocol import STRICT, XARES
+from earmark.benchmark.settings import RunSettings
+from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.store import ShardEmbeddings
+from earmark.encoders import AudioEncoder, Frames, load_encoder
+from earmark.encoders.shared import OutputEncoder, SharedPass
+from earmark.tasks import builtin_tasks
 
 RATE, HOP = 1000, 10
 SETTINGS = EmbedSettings(device="cpu", workers=2)

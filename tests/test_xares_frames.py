@@ -21,14 +21,14 @@ from test_score_frames import make_spec, timed_items
 from test_xares_probes import QUICK, Tones
 from torch.nn.functional import max_pool1d
 
-from benchmark import evaluate
-from benchmark.annotations import Event
-from benchmark.probe import Training
-from benchmark.probe.ceiled import CeiledObjective
-from benchmark.probe.frames import Span, train_on_frames
-from benchmark.score import score_items
-from benchmark.splits import Split, make_splits
-from tasks import ProbeSettings
+from earmark import evaluate
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.events_xares import CeiledObjective
+from earmark.benchmark.probe.frames import Span, train_on_frames
+from earmark.benchmark.probe.splits import Split, make_splits
+from earmark.benchmark.score import score_items
+from earmark.benchmark.shards.annotations import Event
+from earmark.tasks import ProbeSettings
 
 
 def ceil_frames(seconds: float, hop_ms: float) -> int:
@@ -157,7 +157,7 @@ def test_training_and_test_equal_padded_batches_through_torchs_modules(monkeypat
     (split,) = make_splits(items, spec, QUICK)
 
     # the same first weights and the same order of clips, by the probe's own means
-    from benchmark.probe.heads import HeadKey, initial_parameters
+    from earmark.benchmark.probe.heads import HeadKey, initial_parameters
 
     first = torch.from_numpy(initial_parameters(HeadKey(0, 0), 6, 3))
     model = Theirs(6, 3)
@@ -242,7 +242,7 @@ def test_events_of_a_run_are_framed_by_whole_hops(tmp_path: Path) -> None:
         results=tmp_path / "r", device="cpu",
     )  # fmt: skip
     assert result.error is None
-    from benchmark.result import Predictions
+    from earmark.benchmark.result.schema import Predictions
 
     (file,) = (tmp_path / "r").rglob("*.npz")
     predictions = Predictions.load(file)

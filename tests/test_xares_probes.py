@@ -19,17 +19,20 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score
 from test_score_frames import make_items, make_spec, timed_items
 
-from benchmark import evaluate
-from benchmark.interval import additive_interval, mean_average_precision_interval
-from benchmark.items import Items
-from benchmark.knn import knn_predict
-from benchmark.metric import f1_of_counts, mean_average_precision
-from benchmark.protocol import XARES
-from benchmark.result import Predictions
-from benchmark.score import score_items
-from benchmark.splits import make_splits
-from encoders import AudioEncoder, Frames
-from tasks import LabelRule, ProbeSettings, builtin_tasks
+from earmark import evaluate
+from earmark.benchmark.metric import f1_of_counts, mean_average_precision
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.knn import knn_predict
+from earmark.benchmark.probe.splits import make_splits
+from earmark.benchmark.protocol import XARES
+from earmark.benchmark.result.schema import Predictions
+from earmark.benchmark.score import score_items
+from earmark.benchmark.uncertainty.interval import (
+    additive_interval,
+    mean_average_precision_interval,
+)
+from earmark.encoders import AudioEncoder, Frames
+from earmark.tasks import LabelRule, ProbeSettings, builtin_tasks
 
 QUICK = dataclasses.replace(XARES, bootstrap_resamples=200)
 
@@ -224,7 +227,7 @@ def test_interval_of_the_mean_over_folds_rests_on_sources(monkeypatch: Any) -> N
     right = items.labels.copy()
     right[6:] = 1 - right[6:]
     monkeypatch.setattr(
-        "benchmark.score.clips._neighbours", lambda items, split, *_: right[split.test]
+        "earmark.benchmark.score.clips._neighbours", lambda items, split, *_: right[split.test]
     )
     score = score_items(items, clip_spec(sizes, classes=("a", "b")), QUICK).scores["knn"]
     assert score.value == 0.5  # of the folds; of the items it were 0.75

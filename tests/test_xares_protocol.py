@@ -16,11 +16,10 @@ from frame_tasks import write_shards
 from peer.stand_ins import make_bert
 from result_files import make_result
 
-from benchmark import Leaderboard, RunResult, evaluate
-from benchmark.cli import main
-from benchmark.dataset import DataError
-from benchmark.formats import FORMATS
-from benchmark.protocol import (
+from earmark import Leaderboard, RunResult, evaluate
+from earmark.benchmark.cli.main import main
+from earmark.benchmark.leaderboard.formats import FORMATS
+from earmark.benchmark.protocol import (
     CHOICES,
     PROTOCOLS,
     STRICT,
@@ -31,9 +30,10 @@ from benchmark.protocol import (
     protocol_named,
     standard_of,
 )
-from benchmark.provenance import command
-from benchmark.result import Predictions, read_result, result_files, result_path
-from tasks import TaskSpec, builtin_tasks
+from earmark.benchmark.result.provenance import command
+from earmark.benchmark.result.schema import Predictions, read_result, result_files, result_path
+from earmark.benchmark.shards.dataset import DataError
+from earmark.tasks import TaskSpec, builtin_tasks
 
 Toy = Callable[..., tuple[Path, Path]]
 SPEC = REPOSITORY.parent / "shared" / "spec" / "tasks.json"
@@ -294,8 +294,8 @@ def test_the_same_words_again_compute_nothing(
     assert len([path for path in files if path.is_relative_to(tmp_path / "r")]) >= 2
     for path in files:
         os.utime(path, (1, 1))
-    monkeypatch.setattr("benchmark.cell.score_items", None)  # it would raise
-    monkeypatch.setattr("encoders.logmel.LogMel.encode", None)
+    monkeypatch.setattr("earmark.benchmark.evaluation.cell.score_items", None)  # it would raise
+    monkeypatch.setattr("earmark.encoders.logmel.LogMel.encode", None)
     # as by the next day's clock: what was written in this second would count as new
     written = next((tmp_path / "r").rglob("toy.json"))
     facts = json.loads(written.read_text())
@@ -395,7 +395,7 @@ def test_clothos_synthetic_twin_keeps_its_folders(
         asked.append(spec)
         raise DataError("that will do")
 
-    monkeypatch.setattr("benchmark.synthetic.synthesise", synthesise)
+    monkeypatch.setattr("earmark.benchmark.synthetic.synthesise", synthesise)
     (result,) = evaluate(
         "logmel", "clotho", protocol="xares-0.1.3", data="synthetic", results=tmp_path / "r"
     )

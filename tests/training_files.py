@@ -10,9 +10,9 @@ import numpy as np
 import yaml
 from dasheng_reference import noise
 
-from encoders.dasheng import SemanticConfig, random_weights, save_dasheng_file
-from encoders.dasheng.training import Corpus, InjectionTraining, SemanticTraining
-from encoders.dasheng.training.config import (
+from earmark.encoders.dasheng import SemanticConfig, random_weights, save_dasheng_file
+from earmark.encoders.dasheng.training import Corpus, InjectionTraining, SemanticTraining
+from earmark.encoders.dasheng.training.config import (
     DecoderConfig,
     DiscriminatorConfig,
     LossesConfig,

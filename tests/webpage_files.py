@@ -13,11 +13,11 @@ import soundfile
 from PIL import Image
 from result_files import make_result
 
-from benchmark.protocol import PROTOCOLS
-from benchmark.reconstruction import result as codec_result
-from benchmark.reconstruction.measure import plot_file, sound_files
-from benchmark.result import RunResult, failed_path, result_path
-from tasks import builtin_tasks
+from earmark.benchmark.protocol import PROTOCOLS
+from earmark.benchmark.reconstruction import result as codec_result
+from earmark.benchmark.reconstruction.measure import plot_file, sound_files
+from earmark.benchmark.result.schema import RunResult, failed_path, result_path
+from earmark.tasks import builtin_tasks
 
 # breaks out of an element, of an attribute in either quotes, of a script, of a comment, of CSS
 EVIL = (

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.agreement.stored import listed
-from benchmark.result import Predictions
+from earmark.benchmark.agreement.loading import listed
+from earmark.benchmark.result.schema import Predictions
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import yaml
 
-from benchmark.agreement.folder import column_names
-from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds, off_by
-from benchmark.agreement.stored import Stored, listed
-from benchmark.groups import part_of_classes
-from benchmark.published import PublishedError, PublishedValue
-from benchmark.published_columns import sampled
-from benchmark.result import FAILED
+from earmark.benchmark.agreement.loading import Stored, listed
+from earmark.benchmark.agreement.reference import column_names
+from earmark.benchmark.agreement.tolerance import Rule, exceeds, off_by
+from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
+from earmark.benchmark.leaderboard.published_columns import sampled
+from earmark.benchmark.result.groups import part_of_classes
+from earmark.benchmark.result.published import PublishedError, PublishedValue
+from earmark.benchmark.result.schema import FAILED
 
 PROTOCOL = "xares-0.1.3"
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from benchmark.agreement.report import BREACH, NOT_CHECKED, OK, Checked
-from benchmark.agreement.rule import Rule, exceeds, faults_of, off_by
-from benchmark.published import PublishedValue
-from benchmark.reconstruction.board import PUBLISHED_AS
-from benchmark.reconstruction.result import (
+from earmark.benchmark.agreement.tolerance import Rule, exceeds, faults_of, off_by
+from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
+from earmark.benchmark.reconstruction.leaderboard import PUBLISHED_AS
+from earmark.benchmark.reconstruction.result import (
     ReconstructionResult,
     altered,
     asked_of,
     read_results,
 )
-from benchmark.result import DONE, FAILED
+from earmark.benchmark.result.published import PublishedValue
+from earmark.benchmark.result.schema import DONE, FAILED
 
 PROTOCOL = "reconstruction"
 UNCONFIRMED = "that clips and settings are the same is not confirmed"

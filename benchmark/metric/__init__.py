@@ -4,16 +4,19 @@ Every value is a share in 0..1, higher is better, but for error rates. What cann
 NaN, never 0.
 """
 
-from benchmark.metric.classes import accuracy, average_precision, mean_average_precision
-from benchmark.metric.notes import NoteScores, note_scores, notes_of_frames
-from benchmark.metric.retrieval import (
+from earmark.benchmark.metric.classification import (
+    accuracy,
+    average_precision,
+    mean_average_precision,
+)
+from earmark.benchmark.metric.retrieval import (
     average_precision_at,
     first_rank,
     mean_recall,
     recall_at,
     recall_counts,
 )
-from benchmark.metric.segments import (
+from earmark.benchmark.metric.sound_events import (
     f1_of_counts,
     segment_counts,
     segment_f1,
@@ -21,7 +24,8 @@ from benchmark.metric.segments import (
     segments_of_events,
     segments_of_frames,
 )
-from benchmark.metric.words import character_edits, share_right, word_edits
+from earmark.benchmark.metric.speech_recognition import character_edits, share_right, word_edits
+from earmark.benchmark.metric.transcription import NoteScores, note_scores, notes_of_frames
 
 __all__ = [
     "NoteScores", "accuracy", "average_precision", "average_precision_at", "character_edits",

@@ -9,8 +9,8 @@ adapter  a trained adapter before a frozen language model: transcripts as X-ARES
 towers   captions and clips in one space
 """
 
-from benchmark.probe.clips import ProbeResult, ProbeTraining, train_heads
-from benchmark.probe.heads import HeadKey, Training, initial_parameters, split_parameters
+from earmark.benchmark.probe.heads import HeadKey, Training, initial_parameters, split_parameters
+from earmark.benchmark.probe.linear_xares import ProbeResult, ProbeTraining, train_heads
 
 __all__ = [
     "HeadKey", "ProbeResult", "ProbeTraining", "Training", "initial_parameters",

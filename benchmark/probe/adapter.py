@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import silu
 
-from benchmark.language_model import SEPARATOR, LanguageModel
-from benchmark.metric import word_edits
-from benchmark.probe.heads import Training
-from benchmark.probe.search import Chosen, every_epoch
-from benchmark.splits import Split
+from earmark.benchmark.metric import word_edits
+from earmark.benchmark.probe.heads import Training
+from earmark.benchmark.probe.language_model import SEPARATOR, LanguageModel
+from earmark.benchmark.probe.search import Chosen, every_epoch
+from earmark.benchmark.probe.splits import Split
 
 _IGNORED = -100  # what transformers leaves out of the loss
 MOST_TOKENS = 200

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.annotations import ALPHABET
-from benchmark.metric import character_edits, word_edits
-from benchmark.probe.frames import Span
-from benchmark.probe.lattice import BLANK, ctc, steps_needed
+from earmark.benchmark.metric import character_edits, word_edits
+from earmark.benchmark.probe.ctc_loss import BLANK, ctc, steps_needed
+from earmark.benchmark.probe.frames import Span
+from earmark.benchmark.shards.annotations import ALPHABET
 
 SYMBOLS = 1 + len(ALPHABET)  # the blank, then ALPHABET in order
 RATE_HZ = 50  # so many outputs a second at least: people speak some 15 letters a second

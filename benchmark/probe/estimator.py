@@ -14,9 +14,9 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from benchmark.metric import mean_average_precision
-from benchmark.probe.linear import fit_linear
-from benchmark.probe.logistic import STRENGTHS
+from earmark.benchmark.metric import mean_average_precision
+from earmark.benchmark.probe.linear import fit_linear
+from earmark.benchmark.probe.logistic import STRENGTHS
 
 
 class LinearProbe(ClassifierMixin, BaseEstimator):
@@ -24,7 +24,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
 
     What `benchmark` scores embeddings with, for embeddings of your own: multinomial for one label
     an item, one a class for several. Deterministic; converged (`fit_.converged`). Source: protocol
-    `strict`, see `benchmark.probe.linear` and `benchmark.probe.logistic`.
+    `strict`, see `earmark.benchmark.probe.linear` and `earmark.benchmark.probe.logistic`.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
 
     Example
     -------
-    >>> from benchmark import LinearProbe
+    >>> from earmark import LinearProbe
     >>> probe = LinearProbe().fit(train_embeddings, train_labels, sources=train_speakers)
     >>> probe.score(test_embeddings, test_labels)
     """

@@ -16,10 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.probe.heads import HeadKey, Heads, LinearHeads, Training, normalised, threads_worth
-from benchmark.probe.search import Chosen, Search
-from benchmark.probe.standard import FrameFeatures, Standard
-from benchmark.splits import Split
+from earmark.benchmark.probe.heads import (
+    HeadKey,
+    Heads,
+    LinearHeads,
+    Training,
+    normalised,
+    threads_worth,
+)
+from earmark.benchmark.probe.search import Chosen, Search
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.standard import FrameFeatures, Standard
 
 BLOCK = 1 << 14  # frames at once; bounds memory however long a recording is
 

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.linear_fit import LinearFit
-from benchmark.probe.heads import threads_worth
-from benchmark.probe.logistic import STRENGTHS, Path, Problem, Solution, as_tensor
-from benchmark.probe.standard import Standard
+from earmark.benchmark.probe.heads import threads_worth
+from earmark.benchmark.probe.logistic import STRENGTHS, Path, Problem, Solution, as_tensor
+from earmark.benchmark.probe.standard import Standard
+from earmark.benchmark.result.linear_fit import LinearFit
 
 Labels = NDArray[np.int64] | NDArray[np.bool_]
 

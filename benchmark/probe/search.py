@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.probe.heads import Training
+from earmark.benchmark.probe.heads import Training
 
 # (share of the updates that is done, rates of each seed that go on)
 HALVINGS = ((1 / 10, 2), (1 / 5, 1))

@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import gelu, normalize
 
-from benchmark.probe.heads import Adam, Training, threads_worth
-from benchmark.probe.search import Search
-from benchmark.probe.standard import Standard
-from benchmark.probe.towers import (
+from earmark.benchmark.probe.heads import Adam, Training, threads_worth
+from earmark.benchmark.probe.search import Search
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.standard import Standard
+from earmark.benchmark.probe.two_towers import (
     Captions,
     Pairs,
     TowerResult,
@@ -25,7 +26,6 @@ from benchmark.probe.towers import (
     kind_of_towers,
     mean_recall,
 )
-from benchmark.splits import Split
 
 Losses = NDArray[np.float64]
 Cosines = NDArray[np.float32]

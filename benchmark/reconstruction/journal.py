@@ -14,9 +14,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmark.files import write_atomically
-from benchmark.progress import say
-from benchmark.sealed import clear_folder, locked, say_bad
+from earmark.benchmark.io.files import write_atomically
+from earmark.benchmark.io.progress import say
+from earmark.benchmark.io.sealed import clear_folder, locked, say_bad
 
 FORMAT = 2
 _DIGITS = 32  # of the digest, as hex

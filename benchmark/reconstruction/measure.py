@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
-from benchmark.audio import AudioError, cut, decode
-from benchmark.prefetch import prefetch
-from benchmark.progress import Track
-from benchmark.reconstruction.alignment import Samples, fit, resample
-from benchmark.reconstruction.journal import Journal
-from benchmark.reconstruction.material import ClipFile, Material
-from benchmark.reconstruction.through import CodecFailedError, through_codec
-from benchmark.reconstruction.workers import Workers
-from benchmark.shards import Failure
-from encoders import Codec
+from earmark.benchmark.audio.decode import AudioError, cut, decode
+from earmark.benchmark.audio.prefetch import prefetch
+from earmark.benchmark.io.progress import Track
+from earmark.benchmark.reconstruction.clips import ClipFile, Material
+from earmark.benchmark.reconstruction.codec import CodecFailedError, through_codec
+from earmark.benchmark.reconstruction.journal import Journal
+from earmark.benchmark.reconstruction.metric.alignment import Samples, fit, resample
+from earmark.benchmark.reconstruction.workers import Workers
+from earmark.benchmark.shards.shard import Failure
+from earmark.encoders import Codec
 
 # Decoded audio that waits for the codec, in samples: 10 min at 44.1 kHz.
 _AHEAD = 600 * 44_100

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.reconstruction.alignment import fit, resample
-from benchmark.reconstruction.pair import Pair
-from benchmark.reconstruction.spectral import magnitudes, mel_filters
+from earmark.benchmark.reconstruction.metric.alignment import fit, resample
+from earmark.benchmark.reconstruction.metric.pair import Pair
+from earmark.benchmark.reconstruction.metric.spectral import magnitudes, mel_filters
 
 _WINDOW, _HOP, _BANDS = 1024, 256, 80
 _RANGE_DB = 80.0  # below the loudest of the reference

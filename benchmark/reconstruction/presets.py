@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.dataset import DataError
-from benchmark.reconstruction.material import ClipFile, Material, audio_files
-from benchmark.shards import Failure
+from earmark.benchmark.reconstruction.clips import ClipFile, Material, audio_files
+from earmark.benchmark.shards.dataset import DataError
+from earmark.benchmark.shards.shard import Failure
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.files import write_atomically
-from benchmark.interval import PERCENTILES, additive_interval
-from benchmark.reconstruction.measure import ItemRecord
-from benchmark.reconstruction.metrics import Metric
-from benchmark.result import DONE, FAILED, RECONSTRUCTION, ResultError
-from benchmark.strict_json import parse, without_nan
+from earmark.benchmark.io.files import write_atomically
+from earmark.benchmark.io.strict_json import parse, without_nan
+from earmark.benchmark.reconstruction.measure import ItemRecord
+from earmark.benchmark.reconstruction.metric.registry import Metric
+from earmark.benchmark.result.schema import DONE, FAILED, RECONSTRUCTION, ResultError
+from earmark.benchmark.uncertainty.interval import PERCENTILES, additive_interval
 
 SCHEMA = 1
 RESAMPLES, CONFIDENCE = 1000, 0.95

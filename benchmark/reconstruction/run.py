@@ -1,6 +1,6 @@
 """Reconstruct: codecs over data sets, one result for each pair. The Python face of it.
 
-from benchmark import reconstruct
+from earmark import reconstruct
 results = reconstruct(["identity", "mulaw"], "../shared/data/esc50")
 """
 
@@ -21,19 +21,18 @@ from typing import Any
 import soundfile
 import torch
 
-from benchmark import provenance
-from benchmark.dataset import DataError
-from benchmark.embed import choose_device, parameter_count
-from benchmark.files import remove_leftovers
-from benchmark.gate import Gate
-from benchmark.identity import identify
-from benchmark.progress import Track, silent
-from benchmark.reconstruction import metrics as measured
-from benchmark.reconstruction.alignment import MOST_DELAY
-from benchmark.reconstruction.journal import Journal
-from benchmark.reconstruction.material import Material
-from benchmark.reconstruction.measure import Measurements, Wishes, measure_material
-from benchmark.reconstruction.result import (
+from earmark.benchmark.conformance.preflight import Gate
+from earmark.benchmark.embedding.embed import choose_device, parameter_count
+from earmark.benchmark.identity.fingerprint import identify
+from earmark.benchmark.io.files import remove_leftovers
+from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.reconstruction.clips import Material
+from earmark.benchmark.reconstruction.codec import speed
+from earmark.benchmark.reconstruction.journal import Journal
+from earmark.benchmark.reconstruction.measure import Measurements, Wishes, measure_material
+from earmark.benchmark.reconstruction.metric import registry as measured
+from earmark.benchmark.reconstruction.metric.alignment import MOST_DELAY
+from earmark.benchmark.reconstruction.result import (
     ReconstructionResult,
     alignment_of,
     clip_table,
@@ -42,13 +41,14 @@ from benchmark.reconstruction.result import (
     summarise,
     write_result,
 )
-from benchmark.reconstruction.settings import ReconstructionSettings, open_materials
-from benchmark.reconstruction.through import speed
-from benchmark.reconstruction.workers import Workers
-from benchmark.result import DONE, FAILED
-from benchmark.settings import RunSettings
-from benchmark.shards import ShardError
-from encoders import (
+from earmark.benchmark.reconstruction.settings import ReconstructionSettings, open_materials
+from earmark.benchmark.reconstruction.workers import Workers
+from earmark.benchmark.result import provenance
+from earmark.benchmark.result.schema import DONE, FAILED
+from earmark.benchmark.settings import RunSettings
+from earmark.benchmark.shards.dataset import DataError
+from earmark.benchmark.shards.shard import ShardError
+from earmark.encoders import (
     AudioEncoder,
     Codec,
     EncoderError,

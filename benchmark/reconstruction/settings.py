@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.bounds import check_positive, check_share, check_whole
-from benchmark.dataset import DataError
-from benchmark.reconstruction import metrics as measured
-from benchmark.reconstruction.material import Material, open_material
-from benchmark.reconstruction.presets import PRESETS, open_preset
-from benchmark.reconstruction.twins import synthetic_materials
-from benchmark.settings import DEVICES, SYNTHETIC, default_cache
+from earmark.benchmark.bounds import check_positive, check_share, check_whole
+from earmark.benchmark.reconstruction.clips import Material, open_material
+from earmark.benchmark.reconstruction.metric import registry as measured
+from earmark.benchmark.reconstruction.presets import PRESETS, open_preset
+from earmark.benchmark.reconstruction.synthetic import synthetic_materials
+from earmark.benchmark.settings import DEVICES, SYNTHETIC, default_cache
+from earmark.benchmark.shards.dataset import DataError
 
 _HIGHEST_RATE = 192_000
 

@@ -1,4 +1,4 @@
-"""A process that measures pairs: `python -m benchmark.reconstruction.worker`.
+"""A process that measures pairs: `python -m earmark.benchmark.reconstruction.worker`.
 
 A job is a line of JSON on its input, its answer one on its output. Audio comes as .npy files,
 mapped, so that an hour of it costs no second copy. It ends when its input does.
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmark.reconstruction.metrics import Metric, all_metrics
-from benchmark.reconstruction.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.registry import Metric, all_metrics
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     known = _by_name(tuple(job["rates"]))
     measured = measure_pair(pair, [known[name] for name in job["metrics"]])
     if job["plot"] is not None:
-        from benchmark.reconstruction.plots import draw_pair
+        from earmark.benchmark.reconstruction.plots import draw_pair
 
         draw_pair(pair, Path(job["plot"]), job["title"])
     found = vars(measured) | {"values": {k: _plain(v) for k, v in measured.values.items()}}

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]  # where the folder `earmark` lies
 
 
 class WorkerDiedError(RuntimeError):
@@ -103,7 +103,7 @@ class Workers:
                 raise WorkerDiedError("measuring was ended")
             path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
             known = self._local.process = subprocess.Popen(
-                [sys.executable, "-m", "benchmark.reconstruction.worker"],
+                [sys.executable, "-m", "earmark.benchmark.reconstruction.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},

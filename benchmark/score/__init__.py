@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmark.items import Items
-from benchmark.progress import Track, silent
-from benchmark.protocol import Protocol
-from benchmark.score.captions import score_captions
-from benchmark.score.clips import score_clips
-from benchmark.score.majority import majority_score
-from benchmark.score.parts import Scored
-from benchmark.score.presence import class_presence
-from benchmark.score.shots import add_shots
-from benchmark.score.timed import score_timed
-from benchmark.score.transcripts import score_transcripts
-from benchmark.splits import make_splits
-from tasks import TaskSpec
+from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.splits import make_splits
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.score.captions import score_captions
+from earmark.benchmark.score.clips import score_clips
+from earmark.benchmark.score.events import score_timed
+from earmark.benchmark.score.majority import majority_score
+from earmark.benchmark.score.presence import class_presence
+from earmark.benchmark.score.scored import Scored
+from earmark.benchmark.score.shots import add_shots
+from earmark.benchmark.score.transcripts import score_transcripts
+from earmark.tasks import TaskSpec
 
 __all__ = ["Scored", "add_shots", "score_items"]
 

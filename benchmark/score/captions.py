@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmark.interval import additive_interval
-from benchmark.items import Items
-from benchmark.metric import average_precision_at, first_rank, mean_recall, recall_counts
-from benchmark.probe.towers import Captions, relevance, train_towers
-from benchmark.progress import Track
-from benchmark.protocol import Protocol
-from benchmark.score.parts import Scored, predictions_of, score_of, tell_training, training_of
-from benchmark.splits import Split
-from benchmark.tokens import tokenise
-from tasks import TaskSpec
+from earmark.benchmark.io.progress import Track
+from earmark.benchmark.metric import average_precision_at, first_rank, mean_recall, recall_counts
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.tokens import tokenise
+from earmark.benchmark.probe.two_towers import Captions, relevance, train_towers
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.score.scored import (
+    Scored,
+    predictions_of,
+    score_of,
+    tell_training,
+    training_of,
+)
+from earmark.benchmark.uncertainty.interval import additive_interval
+from earmark.tasks import TaskSpec
 
 _CUTS = (1, 5, 10)
 _AP_CUT = 10

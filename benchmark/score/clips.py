@@ -9,22 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from benchmark.interval import (
+from earmark.benchmark.io.progress import Track
+from earmark.benchmark.metric import accuracy, average_precision, mean_average_precision
+from earmark.benchmark.probe import ProbeResult, ProbeTraining, train_heads
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.knn import knn_votes
+from earmark.benchmark.probe.linear import clip_means, first_of_clips, fit_linear
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.result.schema import Score
+from earmark.benchmark.score.scored import (
+    Scored,
+    best_epochs,
+    predictions_of,
+    score_of,
+    tested_items,
+)
+from earmark.benchmark.uncertainty.interval import (
     accuracy_interval,
     additive_interval,
     mean_average_precision_interval,
 )
-from benchmark.items import Items
-from benchmark.knn import knn_votes
-from benchmark.metric import accuracy, average_precision, mean_average_precision
-from benchmark.probe import ProbeResult, ProbeTraining, train_heads
-from benchmark.probe.linear import clip_means, first_of_clips, fit_linear
-from benchmark.progress import Track
-from benchmark.protocol import Protocol
-from benchmark.result import Score
-from benchmark.score.parts import Scored, best_epochs, predictions_of, score_of, tested_items
-from benchmark.splits import Split
-from tasks import TaskSpec
+from earmark.tasks import TaskSpec
 
 
 class _Trained(NamedTuple):

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.items import Items
-from benchmark.probe.linear import first_of_clips
-from benchmark.splits import Split
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.linear import first_of_clips
+from earmark.benchmark.probe.splits import Split
 
 Indices = NDArray[np.int64]
 HELD_OUT = 5  # one clip in so many of each class chooses the strength

@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.items import Items
-from benchmark.metric import f1_of_counts, segment_counts, segments_of_events
-from benchmark.protocol import Protocol
-from benchmark.result import Predictions
-from benchmark.splits import Split
-from tasks import TIMED_KINDS, TaskSpec
+from earmark.benchmark.metric import f1_of_counts, segment_counts, segments_of_events
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.result.schema import Predictions
+from earmark.tasks import TIMED_KINDS, TaskSpec
 
 
 def majority_score(

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.items import Items
-from benchmark.splits import Split
-from tasks import TIMED_KINDS, TaskSpec
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.splits import Split
+from earmark.tasks import TIMED_KINDS, TaskSpec
 
 
 def class_presence(items: Items, splits: list[Split], spec: TaskSpec) -> dict[str, Any]:

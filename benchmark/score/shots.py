@@ -8,7 +8,7 @@ a class is held out makes no difference (accuracy 0.631 and 0.632). The grid of 
 to 10^-3.5, where almost all draws choose theirs, and goes on at an end only where the best is
 there: the weak end takes most of the time.
 
-**Interval**: of the mean over draws, by the method of the cells (`benchmark.jackknife`), about the
+**Interval**: of the mean over draws, by the method of the cells (`jackknife.py`), about the
 sum of two variances: that of the jackknife over the sources tested, draws held as they are, and
 that of the mean of the draws, s^2 / 10, sources held as they are. What both share (a source that is
 hard for one draw alone) is in each, so the sum errs to the wide side. Degrees of freedom by Welch
@@ -28,20 +28,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmark.items import Items
-from benchmark.jackknife import Spread, combined, share_bounds, spread_of
-from benchmark.leave_out import mean_average_precision_without_each, sums_without_each
-from benchmark.metric import mean_average_precision
-from benchmark.probe.heads import threads_worth
-from benchmark.probe.linear import LinearModel, clip_means, first_of_clips, fit_linear
-from benchmark.probe.logistic import STRENGTHS
-from benchmark.progress import Track, silent
-from benchmark.protocol import Protocol
-from benchmark.score.draws import Draw, Subset
-from benchmark.scores import Score
-from benchmark.shots import ALL, DRAWS, Shots, ShotScore, order
-from benchmark.splits import Split, make_splits
-from tasks import TaskSpec
+from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.metric import mean_average_precision
+from earmark.benchmark.probe.heads import threads_worth
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.linear import LinearModel, clip_means, first_of_clips, fit_linear
+from earmark.benchmark.probe.logistic import STRENGTHS
+from earmark.benchmark.probe.splits import Split, make_splits
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.result.scores import Score
+from earmark.benchmark.score.draws import Draw, Subset
+from earmark.benchmark.shots import ALL, DRAWS, Shots, ShotScore, order
+from earmark.benchmark.uncertainty.jackknife import Spread, combined, share_bounds, spread_of
+from earmark.benchmark.uncertainty.leave_out import (
+    mean_average_precision_without_each,
+    sums_without_each,
+)
+from earmark.tasks import TaskSpec
 
 GRID = STRENGTHS[1:10]  # 10^0.5 to 10^-3.5
 Floats = NDArray[np.float64]

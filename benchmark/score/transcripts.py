@@ -9,20 +9,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.interval import additive_interval
-from benchmark.items import Items
-from benchmark.language_model import load_language_model
-from benchmark.metric import character_edits, share_right, word_edits
-from benchmark.probe import Training
-from benchmark.probe.adapter import train_adapters
-from benchmark.probe.ctc import CTCObjective
-from benchmark.probe.frames import train_on_frames
-from benchmark.probe.search import Chosen
-from benchmark.progress import Track
-from benchmark.protocol import Protocol
-from benchmark.score.parts import Scored, predictions_of, score_of, tell_training, training_of
-from benchmark.splits import Split
-from tasks import TaskSpec
+from earmark.benchmark.io.progress import Track
+from earmark.benchmark.metric import character_edits, share_right, word_edits
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.adapter import train_adapters
+from earmark.benchmark.probe.ctc import CTCObjective
+from earmark.benchmark.probe.frames import train_on_frames
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.language_model import load_language_model
+from earmark.benchmark.probe.search import Chosen
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.score.scored import (
+    Scored,
+    predictions_of,
+    score_of,
+    tell_training,
+    training_of,
+)
+from earmark.benchmark.uncertainty.interval import additive_interval
+from earmark.tasks import TaskSpec
 
 
 def score_transcripts(

@@ -13,7 +13,7 @@ about the real task and must never stand beside one.
     scenes, piano, captions, spelling   events, notes, captions and transcripts, a task each
 """
 
-from benchmark.synthetic.recipe import SEED
-from benchmark.synthetic.twins import RECIPES, VERSION, has_twin, is_twin, synthesise
+from earmark.benchmark.synthetic.recipe import SEED
+from earmark.benchmark.synthetic.twins import RECIPES, VERSION, has_twin, is_twin, synthesise
 
 __all__ = ["RECIPES", "SEED", "VERSION", "has_twin", "is_twin", "synthesise"]

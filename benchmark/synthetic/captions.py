@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import product
 from typing import NamedTuple
 
-from benchmark.synthetic import nature
-from benchmark.synthetic.instruments import kick
-from benchmark.synthetic.nature import Source
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
-from benchmark.synthetic.signals import Array, Generator, adsr, place, record, unit
-from tasks import TaskSpec
+from earmark.benchmark.synthetic import nature
+from earmark.benchmark.synthetic.instruments import kick
+from earmark.benchmark.synthetic.nature import Source
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
+from earmark.benchmark.synthetic.signals import Array, Generator, adsr, place, record, unit
+from earmark.tasks import TaskSpec
 
 SR = 16_000
 

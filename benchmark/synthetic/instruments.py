@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.synthetic.signals import (
+from earmark.benchmark.synthetic.signals import (
     Array,
     Generator,
     adsr,

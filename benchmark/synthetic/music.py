@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmark.synthetic.instruments import TIMBRES, Style, hertz, note, own, piece
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, plan_of
-from benchmark.synthetic.signals import Array, Generator, colour, record, unit
-from tasks import TaskSpec
+from earmark.benchmark.synthetic.instruments import TIMBRES, Style, hertz, note, own, piece
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, plan_of
+from earmark.benchmark.synthetic.signals import Array, Generator, colour, record, unit
+from earmark.tasks import TaskSpec
 
 MAJOR, MINOR, SEVENTH = (0, 4, 7), (0, 3, 7), (0, 4, 7, 10)
 

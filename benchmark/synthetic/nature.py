@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmark.synthetic.signals import (
+from earmark.benchmark.synthetic.signals import (
     Array,
     Gain,
     Generator,
@@ -32,14 +32,7 @@ from benchmark.synthetic.signals import (
     unit,
     wander,
 )
-from benchmark.synthetic.voices import (
-    VOICE_RATE,
-    Manner,
-    babble,
-    draw_speaker,
-    fitted,
-    say,
-)
+from earmark.benchmark.synthetic.voices import VOICE_RATE, Manner, babble, draw_speaker, fitted, say
 
 Source = Callable[[Generator, int, int], Array]
 

@@ -6,10 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of, video_name
-from benchmark.synthetic.signals import Array, Generator, chain, colour, record
-from benchmark.synthetic.speech import any_speaker
-from benchmark.synthetic.voices import (
+from earmark.benchmark.synthetic.recipe import (
+    Clip,
+    Draw,
+    Plan,
+    Recipe,
+    part_index,
+    plan_of,
+    video_name,
+)
+from earmark.benchmark.synthetic.signals import Array, Generator, chain, colour, record
+from earmark.benchmark.synthetic.speech import any_speaker
+from earmark.benchmark.synthetic.voices import (
     PHONES,
     VOICE_RATE,
     Manner,
@@ -23,7 +31,7 @@ from benchmark.synthetic.voices import (
     varied,
     vocalise,
 )
-from tasks import TaskSpec
+from earmark.tasks import TaskSpec
 
 SR = VOICE_RATE
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.synthetic.instruments import Timbre, hertz, note, own
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
-from benchmark.synthetic.signals import Array, Generator, colour, place, record
-from tasks import TaskSpec
+from earmark.benchmark.synthetic.instruments import Timbre, hertz, note, own
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
+from earmark.benchmark.synthetic.signals import Array, Generator, colour, place, record
+from earmark.tasks import TaskSpec
 
 SR = 16_000
 PIANO = Timbre(9, body=600, attack=0.005, ring=3.0)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmark.synthetic.signals import Array, Generator
-from tasks import TaskSpec
+from earmark.benchmark.synthetic.signals import Array, Generator
+from earmark.tasks import TaskSpec
 
 SEED = 20_250_611
 """First entry of every seed of every twin. Audio made to train a model must start from another."""

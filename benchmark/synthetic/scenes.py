@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.synthetic import nature
-from benchmark.synthetic.nature import Source, motor
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, plan_of, video_name
-from benchmark.synthetic.signals import (
+from earmark.benchmark.synthetic import nature
+from earmark.benchmark.synthetic.nature import Source, motor
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, plan_of, video_name
+from earmark.benchmark.synthetic.signals import (
     Array,
     Generator,
     adsr,
@@ -28,8 +28,8 @@ from benchmark.synthetic.signals import (
     tone,
     unit,
 )
-from benchmark.synthetic.voices import Manner, babble, draw_speaker, say
-from tasks import TaskSpec
+from earmark.benchmark.synthetic.voices import Manner, babble, draw_speaker, say
+from earmark.tasks import TaskSpec
 
 SR = 16_000
 

@@ -6,27 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmark.synthetic import nature
-from benchmark.synthetic.instruments import (
-    TIMBRES,
-    hat,
-    hertz,
-    kick,
-    note,
-    own,
-)
-from benchmark.synthetic.nature import Source
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of
-from benchmark.synthetic.signals import Array, Generator, colour, place, record, times, unit
-from benchmark.synthetic.voices import (
-    PHONES,
-    VOICE_RATE,
-    Manner,
-    draw_speaker,
-    fitted,
-    say,
-)
-from tasks import TaskSpec
+from earmark.benchmark.synthetic import nature
+from earmark.benchmark.synthetic.instruments import TIMBRES, hat, hertz, kick, note, own
+from earmark.benchmark.synthetic.nature import Source
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of
+from earmark.benchmark.synthetic.signals import Array, Generator, colour, place, record, times, unit
+from earmark.benchmark.synthetic.voices import PHONES, VOICE_RATE, Manner, draw_speaker, fitted, say
+from earmark.tasks import TaskSpec
 
 # class index of ESC-50 -> sound
 ESC50: dict[int, Source] = {

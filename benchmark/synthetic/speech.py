@@ -7,8 +7,16 @@ from functools import cache
 
 import numpy as np
 
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, hex_name, part_index, plan_of
-from benchmark.synthetic.signals import (
+from earmark.benchmark.synthetic.recipe import (
+    Clip,
+    Draw,
+    Plan,
+    Recipe,
+    hex_name,
+    part_index,
+    plan_of,
+)
+from earmark.benchmark.synthetic.signals import (
     Array,
     Generator,
     band,
@@ -20,7 +28,7 @@ from benchmark.synthetic.signals import (
     slope,
     unit,
 )
-from benchmark.synthetic.voices import (
+from earmark.benchmark.synthetic.voices import (
     PHONES,
     VOICE_RATE,
     VOWELS,
@@ -35,7 +43,7 @@ from benchmark.synthetic.voices import (
     varied,
     vocalise,
 )
-from tasks import TaskSpec
+from earmark.tasks import TaskSpec
 
 SR = VOICE_RATE
 VOICES = 16  # people in one fold of LibriCount

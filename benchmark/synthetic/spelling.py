@@ -7,8 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of
-from benchmark.synthetic.signals import (
+from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of
+from earmark.benchmark.synthetic.signals import (
     Array,
     Generator,
     adsr,
@@ -21,7 +21,7 @@ from benchmark.synthetic.signals import (
     tone,
     unit,
 )
-from tasks import TaskSpec
+from earmark.tasks import TaskSpec
 
 SR = 16_000
 PAUSE = 0.03  # seconds of silence after a letter

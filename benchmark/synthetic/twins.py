@@ -12,11 +12,20 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from benchmark.dataset import DataError
-from benchmark.sealed import make_folder, read_manifest, visible
-from benchmark.synthetic import captions, music, people, piano, scenes, sound, speech, spelling
-from benchmark.synthetic.recipe import SEED, Clip, Draw, Recipe
-from tasks import TaskSpec
+from earmark.benchmark.io.sealed import make_folder, read_manifest, visible
+from earmark.benchmark.shards.dataset import DataError
+from earmark.benchmark.synthetic import (
+    captions,
+    music,
+    people,
+    piano,
+    scenes,
+    sound,
+    speech,
+    spelling,
+)
+from earmark.benchmark.synthetic.recipe import SEED, Clip, Draw, Recipe
+from earmark.tasks import TaskSpec
 
 VERSION = 2
 """Raised whenever the audio of any twin changes. A cache of twins carries it in its name."""

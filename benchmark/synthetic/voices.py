@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from benchmark.synthetic.signals import (
+from earmark.benchmark.synthetic.signals import (
     Array,
     Gain,
     Generator,

@@ -1,6 +1,6 @@
 """Audio for training an encoder: from shards, files or recipes to one corpus at 16 kHz."""
 
-from benchmark.training.corpus import make_corpus
-from benchmark.training.synthetic import TRAINING_SEED, training_clips
+from earmark.benchmark.training.corpus import make_corpus
+from earmark.benchmark.training.synthetic import TRAINING_SEED, training_clips
 
 __all__ = ["TRAINING_SEED", "make_corpus", "training_clips"]

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.evaluation import evaluate
-from benchmark.leaderboard import Leaderboard
-from benchmark.places import default_cache
-from benchmark.progress import Track, silent
-from benchmark.reconstruction.run import reconstruct
-from benchmark.result import DONE, RunResult
-from benchmark.rounding import rounded
-from benchmark.settings import SYNTHETIC
-from benchmark.training.run import train
-from encoders.dasheng.training import read_training
+from earmark.benchmark.evaluation.run import evaluate
+from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.rounding import rounded
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.paths import default_cache
+from earmark.benchmark.reconstruction.run import reconstruct
+from earmark.benchmark.result.schema import DONE, RunResult
+from earmark.benchmark.settings import SYNTHETIC
+from earmark.benchmark.training.run import train
+from earmark.encoders.dasheng.training import read_training
 
 LATENTS = ("semantic", "acoustic", "unified")
 ENCODER_CONFIG, INJECTION_CONFIG = "encoder.yaml", "injection.yaml"
@@ -34,7 +34,7 @@ class AblationPlan:
     """What is trained on what, and measured on what.
 
     configs: folder with `encoder.yaml` and `injection.yaml`. data, held_out: audio as
-    `benchmark.train` takes it. test: audio that is encoded, decoded and measured. tasks: tasks on
+    `earmark.train` takes it. test: audio that is encoded, decoded and measured. tasks: tasks on
     real audio under `task_data`, beside the 22 synthetic twins, or what `twins` names of them.
     out: where checkpoints and result files are written, and what is there already is taken from.
     baselines: encoders that are probed too. threads, cache, device as everywhere; limit: clips of

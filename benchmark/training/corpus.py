@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.audio import AudioError, AudioPipeline
-from benchmark.dataset import DataError
-from benchmark.places import default_cache
-from benchmark.prefetch import prefetch
-from benchmark.progress import Track, silent
-from benchmark.reconstruction.material import ClipFile, Material, open_material
-from benchmark.sealed import make_folder
-from benchmark.shards import Failure
-from benchmark.synthetic import VERSION
-from benchmark.training.synthetic import TRAINING_SEED, training_clips
-from encoders.dasheng.config import SAMPLE_RATE
-from encoders.dasheng.training import Corpus
+from earmark.benchmark.audio.decode import AudioError, AudioPipeline
+from earmark.benchmark.audio.prefetch import prefetch
+from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.sealed import make_folder
+from earmark.benchmark.paths import default_cache
+from earmark.benchmark.reconstruction.clips import ClipFile, Material, open_material
+from earmark.benchmark.shards.dataset import DataError
+from earmark.benchmark.shards.shard import Failure
+from earmark.benchmark.synthetic import VERSION
+from earmark.benchmark.training.synthetic import TRAINING_SEED, training_clips
+from earmark.encoders.dasheng.config import SAMPLE_RATE
+from earmark.encoders.dasheng.training import Corpus
 
 SYNTHETIC = "synthetic"
 FORMAT = 2  # of what is kept

@@ -1,6 +1,6 @@
 """Train: from a config and audio to a checkpoint. The Python face of it.
 
-from benchmark import train
+from earmark import train
 train("injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt")
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 
 from filelock import Timeout
 
-from benchmark import provenance
-from benchmark.embed import choose_device
-from benchmark.files import write_atomically
-from benchmark.progress import Track, silent
-from benchmark.sealed import locked
-from benchmark.training.corpus import make_corpus
-from encoders.dasheng.config import SAMPLE_RATE
-from encoders.dasheng.training import (
+from earmark.benchmark.embedding.embed import choose_device
+from earmark.benchmark.io.files import write_atomically
+from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.sealed import locked
+from earmark.benchmark.result import provenance
+from earmark.benchmark.training.corpus import make_corpus
+from earmark.encoders.dasheng.config import SAMPLE_RATE
+from earmark.encoders.dasheng.training import (
     Corpus,
     InjectionTraining,
     SemanticTraining,
@@ -31,9 +31,9 @@ from encoders.dasheng.training import (
     TrainingError,
     read_training,
 )
-from encoders.dasheng.training import train as train_stage
-from encoders.dasheng.training.processes import is_first
-from encoders.dasheng.training.semantic_source import find_semantic
+from earmark.encoders.dasheng.training import train as train_stage
+from earmark.encoders.dasheng.training.processes import is_first
+from earmark.encoders.dasheng.training.semantic_source import find_semantic
 
 RUN_FILE = "training/run.json"
 CURVES_FILE = "training/curves.png"

@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 import soundfile
 
-from benchmark.reconstruction.material import ClipFile, Material
-from benchmark.synthetic import RECIPES
-from benchmark.synthetic.recipe import Clip, Draw
-from tasks import builtin_tasks
+from earmark.benchmark.reconstruction.clips import ClipFile, Material
+from earmark.benchmark.synthetic import RECIPES
+from earmark.benchmark.synthetic.recipe import Clip, Draw
+from earmark.tasks import builtin_tasks
 
 TRAINING_SEED = 20_260_223
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.published import PublishedError, load_published, sources
-from benchmark.reconstruction.board import BoardRow, BoardTable, make_tables
-from benchmark.reconstruction.result import ReconstructionResult
-from benchmark.result import DONE
-from benchmark.webpage.numbers import Pool, exact, short
-from benchmark.webpage.pairs import Shelf
+from earmark.benchmark.reconstruction.leaderboard import BoardRow, BoardTable, make_tables
+from earmark.benchmark.reconstruction.result import ReconstructionResult
+from earmark.benchmark.result.published import PublishedError, load_published, sources
+from earmark.benchmark.result.schema import DONE
+from earmark.benchmark.webpage.numbers import Pool, exact, short
+from earmark.benchmark.webpage.pairs import Shelf
 
 
 def codec_tables_of(

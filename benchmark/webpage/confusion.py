@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.leaderboard import Row
-from benchmark.result import Predictions, ResultError, read_predictions
-from tasks import builtin_tasks
+from earmark.benchmark.leaderboard.board import Row
+from earmark.benchmark.result.schema import Predictions, ResultError, read_predictions
+from earmark.tasks import builtin_tasks
 
 _MOST_CLASSES = (60, 40, 24, 16, 10)  # tried in turn
 BUDGET = 1_200_000  # characters of all matrices of a page together

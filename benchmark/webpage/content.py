@@ -16,8 +16,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmark.jackknife import FEWEST_SOURCES, TOO_FEW
-from benchmark.leaderboard import (
+from earmark.benchmark.io.progress import Track
+from earmark.benchmark.leaderboard.board import (
     NOT_PUBLISHED,
     NOT_RUN,
     PROBES,
@@ -26,14 +26,14 @@ from benchmark.leaderboard import (
     Row,
     Table,
 )
-from benchmark.progress import Track
-from benchmark.result import RunResult
-from benchmark.shots import ShotScore
-from benchmark.tables import SHORT_METRICS
-from benchmark.webpage.confusion import RowConfusions, of_row, packed
-from benchmark.webpage.details import details_of
-from benchmark.webpage.differences import differences_of
-from benchmark.webpage.numbers import Pool, exact, short
+from earmark.benchmark.leaderboard.layout import SHORT_METRICS
+from earmark.benchmark.result.schema import RunResult
+from earmark.benchmark.shots import ShotScore
+from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
+from earmark.benchmark.webpage.confusion import RowConfusions, of_row, packed
+from earmark.benchmark.webpage.details import details_of
+from earmark.benchmark.webpage.differences import differences_of
+from earmark.benchmark.webpage.numbers import Pool, exact, short
 
 
 def tables_of(

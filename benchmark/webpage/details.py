@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.linear_fit import LinearFit
-from benchmark.result import RunResult, Score
-from benchmark.webpage.numbers import Pool, exact, score, short
+from earmark.benchmark.result.linear_fit import LinearFit
+from earmark.benchmark.result.schema import RunResult, Score
+from earmark.benchmark.webpage.numbers import Pool, exact, score, short
 
 _FAILURES = 5  # shown of a cell; its file names more
 _POINTS = 60  # of a learning curve

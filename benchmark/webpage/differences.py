@@ -11,12 +11,12 @@ import math
 from itertools import combinations
 from pathlib import Path
 
-from benchmark.leaderboard import Row, Table
-from benchmark.paired import difference_of
-from benchmark.paired.kept import Values
-from benchmark.paired.values import values_of
-from benchmark.progress import Track
-from benchmark.webpage.numbers import exact
+from earmark.benchmark.io.progress import Track
+from earmark.benchmark.leaderboard.board import Row, Table
+from earmark.benchmark.uncertainty.cache import Values
+from earmark.benchmark.uncertainty.significance import difference_of
+from earmark.benchmark.uncertainty.values import values_of
+from earmark.benchmark.webpage.numbers import exact
 
 MOST = 8000  # differences of a table; each takes about a millisecond
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmark.webpage.charts import library
+from earmark.benchmark.webpage.charts import library
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLES = ("page", "table", "parts")
@@ -22,7 +22,7 @@ _SCRIPTS = ("elements", "state", "grid", "details", "picture", "charts", "codecs
 
 
 def html_of(content: Mapping[str, Any], *, title: str, synthetic: bool) -> str:
-    """The whole page. content: plain JSON values, as `benchmark.webpage` gathers them."""
+    """The whole page. content: plain JSON values, as `webpage/run.py` gathers them."""
     import jinja2
     from markupsafe import Markup
 

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from benchmark.rounding import EXACT
+from earmark.benchmark.io.rounding import EXACT
 
 
 def exact(value: float | None) -> float | None:

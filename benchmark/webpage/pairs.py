@@ -18,8 +18,8 @@ from typing import Any
 
 import soundfile
 
-from benchmark.reconstruction.measure import plot_file, sound_files
-from benchmark.reconstruction.result import ReconstructionResult
+from earmark.benchmark.reconstruction.measure import plot_file, sound_files
+from earmark.benchmark.reconstruction.result import ReconstructionResult
 
 SECONDS = 6.0  # of a sound
 CLIPS = 3  # of a data set

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from encoders.encoder import Frames
+from earmark.encoders.encoder import Frames
 
 
 def to_blocks(waveforms: torch.Tensor, lengths: torch.Tensor, size: int) -> Frames:

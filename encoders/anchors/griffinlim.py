@@ -7,7 +7,7 @@ import itertools
 import torch
 import torchaudio
 
-from encoders.encoder import Codec, Frames
+from earmark.encoders.encoder import Codec, Frames
 
 N_FFT = 1024  # samples: 64 ms at 16 kHz
 HOP = 160  # samples: 10 ms

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from encoders.anchors.blocks import from_blocks, to_blocks
-from encoders.encoder import Codec, Frames
+from earmark.encoders.anchors.blocks import from_blocks, to_blocks
+from earmark.encoders.encoder import Codec, Frames
 
 
 class Identity(Codec):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torchaudio
 
-from encoders.anchors.blocks import from_blocks, to_blocks
-from encoders.encoder import Codec, Frames
+from earmark.encoders.anchors.blocks import from_blocks, to_blocks
+from earmark.encoders.encoder import Codec, Frames
 
 LEVELS = 256  # 8 bits
 

@@ -17,9 +17,9 @@ from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from encoders.encoder import EncoderError
-from encoders.family import name_by_sizes
-from encoders.hub import out_of_reach, quiet, said, with_root
+from earmark.encoders.encoder import EncoderError
+from earmark.encoders.family import name_by_sizes
+from earmark.encoders.hub import out_of_reach, quiet, said, with_root
 
 # What the libraries raise for files that are cut short, damaged, or not what their name says.
 DAMAGE = (

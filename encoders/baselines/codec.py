@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.pieces import (
+from earmark.encoders.baselines.pieces import (
     PASS_SECONDS,
     PIECE_SECONDS,
     Outputs,
@@ -16,9 +16,9 @@ from encoders.baselines.pieces import (
     join_pieces,
     run_equal,
 )
-from encoders.encoder import AudioEncoder, Codec, Frames
-from encoders.family import full_name
-from encoders.shared import OutputEncoder, SharedPass
+from earmark.encoders.encoder import AudioEncoder, Codec, Frames
+from earmark.encoders.family import full_name
+from earmark.encoders.shared import OutputEncoder, SharedPass
 
 QUANTISED = "quantized"
 

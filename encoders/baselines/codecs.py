@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import (
+from earmark.encoders.baselines.checkpoint import (
     Checkpoint,
     UnfitError,
     check_loaded,
@@ -20,8 +20,8 @@ from encoders.baselines.checkpoint import (
     plain_config,
     shown_name,
 )
-from encoders.baselines.codec import CodecPass, codec_encoders
-from encoders.encoder import AudioEncoder
+from earmark.encoders.baselines.codec import CodecPass, codec_encoders
+from earmark.encoders.encoder import AudioEncoder
 
 
 class EncodecPass(CodecPass):

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from encoders.baselines.checkpoint import forget_place, plain_config
-from encoders.encoder import AudioEncoder, EncoderError
-from encoders.family import ALL_LAYERS, full_name
-from encoders.shared import OutputEncoder, SharedPass
+from earmark.encoders.baselines.checkpoint import forget_place, plain_config
+from earmark.encoders.encoder import AudioEncoder, EncoderError
+from earmark.encoders.family import ALL_LAYERS, full_name
+from earmark.encoders.shared import OutputEncoder, SharedPass
 
 
 class LayeredPass(SharedPass):

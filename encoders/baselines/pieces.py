@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from encoders.encoder import Frames
+from earmark.encoders.encoder import Frames
 
 # Clips up to this long are encoded whole. Longer ones are cut into pieces of this length, encoded
 # each on its own: attention over ten minutes would need tens of gigabytes.

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import Checkpoint, load_checkpoint, shown_name
-from encoders.baselines.codec import CodecPass, codec_encoders
-from encoders.encoder import AudioEncoder
+from earmark.encoders.baselines.checkpoint import Checkpoint, load_checkpoint, shown_name
+from earmark.encoders.baselines.codec import CodecPass, codec_encoders
+from earmark.encoders.encoder import AudioEncoder
 
 _SIZES = {
     "sampling_rate": 24_000, "encoder_dim": 48, "encoder_rates": [2, 4, 8, 8],

@@ -15,9 +15,14 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import Checkpoint, check_loaded, load_checkpoint, shown_name
-from encoders.baselines.layers import LayeredPass, layer_encoders
-from encoders.baselines.pieces import (
+from earmark.encoders.baselines.checkpoint import (
+    Checkpoint,
+    check_loaded,
+    load_checkpoint,
+    shown_name,
+)
+from earmark.encoders.baselines.layers import LayeredPass, layer_encoders
+from earmark.encoders.baselines.pieces import (
     PASS_SECONDS,
     PIECE_SECONDS,
     Outputs,
@@ -25,7 +30,7 @@ from encoders.baselines.pieces import (
     join_pieces,
     run_equal,
 )
-from encoders.encoder import AudioEncoder, Frames
+from earmark.encoders.encoder import AudioEncoder, Frames
 
 # Parts that checkpoints hold for pre-training (wav2vec 2.0's quantiser and its projections) and for
 # the recognition of letters (CTC).

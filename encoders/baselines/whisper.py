@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from encoders.baselines.checkpoint import (
+from earmark.encoders.baselines.checkpoint import (
     Checkpoint,
     UnfitError,
     check_loaded,
     load_checkpoint,
     shown_name,
 )
-from encoders.baselines.layers import LayeredPass, layer_encoders
-from encoders.baselines.pieces import PASS_SECONDS, Outputs, cut, join_pieces
-from encoders.encoder import AudioEncoder, Frames
+from earmark.encoders.baselines.layers import LayeredPass, layer_encoders
+from earmark.encoders.baselines.pieces import PASS_SECONDS, Outputs, cut, join_pieces
+from earmark.encoders.encoder import AudioEncoder, Frames
 
 # Computed from the settings, or named after the copy that the settings came from.
 NOT_SETTINGS = ("mel_filters", "window", "processor_class", "_processor_class")

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from encoders.dasheng.checkpoint import (
+from earmark.encoders.dasheng.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     fill_semantic,
@@ -22,19 +22,19 @@ from encoders.dasheng.checkpoint import (
     tokenizer_from,
     without_weights,
 )
-from encoders.dasheng.config import (
+from earmark.encoders.dasheng.config import (
     DASHENG_MODELS,
     SemanticConfig,
     TokenizerConfig,
     dasheng_config,
     read_tokenizer_config,
 )
-from encoders.dasheng.encoder import DashengEncoder, TokenizerCodec
-from encoders.dasheng.fetch import fetch_tokenizer, refuse_zenodo
-from encoders.dasheng.precision import check_precision
-from encoders.dasheng.tokenizer import OUTPUTS, UNIFIED
-from encoders.encoder import EncoderError
-from encoders.family import name_by_sizes
+from earmark.encoders.dasheng.encoder import DashengEncoder, TokenizerCodec
+from earmark.encoders.dasheng.fetch import fetch_tokenizer, refuse_zenodo
+from earmark.encoders.dasheng.precision import check_precision
+from earmark.encoders.dasheng.tokenizer import OUTPUTS, UNIFIED
+from earmark.encoders.encoder import EncoderError
+from earmark.encoders.family import name_by_sizes
 
 TINY = "dasheng-tiny"
 _RELEASED = TokenizerConfig()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from encoders.dasheng.config import ACOUSTIC_FFT, PATCH_FRAMES, TokenizerConfig
-from encoders.dasheng.mel import MelSpectrogram
+from earmark.encoders.dasheng.config import ACOUSTIC_FFT, PATCH_FRAMES, TokenizerConfig
+from earmark.encoders.dasheng.mel import MelSpectrogram
 
 MAGNITUDE_FLOOR = 1e-7
 NORM_EPS = 1e-5

@@ -15,11 +15,11 @@ import safetensors
 import safetensors.torch
 import torch
 
-from encoders.dasheng.config import SemanticConfig, TokenizerConfig, config_json
-from encoders.dasheng.mel import hann_window, htk_filters
-from encoders.dasheng.semantic import SemanticPath
-from encoders.dasheng.tokenizer import DashengTokenizer
-from encoders.encoder import EncoderError
+from earmark.encoders.dasheng.config import SemanticConfig, TokenizerConfig, config_json
+from earmark.encoders.dasheng.mel import hann_window, htk_filters
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.encoders.encoder import EncoderError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

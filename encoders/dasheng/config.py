@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from encoders.encoder import EncoderError
+from earmark.encoders.encoder import EncoderError
 
 SAMPLE_RATE = 16_000  # Hz
 HOP = 160  # samples between mel frames: 10 ms

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from encoders.dasheng.config import TokenizerConfig
+from earmark.encoders.dasheng.config import TokenizerConfig
 
 NORM_EPS = 1e-6
 KERNEL = 7  # frames

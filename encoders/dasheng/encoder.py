@@ -6,13 +6,13 @@ import dataclasses
 
 import torch
 
-from encoders.dasheng.config import FRAME_RATE, SAMPLE_RATE, SemanticConfig, TokenizerConfig
-from encoders.dasheng.mel import own_samples, token_counts
-from encoders.dasheng.precision import autocast, dtype_name
-from encoders.dasheng.semantic import SemanticPath
-from encoders.dasheng.tokenizer import DashengTokenizer
-from encoders.encoder import AudioEncoder, Codec, Frames
-from encoders.shared import OutputEncoder
+from earmark.encoders.dasheng.config import FRAME_RATE, SAMPLE_RATE, SemanticConfig, TokenizerConfig
+from earmark.encoders.dasheng.mel import own_samples, token_counts
+from earmark.encoders.dasheng.precision import autocast, dtype_name
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.encoders.encoder import AudioEncoder, Codec, Frames
+from earmark.encoders.shared import OutputEncoder
 
 # One token, 4 mel frames; the spectrogram itself could do with 257.
 SHORTEST = 480  # samples

@@ -7,8 +7,8 @@ from pathlib import Path
 import huggingface_hub
 from huggingface_hub import constants, hf_hub_url
 
-from encoders.dasheng.checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from encoders.encoder import EncoderError
+from earmark.encoders.dasheng.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from earmark.encoders.encoder import EncoderError
 
 REPOSITORY = "mispeech/dashengtokenizer"
 # TODO: the hash of a commit, once somebody with access to the hub has looked it up. Until then a

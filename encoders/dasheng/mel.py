@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from encoders.dasheng.config import HOP, PATCH_FRAMES, SAMPLE_RATE
+from earmark.encoders.dasheng.config import HOP, PATCH_FRAMES, SAMPLE_RATE
 
 # Windows transformed at once: bounds memory (0.4 GB at 1024 samples) for long clips.
 WINDOWS_AT_ONCE = 32_768

@@ -8,15 +8,15 @@ from pathlib import Path
 import safetensors
 import torch
 
-from encoders.dasheng.checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from encoders.dasheng.config import (
+from earmark.encoders.dasheng.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from earmark.encoders.dasheng.config import (
     SEMANTIC_BANDS,
     SEMANTIC_FFT,
     SemanticConfig,
     dasheng_config,
 )
-from encoders.dasheng.mel import hann_window, htk_filters
-from encoders.encoder import EncoderError
+from earmark.encoders.dasheng.mel import hann_window, htk_filters
+from earmark.encoders.encoder import EncoderError
 
 INDEX_FILE = "model.safetensors.index.json"
 PREFIX = "audio_encoder."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from encoders.encoder import EncoderError
+from earmark.encoders.encoder import EncoderError
 
 # auto: bf16 where the GPU computes in it, else fp16.
 PRECISIONS = {"auto": None, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

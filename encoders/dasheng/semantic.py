@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import torch
 
-from encoders.dasheng.config import (
+from earmark.encoders.dasheng.config import (
     CHUNK_TOKENS,
     PATCH_FRAMES,
     SEMANTIC_BANDS,
     SEMANTIC_FFT,
     SemanticConfig,
 )
-from encoders.dasheng.mel import MelSpectrogram, frame_counts
-from encoders.dasheng.transformer import NORM_EPS, Block
+from earmark.encoders.dasheng.mel import MelSpectrogram, frame_counts
+from earmark.encoders.dasheng.transformer import NORM_EPS, Block
 
 POWER_FLOOR = 1e-10
 DYNAMIC_RANGE = 120.0  # dB below a clip's maximum

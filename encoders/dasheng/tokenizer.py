@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from encoders.dasheng.acoustic import AcousticPath
-from encoders.dasheng.config import TokenizerConfig
-from encoders.dasheng.decoder import Decoder
-from encoders.dasheng.mel import own_samples, token_counts
-from encoders.dasheng.precision import autocast
-from encoders.dasheng.semantic import SemanticPath
-from encoders.encoder import EncoderError, Frames
-from encoders.shared import SharedPass
+from earmark.encoders.dasheng.acoustic import AcousticPath
+from earmark.encoders.dasheng.config import TokenizerConfig
+from earmark.encoders.dasheng.decoder import Decoder
+from earmark.encoders.dasheng.mel import own_samples, token_counts
+from earmark.encoders.dasheng.precision import autocast
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.encoder import EncoderError, Frames
+from earmark.encoders.shared import SharedPass
 
 UNIFIED, SEMANTIC, ACOUSTIC = "", "semantic", "acoustic"
 OUTPUTS = (UNIFIED, SEMANTIC, ACOUSTIC)

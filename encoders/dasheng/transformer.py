@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from encoders.dasheng.config import MLP_RATIO
+from earmark.encoders.dasheng.config import MLP_RATIO
 
 NORM_EPS = 1e-6
 

@@ -187,8 +187,8 @@ def _ours(room: Path, task: str, data: Path | None, seeds: int) -> dict[str, Any
 
 def _twin(task: str, room: Path) -> Path:
     """The synthetic twin of a task, where our run will look for it."""
-    from benchmark import synthetic
-    from tasks import builtin_tasks
+    from earmark.benchmark import synthetic
+    from earmark.tasks import builtin_tasks
 
     return synthetic.synthesise(
         builtin_tasks()[task], room / "cache" / "synthetic" / f"v{synthetic.VERSION}"

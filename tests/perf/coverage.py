@@ -28,11 +28,11 @@ from simulated_sources import (
     words,
 )
 
-import benchmark.interval
-import benchmark.jackknife
-from benchmark.leave_out import sums_without_each
-from benchmark.paired.kept import Values
-from benchmark.paired.significance import difference_of
+import earmark.benchmark.uncertainty.interval
+import earmark.benchmark.uncertainty.jackknife
+from earmark.benchmark.uncertainty.cache import Values
+from earmark.benchmark.uncertainty.leave_out import sums_without_each
+from earmark.benchmark.uncertainty.significance import difference_of
 
 METHODS = ("percentiles", "jackknife")
 RESAMPLES = 400  # of percentiles; fewer than the 1000 of a run, to be done sooner
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=1000, help="data sets a line (default: 1000)")
     sets = parser.parse_args().sets
-    with_few = (benchmark.interval, benchmark.jackknife)
+    with_few = (earmark.benchmark.uncertainty.interval, earmark.benchmark.uncertainty.jackknife)
     for module in with_few:
         module.FEWEST_SOURCES = 2  # type: ignore[attr-defined]
     print("95 % intervals that hold the truth, in %\n")

@@ -32,14 +32,14 @@ import numpy as np
 import soundfile
 import torch
 
-from benchmark.audio import AudioPipeline
-from benchmark.batches import pool
-from benchmark.collect import EmbedSettings, View
-from benchmark.embed import ShardJob, embed_shards, parameter_count
-from benchmark.shards import read_shard
-from encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
-from encoders.dasheng.config import CHUNK_TOKENS, HOP, SAMPLE_RATE
-from encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.batches import pool
+from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards, parameter_count
+from earmark.benchmark.shards.shard import read_shard
+from earmark.encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
+from earmark.encoders.dasheng.config import CHUNK_TOKENS, HOP, SAMPLE_RATE
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
 TINY = TokenizerConfig(
     embed_dim=64, depth=2, num_heads=4, decoder_embed_dim=48, decoder_depth=2,

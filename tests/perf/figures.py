@@ -26,17 +26,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 
-from benchmark import evaluate
-from benchmark.audio import AudioPipeline
-from benchmark.batches import plan_batches, pool
-from benchmark.collect import EmbedSettings, View
-from benchmark.dataset import open_dataset
-from benchmark.embed import WINDOW_BATCHES, ShardJob, embed_shards
-from benchmark.items import Items, join_items
-from benchmark.labels import read_labels
-from benchmark.shards import ShardReader
-from encoders import AudioEncoder, load_encoder
-from tasks import TaskSpec, read_task
+from earmark import evaluate
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.batches import plan_batches, pool
+from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.embed import WINDOW_BATCHES, ShardJob, embed_shards
+from earmark.benchmark.probe.items import Items, join_items
+from earmark.benchmark.shards.dataset import open_dataset
+from earmark.benchmark.shards.labels import read_labels
+from earmark.benchmark.shards.shard import ShardReader
+from earmark.encoders import AudioEncoder, load_encoder
+from earmark.tasks import TaskSpec, read_task
 
 REPOSITORY = Path(__file__).parents[2]
 TASKS = {

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmark.collect import EmbedSettings
-from benchmark.embed import ShardJob, embed_shards
-from benchmark.shards import read_shard
-from benchmark.stock import view_of
-from benchmark.store import EmbeddingStore
-from encoders import load_encoder
-from tasks import read_task
+from earmark.benchmark.embedding.cached import view_of
+from earmark.benchmark.embedding.collectors import EmbedSettings
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.store import EmbeddingStore
+from earmark.encoders import load_encoder
+from earmark.tasks import read_task
 
 REPOSITORY = Path(__file__).parents[2]
 RATE = 44_100

@@ -9,9 +9,9 @@ import torch
 from gpu_record import Settings
 from numpy.typing import NDArray
 
-from encoders.dasheng import TokenizerCodec, TokenizerConfig, random_weights
-from encoders.dasheng.checkpoint import tokenizer_from
-from encoders.dasheng.config import CHUNK_TOKENS, FRAME_RATE, MLP_RATIO, SAMPLE_RATE
+from earmark.encoders.dasheng import TokenizerCodec, TokenizerConfig, random_weights
+from earmark.encoders.dasheng.checkpoint import tokenizer_from
+from earmark.encoders.dasheng.config import CHUNK_TOKENS, FRAME_RATE, MLP_RATIO, SAMPLE_RATE
 
 SMALL = TokenizerConfig(
     embed_dim=64, depth=2, num_heads=4, decoder_embed_dim=48, decoder_depth=2,

@@ -14,18 +14,18 @@ from gpu_probe import clip_features, fit_clips
 from gpu_record import Figure, Measured, Settings, differing_share, relative_error
 from numpy.typing import NDArray
 
-from benchmark.annotations import ALPHABET, Event
-from benchmark.batches import pool
-from benchmark.knn import knn_predict
-from benchmark.metric import character_edits
-from benchmark.probe import Training
-from benchmark.probe.ctc import CTCObjective
-from benchmark.probe.frames import train_on_frames
-from benchmark.probe.timed import TimedObjective
-from benchmark.probe.towers import Captions, train_towers
-from benchmark.splits import Split
-from encoders import Frames
-from encoders.dasheng import OUTPUTS, TokenizerConfig, random_weights
+from earmark.benchmark.embedding.batches import pool
+from earmark.benchmark.metric import character_edits
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.ctc import CTCObjective
+from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.frames import train_on_frames
+from earmark.benchmark.probe.knn import knn_predict
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.probe.two_towers import Captions, train_towers
+from earmark.benchmark.shards.annotations import ALPHABET, Event
+from earmark.encoders import Frames
+from earmark.encoders.dasheng import OUTPUTS, TokenizerConfig, random_weights
 
 # Largest ||found - expected|| / ||expected||. Rounding alone was measured on a CPU: through 32
 # blocks float32 is 4e-7 from float64 (decoded 1e-6), and products in bfloat16 are 6e-3 from float32

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from gpu_record import Facts, Figure, Measured, Settings
 
-from benchmark.provenance import processor, versions
+from earmark.benchmark.result.provenance import processor, versions
 
 _ASKED = (
     "name", "driver_version", "pstate", "clocks.sm", "clocks.mem", "clocks.max.sm",

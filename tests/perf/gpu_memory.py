@@ -11,12 +11,12 @@ from gpu_encoder import codecs, full, noise
 from gpu_record import AT_LEAST, Figure, Measured, Settings, relative_error
 from numpy.typing import NDArray
 
-from benchmark.audio import Samples
-from benchmark.batches import Want, encode_batch
-from encoders import Frames
-from encoders.dasheng import TokenizerCodec
-from encoders.dasheng.config import SAMPLE_RATE
-from encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.benchmark.audio.decode import Samples
+from earmark.benchmark.embedding.batches import Want, encode_batch
+from earmark.encoders import Frames
+from earmark.encoders.dasheng import TokenizerCodec
+from earmark.encoders.dasheng.config import SAMPLE_RATE
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
 CLIPS = 32
 # a batch of another size may take other kernels, whose sums are in another order

@@ -7,9 +7,9 @@ from gpu_machine import timed
 from gpu_record import AT_LEAST, Figure, Measured, Settings
 from numpy.typing import NDArray
 
-from benchmark.knn import knn_predict
-from benchmark.probe.linear import fit_linear
-from benchmark.splits import Split
+from earmark.benchmark.probe.knn import knn_predict
+from earmark.benchmark.probe.linear import fit_linear
+from earmark.benchmark.probe.splits import Split
 
 # iden_split.txt: clips of training, validation and test; speakers
 TRAIN, VALID, TEST, SPEAKERS = 138_361, 6_904, 8_251, 1251

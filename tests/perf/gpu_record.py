@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.files import write_atomically
+from earmark.benchmark.io.files import write_atomically
 
 SCHEMA = 1
 AT_MOST, AT_LEAST = "at most", "at least"

@@ -23,15 +23,21 @@ from gpu_encoder import CLIP_SECONDS, codecs, full, noise, operations_a_second
 from gpu_machine import clocks, product_rate, repeated, timed, wait
 from gpu_record import AT_LEAST, Facts, Figure, Measured, Settings
 
-from benchmark.audio import AudioPipeline, Samples
-from benchmark.batches import pad, pool
-from benchmark.collect import WINDOW_BATCHES, Clip, EmbedSettings, View, make_collectors
-from benchmark.embed import ShardJob, embed_shards
-from benchmark.settings import RunSettings
-from benchmark.shards import Shard, ShardReader, read_shard
-from encoders.dasheng import TokenizerCodec
-from encoders.dasheng.config import SAMPLE_RATE
-from encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.benchmark.audio.decode import AudioPipeline, Samples
+from earmark.benchmark.embedding.batches import pad, pool
+from earmark.benchmark.embedding.collectors import (
+    WINDOW_BATCHES,
+    Clip,
+    EmbedSettings,
+    View,
+    make_collectors,
+)
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.settings import RunSettings
+from earmark.benchmark.shards.shard import Shard, ShardReader, read_shard
+from earmark.encoders.dasheng import TokenizerCodec
+from earmark.encoders.dasheng.config import SAMPLE_RATE
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
 SHARE = 0.95  # of a bare loop's speed
 DIFFERENT = 96  # clips; more would only fill the memory

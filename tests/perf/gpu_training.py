@@ -14,9 +14,9 @@ from gpu_record import AT_LEAST, Figure, Measured, Settings
 # the script of the same name beside this one
 from training import CLIPS, SIZES, WARM_UP, in_bare_loop, in_training
 
-from encoders.dasheng import SemanticConfig, random_weights, save_dasheng_file
-from encoders.dasheng.training import Corpus, InjectionTraining
-from encoders.dasheng.training.corpus import CHUNK_SAMPLES
+from earmark.encoders.dasheng import SemanticConfig, random_weights, save_dasheng_file
+from earmark.encoders.dasheng.training import Corpus, InjectionTraining
+from earmark.encoders.dasheng.training.corpus import CHUNK_SAMPLES
 
 SHARE = 0.9  # of the bare loop's speed
 RELEASED = (

@@ -25,17 +25,17 @@ from scipy.stats import kendalltau
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from benchmark.groups import read_results
-from benchmark.items import Items
-from benchmark.knn import knn_predict
-from benchmark.probe import linear
-from benchmark.probe.linear import fit_linear
-from benchmark.probe.logistic import STRENGTHS, Problem
-from benchmark.probe.logistic import Path as StrengthPath
-from benchmark.protocol import STRICT
-from benchmark.splits import Split, make_splits
-from encoders import load_encoder
-from tasks import read_task
+from earmark.benchmark.probe import linear
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.knn import knn_predict
+from earmark.benchmark.probe.linear import fit_linear
+from earmark.benchmark.probe.logistic import STRENGTHS, Problem
+from earmark.benchmark.probe.logistic import Path as StrengthPath
+from earmark.benchmark.probe.splits import Split, make_splits
+from earmark.benchmark.protocol import STRICT
+from earmark.benchmark.result.groups import read_results
+from earmark.encoders import load_encoder
+from earmark.tasks import read_task
 
 REPOSITORY = Path(__file__).parents[2]
 ENCODERS = ("logmel", "mfcc", "dasheng-tiny", "dasheng-tiny:acoustic", "dasheng-tiny:semantic")

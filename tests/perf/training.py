@@ -24,18 +24,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import torch
 
-from encoders.dasheng import SemanticConfig, random_weights, save_dasheng_file
-from encoders.dasheng.training import Corpus, InjectionTraining, train
-from encoders.dasheng.training.config import (
+from earmark.encoders.dasheng import SemanticConfig, random_weights, save_dasheng_file
+from earmark.encoders.dasheng.training import Corpus, InjectionTraining, train
+from earmark.encoders.dasheng.training.config import (
     DecoderConfig,
     DiscriminatorConfig,
     LossesConfig,
     MelLossConfig,
 )
-from encoders.dasheng.training.corpus import CHUNK_SAMPLES, Crops, Sampler
-from encoders.dasheng.training.processes import Processes
-from encoders.dasheng.training.semantic_source import load_semantic
-from encoders.dasheng.training.stages import InjectionStage
+from earmark.encoders.dasheng.training.corpus import CHUNK_SAMPLES, Crops, Sampler
+from earmark.encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.semantic_source import load_semantic
+from earmark.encoders.dasheng.training.stages import InjectionStage
 
 WARM_UP = 3  # steps that are not timed
 CLIPS = 20

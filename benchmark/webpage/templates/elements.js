@@ -69,7 +69,7 @@ function plainTable([heads, ...rows], name) {
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** Rounded as by benchmark/rounding.py: exact to ten decimals, then in decimal, a tie to even. */
+/** Rounded as by benchmark/io/rounding.py: exact to ten decimals, then in decimal, a tie to even. */
 function rounded(value, digits) {
   const exact = Math.abs(value).toFixed(10);
   if (exact.includes("e")) return value.toFixed(digits);

@@ -7,14 +7,14 @@ Follow a batch: `corpus` -> `stages` -> `masked` or `injection` -> `losses` -> `
 `loop` runs it, `state` and `history` keep it.
 """
 
-from encoders.dasheng.training.config import (
+from earmark.encoders.dasheng.training.config import (
     InjectionTraining,
     SemanticTraining,
     TrainingError,
     read_training,
 )
-from encoders.dasheng.training.corpus import Corpus
-from encoders.dasheng.training.loop import Trained, train
+from earmark.encoders.dasheng.training.corpus import Corpus
+from earmark.encoders.dasheng.training.loop import Trained, train
 
 __all__ = [
     "Corpus", "InjectionTraining", "SemanticTraining", "Trained", "TrainingError", "read_training",

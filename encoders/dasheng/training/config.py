@@ -13,15 +13,15 @@ from typing import Any
 
 import yaml
 
-from encoders.dasheng.config import (
+from earmark.encoders.dasheng.config import (
     CHUNK_TOKENS,
     FRAME_RATE,
     SAMPLE_RATE,
     SemanticConfig,
     TokenizerConfig,
 )
-from encoders.dasheng.tokenizer import ACOUSTIC, SEMANTIC
-from encoders.encoder import EncoderError
+from earmark.encoders.dasheng.tokenizer import ACOUSTIC, SEMANTIC
+from earmark.encoders.encoder import EncoderError
 
 UNIFIED_NAME = "unified"
 LATENTS = (UNIFIED_NAME, SEMANTIC, ACOUSTIC)

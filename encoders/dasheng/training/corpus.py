@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from encoders.dasheng.config import CHUNK_FRAMES, HOP, PATCH_FRAMES
-from encoders.dasheng.training.config import TrainingError
+from earmark.encoders.dasheng.config import CHUNK_FRAMES, HOP, PATCH_FRAMES
+from earmark.encoders.dasheng.training.config import TrainingError
 
 CHUNK_SAMPLES = CHUNK_FRAMES * HOP
 TOKEN_SAMPLES = PATCH_FRAMES * HOP

@@ -13,8 +13,8 @@ from typing import cast
 import torch
 from torch.nn.utils.parametrizations import weight_norm
 
-from encoders.dasheng.training.config import DiscriminatorConfig
-from encoders.dasheng.training.losses import Features
+from earmark.encoders.dasheng.training.config import DiscriminatorConfig
+from earmark.encoders.dasheng.training.losses import Features
 
 SLOPE = 0.1
 STRIDES = (1, 2, 2, 2, 1)  # over frequency, of the layers of one band

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from encoders.dasheng.training.config import TrainingError
+from earmark.encoders.dasheng.training.config import TrainingError
 
 Row = dict[str, float]
 SPEED = "clips_per_second"

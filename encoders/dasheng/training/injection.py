@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from encoders.dasheng.mel import token_counts
-from encoders.dasheng.precision import autocast
-from encoders.dasheng.tokenizer import ACOUSTIC, SEMANTIC, DashengTokenizer
-from encoders.dasheng.training.config import UNIFIED_NAME, InjectionTraining
-from encoders.dasheng.training.corpus import TOKEN_SAMPLES, Crops
-from encoders.dasheng.training.discriminator import MultiFrequencyDiscriminator
-from encoders.dasheng.training.losses import (
+from earmark.encoders.dasheng.mel import token_counts
+from earmark.encoders.dasheng.precision import autocast
+from earmark.encoders.dasheng.tokenizer import ACOUSTIC, SEMANTIC, DashengTokenizer
+from earmark.encoders.dasheng.training.config import UNIFIED_NAME, InjectionTraining
+from earmark.encoders.dasheng.training.corpus import TOKEN_SAMPLES, Crops
+from earmark.encoders.dasheng.training.discriminator import MultiFrequencyDiscriminator
+from earmark.encoders.dasheng.training.losses import (
     Features,
     MultiScaleMel,
     discriminator_hinge,
@@ -18,7 +18,7 @@ from encoders.dasheng.training.losses import (
     generator_hinge,
     semantic_preservation,
 )
-from encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.processes import Processes
 
 Losses = dict[str, torch.Tensor]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 
-from encoders.dasheng.training.config import InjectionTraining, SemanticTraining
-from encoders.dasheng.training.corpus import Corpus, Crops, Sampler
-from encoders.dasheng.training.history import SPEED, History
-from encoders.dasheng.training.processes import Processes, processes
-from encoders.dasheng.training.semantic_source import find_semantic, load_semantic
-from encoders.dasheng.training.stages import InjectionStage, SemanticStage, Stage
-from encoders.dasheng.training.state import read_state, write_state
+from earmark.encoders.dasheng.training.config import InjectionTraining, SemanticTraining
+from earmark.encoders.dasheng.training.corpus import Corpus, Crops, Sampler
+from earmark.encoders.dasheng.training.history import SPEED, History
+from earmark.encoders.dasheng.training.processes import Processes, processes
+from earmark.encoders.dasheng.training.semantic_source import find_semantic, load_semantic
+from earmark.encoders.dasheng.training.stages import InjectionStage, SemanticStage, Stage
+from earmark.encoders.dasheng.training.state import read_state, write_state
 
 HELD_OUT_BATCHES = 4
 STATE_FILE = "training/state.pt"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 import torchaudio
 
-from encoders.dasheng.config import SAMPLE_RATE
-from encoders.dasheng.training.config import MelLossConfig
+from earmark.encoders.dasheng.config import SAMPLE_RATE
+from earmark.encoders.dasheng.training.config import MelLossConfig
 
 Features = list[torch.Tensor]
 

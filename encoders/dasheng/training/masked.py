@@ -10,13 +10,13 @@ import math
 
 import torch
 
-from encoders.dasheng.config import CHUNK_TOKENS, PATCH_FRAMES, SEMANTIC_BANDS
-from encoders.dasheng.mel import token_counts
-from encoders.dasheng.precision import autocast
-from encoders.dasheng.semantic import SemanticPath
-from encoders.dasheng.training.config import SemanticTraining
-from encoders.dasheng.training.corpus import Crops
-from encoders.dasheng.transformer import NORM_EPS, Block
+from earmark.encoders.dasheng.config import CHUNK_TOKENS, PATCH_FRAMES, SEMANTIC_BANDS
+from earmark.encoders.dasheng.mel import token_counts
+from earmark.encoders.dasheng.precision import autocast
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.dasheng.training.config import SemanticTraining
+from earmark.encoders.dasheng.training.corpus import Crops
+from earmark.encoders.dasheng.transformer import NORM_EPS, Block
 
 
 class MaskedAutoencoder(torch.nn.Module):

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from encoders.dasheng.training.config import OptimizerConfig, TrainingError
+from earmark.encoders.dasheng.training.config import OptimizerConfig, TrainingError
 
 
 def make_optimizer(network: torch.nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from encoders.dasheng.training.config import TrainingError
+from earmark.encoders.dasheng.training.config import TrainingError
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from encoders.dasheng.checkpoint import (
+from earmark.encoders.dasheng.checkpoint import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     fill_semantic,
@@ -16,10 +16,10 @@ from encoders.dasheng.checkpoint import (
     tokenizer_from,
     without_weights,
 )
-from encoders.dasheng.config import SemanticConfig, dasheng_config, read_tokenizer_config
-from encoders.dasheng.midashenglm import midashenglm_semantic
-from encoders.dasheng.semantic import SemanticPath
-from encoders.dasheng.training.config import TrainingError
+from earmark.encoders.dasheng.config import SemanticConfig, dasheng_config, read_tokenizer_config
+from earmark.encoders.dasheng.midashenglm import midashenglm_semantic
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.dasheng.training.config import TrainingError
 
 _WANTED = (
     f"give a Dasheng .pt file, a folder with one such file, or a folder with {CONFIG_FILE} and "

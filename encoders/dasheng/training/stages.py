@@ -9,21 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from encoders.dasheng.checkpoint import (
-    export_semantic,
-    export_tokenizer,
-    without_weights,
-)
-from encoders.dasheng.config import CHUNK_TOKENS, SemanticConfig
-from encoders.dasheng.semantic import SemanticPath
-from encoders.dasheng.tokenizer import DashengTokenizer
-from encoders.dasheng.training.config import InjectionTraining, SemanticTraining
-from encoders.dasheng.training.corpus import Crops, Sampler
-from encoders.dasheng.training.injection import Adversary, Injection, Losses
-from encoders.dasheng.training.masked import MaskedAutoencoder
-from encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
-from encoders.dasheng.training.processes import Processes
-from encoders.dasheng.training.start import (
+from earmark.encoders.dasheng.checkpoint import export_semantic, export_tokenizer, without_weights
+from earmark.encoders.dasheng.config import CHUNK_TOKENS, SemanticConfig
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.encoders.dasheng.training.config import InjectionTraining, SemanticTraining
+from earmark.encoders.dasheng.training.corpus import Crops, Sampler
+from earmark.encoders.dasheng.training.injection import Adversary, Injection, Losses
+from earmark.encoders.dasheng.training.masked import MaskedAutoencoder
+from earmark.encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
+from earmark.encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.start import (
     draw_weights,
     fit_head,
     fit_projection,

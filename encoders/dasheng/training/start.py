@@ -9,20 +9,20 @@ from typing import cast
 import numpy as np
 import torch
 
-from encoders.dasheng.acoustic import AcousticPath
-from encoders.dasheng.config import (
+from earmark.encoders.dasheng.acoustic import AcousticPath
+from earmark.encoders.dasheng.config import (
     ACOUSTIC_FFT,
     CHUNK_TOKENS,
     PATCH_FRAMES,
     SEMANTIC_BANDS,
     SEMANTIC_FFT,
 )
-from encoders.dasheng.decoder import ConvNeXtBlock, Head
-from encoders.dasheng.mel import frame_counts, hann_window, htk_filters, token_counts
-from encoders.dasheng.semantic import SemanticPath
-from encoders.dasheng.tokenizer import DashengTokenizer
-from encoders.dasheng.training.corpus import Crops
-from encoders.dasheng.training.masked import sinusoids
+from earmark.encoders.dasheng.decoder import ConvNeXtBlock, Head
+from earmark.encoders.dasheng.mel import frame_counts, hann_window, htk_filters, token_counts
+from earmark.encoders.dasheng.semantic import SemanticPath
+from earmark.encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.encoders.dasheng.training.corpus import Crops
+from earmark.encoders.dasheng.training.masked import sinusoids
 
 SPREAD = 0.02  # standard deviation of weights, cut at two, as in Vocos and vision transformers
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from encoders.dasheng.training.config import TrainingError
-from encoders.dasheng.training.processes import Processes
-from encoders.dasheng.training.stages import Stage
+from earmark.encoders.dasheng.training.config import TrainingError
+from earmark.encoders.dasheng.training.processes import Processes
+from earmark.encoders.dasheng.training.stages import Stage
 
 # what reading and restoring raise for bytes that are no state
 _DAMAGED = (

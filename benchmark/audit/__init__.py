@@ -1,0 +1,1 @@
+"""`audit`: clips of one split that are in another, by their decoded audio."""

@@ -1,0 +1,53 @@
+"""What an option may hold. Each raises, for argparse, the line that says what was wrong."""
+
+from __future__ import annotations
+
+import argparse
+
+from earmark.benchmark.shots import checked_shots
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
+    return value
+
+
+def layer(text: str) -> int | str:
+    """A whole number from 0, or `all`."""
+    if text != "all" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, or all, not {text!r}")
+    return text if text == "all" else int(text)
+
+
+def shots(text: str) -> tuple[int | str, ...]:
+    """Numbers of clips a class with commas between, and `all`."""
+    words = text.split(",")
+    try:
+        return checked_shots([int(word) if word.isdecimal() else word for word in words])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; as in 8,32,128,all") from error
+
+
+def seconds(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share from 0 to 1, not {text!r}")
+    return value

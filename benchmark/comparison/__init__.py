@@ -1,0 +1,1 @@
+"""`compare`: differences between encoders, task by task, on the same items."""

@@ -1,0 +1,1 @@
+"""`validate`: whether an encoder does what its attributes claim."""

@@ -1,0 +1,375 @@
+"""Measuring what an encoder does: one small experiment a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from earmark.benchmark.conformance.trial import (
+    Broken,
+    Heard,
+    NotMade,
+    Passes,
+    difference,
+    in_words,
+    make_clip,
+    slope,
+)
+from earmark.benchmark.embedding.batches import FRAME_SLACK
+from earmark.encoders import (
+    AudioEncoder,
+    Codec,
+    Frames,
+    decode_at_home,
+    has_weights,
+    is_built_in,
+    unseen_weights,
+)
+
+# By how coarse the arithmetic is: float32, fp16, bf16. See earmark.benchmark.conformance.run.
+_SAME = (1e-3, 1e-2, 5e-2)
+_AGAIN = (1e-5, 1e-3, 5e-3)
+_FLOAT16_MOST = float(torch.finfo(torch.float16).max)
+
+_PLAIN = ("noise-0.5",)
+_MATES = ("noise-0.5", "silence-0.5", "full-0.5")
+_PADDED = ("noise-0.5", "other-0.3", "full-0.8")
+QUICK_LENGTHS = ("noise-0.5", "noise-4")
+IN_TIME_LENGTHS = ("noise-1", "noise-4", "noise-16")
+LENGTHS = ("noise-0.5", "noise-1", "noise-2.33", "noise-4", "noise-7.77", "noise-16")
+_LONG_S = 600
+LONG_SLACK = 3  # frames
+# What is decoded from noise is silent where no sample reaches this: 20 dB below a 16-bit step.
+_SILENT = 3e-6
+_WITHOUT_WEIGHTS = (
+    "a run tells its checkpoints, if it has any, by its output on three signals alone"
+)
+# Modules that do something else while they train.
+_BY_MODE = (
+    torch.nn.modules.dropout._DropoutNd,
+    torch.nn.modules.batchnorm._BatchNorm,
+    torch.nn.RReLU,
+)
+
+
+class Found(NamedTuple):
+    """measured: in words. ok: whether as claimed. stops: if not, whether a run must not start.
+
+    note: what is to be known though it is as claimed.
+    """
+
+    measured: str
+    ok: bool
+    stops: bool = True
+    note: str = ""
+
+
+class Examination:
+    """Measures one encoder; each method that returns Found is one line of the table.
+
+    lengths: clips by which to measure its frame rate. fingerprint: what it had beforehand.
+    """
+
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        passes: Passes,
+        *,
+        lengths: Sequence[str] = LENGTHS,
+        fingerprint: str = "",
+    ) -> None:
+        self.encoder, self.passes, self.lengths = encoder, passes, lengths
+        self.fingerprint = fingerprint
+        self.row = ""  # the check in hand
+        self.broken: dict[str, str] = {}  # what went wrong, and the row that says so
+        self.sounds: dict[str, torch.Tensor] = {}  # what was decoded of the clips of these names
+        self.faults: list[str] = []  # frame lengths
+        self.strange: list[str] = []  # clips whose output holds NaN or infinity
+        self.most = 0.0
+
+    def heard(self, names: Sequence[str], turn: int = 0) -> Heard:
+        """One batch of made-up clips. Raises Broken, once for each fault, and NotMade."""
+        try:
+            return self._noted(self.passes.heard(self.encoder, names, turn), names)
+        except Broken as fault:
+            first = self.broken.setdefault(str(fault), self.row)
+            if first == self.row:
+                raise
+            raise NotMade(f"fails as {first!r} does") from fault
+
+    def _noted(self, heard: Heard, names: Sequence[str]) -> Heard:
+        self.faults += heard.faults
+        for name, clip in zip(names, heard.clips, strict=True):
+            if not bool(clip.isfinite().all()):
+                self.strange.append(name.replace("-", " of ") + " s")
+            elif clip.numel():
+                self.most = max(self.most, float(clip.abs().max()))
+        return heard
+
+    def alone(self, name: str) -> torch.Tensor:
+        """A clip's own frames (F, D), encoded alone."""
+        return self.heard((name,)).clips[0]
+
+    @property
+    def tolerance(self) -> float:
+        return _SAME[self.passes.coarseness]
+
+    @property
+    def tolerance_again(self) -> float:
+        return _AGAIN[self.passes.coarseness]
+
+    def compared(
+        self,
+        one: torch.Tensor,
+        other: torch.Tensor,
+        tolerance: float,
+        *,
+        unit: str = "frames",
+        least: float = 0.0,
+    ) -> Found:
+        """Whether (F, D) `one` is what it should be, `other`; least: as for `difference`."""
+        if not len(other) or not bool(other.isfinite().all()):
+            raise NotMade("no frames, or NaN in them, in any case")
+        if len(one) != len(other):
+            return Found(f"{len(one)} {unit}, not {len(other)}", False)
+        if not bool(one.isfinite().all()):
+            return Found("NaN or infinity", False)
+        off = difference(one, other, least)
+        return Found("equal" if off == 0 else f"off by {off:.1g}", off <= tolerance)
+
+    # what is looked at, in the order of the table
+
+    def plain(self) -> Found:
+        heard = self.heard(_PLAIN)
+        found = self._finite(heard.clips[0])
+        return found if not found.ok else Found(f"{tuple(heard.frames.values.shape)}", True)
+
+    def dimension(self) -> Found:
+        found = self.heard(_PLAIN).frames.values.shape[2]
+        return Found(str(found), found == self.encoder.embedding_dim)
+
+    def determinism(self) -> Found:
+        again = self.heard(_PLAIN, turn=1).clips[0]
+        return self.compared(again, self.alone(_PLAIN[0]), self.tolerance_again)
+
+    def mates(self) -> Found:
+        return self.as_alone(_MATES)
+
+    def padding(self) -> Found:
+        if not self.encoder.honours_lengths:
+            raise NotMade("batches hold clips of equal length only")
+        return self.as_alone(_PADDED)
+
+    def as_alone(self, names: Sequence[str]) -> Found:
+        """Whether each row of a batch is what its clip is alone; the first is of noise."""
+        first, *others = self.heard(names).clips
+        noise = self.alone(names[0])
+        worst = self.compared(first, noise, self.tolerance)
+        # of silence there may be nothing but rounding: it is measured against noise
+        size = float(noise.double().square().mean().sqrt())
+        for number, (name, clip) in enumerate(zip(names[1:], others, strict=True), 2):
+            if not worst.ok:
+                break
+            alone = self.quietly(name)
+            if alone is None:
+                continue
+            found = self.compared(clip, alone, self.tolerance, least=size)
+            worst = found if found.ok else Found(f"row {number}: {found.measured}", False)
+        return worst
+
+    def quietly(self, name: str) -> torch.Tensor | None:
+        """A clip's own frames, encoded alone; None where another row tells what is wrong."""
+        try:
+            heard = self._noted(self.passes.heard(self.encoder, (name,)), (name,))
+        except Broken:
+            return None
+        clip = heard.clips[0]
+        return clip if len(clip) and bool(clip.isfinite().all()) else None
+
+    def differ(self) -> Found:
+        """Whether clips that have nothing in common are told apart."""
+        noise = self.alone(_MATES[0])
+        if not len(noise) or not bool(noise.isfinite().all()):
+            raise NotMade("no frames, or NaN in them, in any case")
+        others = [self.quietly(name) for name in _MATES[:0:-1]]
+        offs = [difference(one, noise) for one in others if one is not None]
+        if not offs:
+            raise NotMade("no other clip can be encoded")
+        # float32 rounding: a constant need not be exact
+        same = max(offs) <= _AGAIN[0]
+        return Found("the same" if same else "they differ", not same)
+
+    def order(self) -> Found:
+        names = ("noise-0.5", "other-0.5", "full-0.5")
+        forth, back = self.heard(names).clips, self.heard(names[::-1]).clips[::-1]
+        found = [self.compared(a, b, self.tolerance) for a, b in zip(back, forth, strict=True)]
+        return next((one for one in found if not one.ok), max(found))
+
+    def silence(self) -> Found:
+        try:
+            return self.finite("silence-0.5", of=_MATES)
+        except (Broken, NotMade):
+            return self.finite("silence-0.5")
+
+    def full_scale(self) -> Found:
+        return self.finite("full-1")
+
+    def short(self) -> Found:
+        return self.finite("noise-0.05")
+
+    def long(self) -> Found:
+        name = f"noise-{_LONG_S}"
+        clip = make_clip(name, self.encoder.sample_rate)
+        heard = self._noted(self.passes.hear(self.encoder, [clip]), [name])
+        found = self._finite(heard.clips[0])
+        count = int(heard.frames.lengths[0])
+        if not found.ok:
+            return found
+        return Found(f"{count} frames, finite", abs(count - self.long_frames) <= LONG_SLACK)
+
+    @property
+    def long_frames(self) -> float:
+        """How many frames a long clip must have; drift moves the events of frame tasks."""
+        return self.encoder.frame_rate * _LONG_S
+
+    def finite(self, name: str, of: Sequence[str] | None = None) -> Found:
+        """Whether a clip's frames are numbers; of: the batch that it is in."""
+        names = of or (name,)
+        return self._finite(self.heard(names).clips[list(names).index(name)])
+
+    def _finite(self, values: torch.Tensor) -> Found:
+        bad = int((~values.isfinite()).any(dim=1).sum())
+        if bad:
+            return Found(f"NaN or infinity in {bad} of {len(values)} frames", False)
+        return Found("finite" if len(values) else "no frame", len(values) > 0)
+
+    def frame_rate(self) -> Found:
+        rate = self.encoder.frame_rate
+        seconds = [float(name.partition("-")[2]) for name in self.lengths]
+        frames = [int(self.heard((name,)).frames.lengths[0]) for name in self.lengths]
+        if max(frames) == 1:
+            # any rate that is low enough would do; what is not scored in time can do with it
+            tried = ", ".join(f"{one:g}" for one in seconds)
+            return Found(f"1 frame for each of {tried} s", False, stops=False)
+        found, slack = slope(seconds, frames)
+        # one frame for rounding, one for clips shorter than a frame, which have one nevertheless
+        slack *= FRAME_SLACK
+        return Found(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
+
+    @property
+    def claimed_rate(self) -> str:
+        rate = self.encoder.frame_rate
+        return f"{rate:.2f}" if rate >= 0.01 else f"{rate:g}"
+
+    def frame_lengths(self) -> Found:
+        self.heard(_PLAIN)  # where nothing could be encoded, there are none
+        return Found("; ".join(dict.fromkeys(self.faults)) or "as claimed", not self.faults)
+
+    def numbers(self) -> Found:
+        self.heard(_PLAIN)
+        strange = list(dict.fromkeys(self.strange))
+        return Found(f"in {', '.join(strange)}" if strange else "none", not strange)
+
+    def half(self) -> Found:
+        self.heard(_PLAIN)
+        return Found(f"at most {self.most:.3g}", self.most <= _FLOAT16_MOST)
+
+    def eval_mode(self) -> Found:
+        training = {name or "itself": m for name, m in self.encoder.named_modules() if m.training}
+        if not training:
+            return Found("eval", True)
+        acting = [name for name, module in training.items() if isinstance(module, _BY_MODE)]
+        said = f"{len(training)} in train mode: {', '.join((acting or list(training))[:3])}"
+        # of the others it is measured whether they depend on it
+        return Found(said, False, stops=bool(acting))
+
+    def weights(self) -> Found:
+        """Whether the fingerprint covers what the output comes from; after it has encoded."""
+        hidden = unseen_weights(self.encoder)
+        if not hidden and not has_weights(self.encoder) and not is_built_in(self.encoder):
+            return Found("no parameter or buffer", True, note=_WITHOUT_WEIGHTS)
+        if not hidden:
+            return Found("covered", True)
+        more = f" and {len(hidden) - 3} more" if len(hidden) > 3 else ""
+        return Found(f"not: {', '.join(hidden[:3])}{more}", False, stops=False)
+
+    def unchanged(self) -> Found:
+        same = self.encoder.fingerprint() == self.fingerprint
+        return Found("as before" if same else "changed", same)
+
+    # codecs
+
+    def decoded(self, frames: Frames) -> list[torch.Tensor]:
+        """The sound of each clip (T,). Raises Broken."""
+        assert isinstance(self.encoder, Codec)
+        try:
+            with torch.inference_mode():
+                sounds, lengths = decode_at_home(self.encoder, frames)
+            count = len(frames.values)
+            if sounds.ndim != 2 or len(sounds) != count or lengths.shape != (count,):
+                raise Broken(f"waveforms {tuple(sounds.shape)}, lengths {tuple(lengths.shape)}")
+            return [s[:n].float().cpu() for s, n in zip(sounds, lengths.tolist(), strict=True)]
+        except Broken:
+            raise
+        except Exception as error:
+            raise Broken(in_words(error)) from error
+
+    def sound(self, name: str) -> torch.Tensor:
+        """What is decoded of a clip that was encoded alone. Raises Broken, NotMade."""
+        if name not in self.sounds:
+            frames = self.heard((name,)).frames
+            if not bool(frames.values.isfinite().all()):
+                raise NotMade("NaN or infinity in its frames")
+            self.sounds[name] = self.decoded(frames)[0]
+        return self.sounds[name]
+
+    def decoded_sound(self) -> Found:
+        """Whether there is any in what is decoded of noise, and nothing but numbers."""
+        for name in self.lengths:
+            sound, said = self.sound(name), f"for {name.replace('-', ' of ')} s"
+            if not bool(sound.isfinite().all()):
+                return Found(f"NaN or infinity {said}", False)
+            if not len(sound) or float(sound.abs().max()) < _SILENT:
+                return Found(f"silence {said}", False)
+        return Found("sound", True)
+
+    def decoded_lengths(self) -> list[tuple[int, int]]:
+        """Samples of each of the clips by which frame rate is measured: its own, as decoded."""
+        rate = self.encoder.sample_rate
+        return [(len(make_clip(name, rate)), len(self.sound(name))) for name in self.lengths]
+
+    def decoded_length(self) -> Found:
+        own, got = max(self.decoded_lengths(), key=lambda pair: abs(pair[1] - pair[0]))
+        return Found(f"{got} for {own} samples", abs(got - own) <= self.frame_samples)
+
+    def decoded_rate(self) -> Found:
+        rate = self.encoder.sample_rate
+        own, got = zip(*self.decoded_lengths(), strict=True)
+        found, slack = slope([n / rate for n in own], got)
+        slack *= self.frame_samples
+        return Found(f"{found:.0f} +- {slack:.0f}", abs(found - rate) <= slack)
+
+    def decoded_mates(self) -> Found:
+        """The same frames alone and beside others, longer ones where lengths are honoured."""
+        alone = self.heard(_PLAIN).frames
+        names = ("full-0.8",) if self.encoder.honours_lengths else ("full-0.5",)
+        other = self.heard(names).frames
+        both = Frames(
+            torch.nn.utils.rnn.pad_sequence([alone.values[0], other.values[0]], batch_first=True),
+            torch.cat([alone.lengths, other.lengths]),
+        )
+        hop = max(1, round(self.frame_samples / FRAME_SLACK))
+        one, together = (
+            torch.nn.functional.pad(sound, (0, -len(sound) % hop)).view(-1, hop)
+            for sound in (self.decoded(alone)[0], self.decoded(both)[0])
+        )
+        if not bool(one.isfinite().all()):
+            return Found("NaN or infinity, alone", False)
+        return self.compared(together, one, self.tolerance, unit="frames of sound")
+
+    @property
+    def frame_samples(self) -> float:
+        """How many samples a decoded clip may be off by: as many frames as its frames may."""
+        return FRAME_SLACK * self.encoder.sample_rate / self.encoder.frame_rate

@@ -1,0 +1,196 @@
+"""What an encoder claims, measured: frame rate, padding, batches, dropout, odd input, decoding.
+
+Tolerances. Two encodings of one clip are the same where no frame is off by more than 1e-3 of the
+root mean square of all its values; 1e-2 where fp16 and 5e-2 where bf16 is seen at work, whose
+rounding differs from one shape of batch to another. The same batch twice: 1e-5 (1e-3, 5e-3). A
+frame rate may be off by what 2 frames of rounding can do to the slope over the lengths tried;
+numbers of frames by 2 and 2 %, as in a run, and by 3 in 10 minutes; decoded clips by the samples of
+2 frames. Silence among other clips may be off by as much as noise may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+
+from earmark.benchmark.conformance.checks import (
+    IN_TIME_LENGTHS,
+    LENGTHS,
+    LONG_SLACK,
+    QUICK_LENGTHS,
+    Examination,
+    Found,
+)
+from earmark.benchmark.conformance.trial import Broken, NotMade, Passes
+from earmark.benchmark.embedding.embed import choose_device
+from earmark.benchmark.io.progress import Track, silent
+from earmark.encoders import AudioEncoder, Codec, left_as_found, load_encoder, ready_encoder
+
+VERSION = 2  # raised where the quick checks find more than before
+OK, BREACH, SKIPPED = "ok", "BREACH", "skipped"
+
+
+class Check(NamedTuple):
+    """One line of the table.
+
+    what: what was looked at. claimed, measured: in words. verdict: `ok`, `BREACH` or `skipped`.
+    why: how to mend a breach, or why it was skipped. stops: whether a run must not start.
+    """
+
+    what: str
+    claimed: str
+    measured: str
+    verdict: str
+    why: str = ""
+    stops: bool = False
+
+
+class _Rule(NamedTuple):
+    """claimed: in words; `{same}` and `{again}` are the tolerances, `{encoder}` the encoder.
+
+    mend: what to do about a breach. quick: whether it is looked at before every run. may_fail:
+    whether a run goes on where encode() raises here, since it tries such clips one by one.
+    """
+
+    what: str
+    claimed: str
+    look: Callable[[Examination], Found]
+    mend: str
+    quick: bool = False
+    may_fail: bool = False
+
+
+_X = Examination
+_RULES = (
+    _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain,
+          "mend encode()", True),
+    _Rule("embedding dimension", "{encoder.embedding_dim}", _X.dimension,
+          "correct embedding_dim", True),
+    _Rule("determinism", "the same twice, within {again:g}", _X.determinism,
+          "switch off dropout and other random numbers", True),
+    _Rule("batch mates", "as alone, within {same:g}", _X.mates,
+          "let no clip depend on others, by a batch's maximum or batch norm in train mode",
+          True, True),
+    _Rule("padding", "as alone, within {same:g}", _X.padding,
+          "mask what lies beyond lengths, or set honours_lengths = False", True, True),
+    _Rule("batch order", "any, within {same:g}", _X.order, "let no clip depend on others"),
+    _Rule("frame rate", "{x.claimed_rate} a second", _X.frame_rate,
+          "correct frame_rate", True),
+    _Rule("silence", "finite", _X.silence, "guard logarithms and divisions against 0", True, True),
+    _Rule("full scale", "finite", _X.full_scale, "expect samples of -1 and 1"),
+    _Rule("0.05 s", "finite, 1 frame or more", _X.short, "pad what is shorter than a window"),
+    _Rule("10 min", "{x.long_frames:.0f} frames +- {slack}", _X.long,
+          "encode long clips in pieces that lose no frames, and correct frame_rate"),
+    _Rule("different clips", "they differ", _X.differ,
+          "let frames depend on the audio: are the weights loaded?", True, True),
+)  # fmt: skip
+_CODEC_RULES = (
+    _Rule("decoded sound", "finite, and not silent for noise", _X.decoded_sound, "mend decode()"),
+    _Rule("decoded length", "the clip's, within {x.frame_samples:.0f} samples", _X.decoded_length,
+          "correct what decode() returns as lengths"),
+    _Rule("decoded sample rate", "{encoder.sample_rate} Hz", _X.decoded_rate,
+          "decode to sample_rate"),
+    _Rule("decoding in a batch", "as alone, within {same:g}", _X.decoded_mates,
+          "let no clip depend on others, or on what lies beyond its frames"),
+)  # fmt: skip
+_LAST_RULES = (
+    _Rule("frame lengths", "1 to F, by frame_rate", _X.frame_lengths,
+          "return each clip's own number of frames", True),
+    _Rule("NaN, infinity", "none", _X.numbers, "mend encode()", True),
+    _Rule("float16 range", "up to 65504", _X.half, "scale the output down: frames are kept so"),
+    _Rule("eval mode", "eval", _X.eval_mode, "leave the modules in eval mode", True),
+    _Rule("weights", "covered by the fingerprint", _X.weights,
+          "keep models as attributes of the encoder, not in globals, lists or other objects"),
+    _Rule("fingerprint", "unchanged by encoding", _X.unchanged,
+          "keep no state, counters or caches, in the encoder"),
+)  # fmt: skip
+
+
+def validate(
+    encoder: str | AudioEncoder,
+    *,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    quick: bool = False,
+    track: Track = silent,
+) -> list[Check]:
+    """Measure what an encoder claims. One Check a line of the table, in a fixed order.
+
+    encoder: as for `evaluate`; a loaded one is given back in the mode and on the device that it
+    came in. weights: folder with a local copy of its model. device: `auto`, `cpu` or `cuda`.
+    quick: leave out 10 minutes of audio. track: makes the Progress.
+    Raises EncoderError where it cannot be loaded.
+    """
+    device = choose_device(device)
+    one = load_encoder(encoder, weights=weights) if isinstance(encoder, str) else encoder
+    with left_as_found(one), random_numbers_kept(device):
+        ready_encoder(one).to(device)
+        passes = Passes([one], device)
+        examination = Examination(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
+        rules = [*_RULES, *(_CODEC_RULES if isinstance(one, Codec) else ()), *_LAST_RULES]
+        return _all_checked(rules, examination, track, {"10 min": "--quick"} if quick else {})
+
+
+def quick_checks(encoder: AudioEncoder, passes: Passes, track: Track = silent) -> list[Check]:
+    """What is looked at before a run. The encoder must be in eval mode, on the passes' device."""
+    examination = Examination(encoder, passes, lengths=QUICK_LENGTHS)
+    rules = [rule for rule in (*_RULES, *_LAST_RULES) if rule.quick]
+    return _all_checked(rules, examination, track)
+
+
+def in_time_check(encoder: AudioEncoder, passes: Passes) -> Check:
+    """Whether frames follow time up to 16 s, as tasks need that are scored in time."""
+    (rule,) = [rule for rule in _RULES if rule.look is _X.frame_rate]
+    return _checked(rule, Examination(encoder, passes, lengths=IN_TIME_LENGTHS))
+
+
+def random_numbers_kept(device: str) -> contextlib.AbstractContextManager[None]:
+    """A context that leaves torch's random numbers as if none had been drawn in it."""
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    return torch.random.fork_rng(devices=devices)
+
+
+def _all_checked(
+    rules: Sequence[_Rule],
+    examination: Examination,
+    track: Track,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> list[Check]:
+    """Every rule looked at, in order. left_out: names of some that are not to be, and why."""
+    checks = []
+    with track(f"{examination.encoder.name}: validating", len(rules), "checks") as bar:
+        for rule in rules:
+            checks.append(_checked(rule, examination, left_out.get(rule.what)))
+            bar.advance(1)
+    return checks
+
+
+def _checked(rule: _Rule, examination: Examination, left_out: str | None = None) -> Check:
+    """One rule looked at. left_out: why it is not to be."""
+    examination.row = rule.what
+    found = Found("-", True)
+    skipped = left_out
+    if skipped is None:
+        try:
+            found = rule.look(examination)
+        except NotMade as reason:
+            skipped = str(reason)
+        except Broken as fault:
+            found = Found(str(fault), False, stops=not rule.may_fail)
+    claimed = rule.claimed.format(
+        x=examination,
+        encoder=examination.encoder,
+        same=examination.tolerance,
+        again=examination.tolerance_again,
+        slack=LONG_SLACK,
+    )
+    if skipped is not None:
+        return Check(rule.what, claimed, "-", SKIPPED, skipped)
+    if found.ok:
+        return Check(rule.what, claimed, found.measured, OK, found.note)
+    return Check(rule.what, claimed, found.measured, BREACH, rule.mend, found.stops)

@@ -1,0 +1,218 @@
+"""Made-up clips through an encoder, for the checks of earmark.benchmark.conformance.run.
+
+A pass is one batch. Each is made once, however many checks look at it; encoders that share a
+forward pass take it together.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from earmark.benchmark.audio.decode import Samples
+from earmark.benchmark.embedding.batches import FRAME_SLACK, FRAME_SLACK_SHARE
+from earmark.encoders import AudioEncoder, Frames, encode_each
+
+# Where half precision is seen at work, rounding differs from one batch shape to another.
+_COARSENESS = {torch.float32: 0, torch.float64: 0, torch.float16: 1, torch.bfloat16: 2}
+
+
+# What each encoder returned of a batch, or what was raised.
+Made = dict[AudioEncoder, Frames] | Exception
+
+
+class Broken(Exception):  # noqa: N818 - a finding
+    """What an encoder did instead of returning frames, in a few words."""
+
+
+class NotMade(Exception):  # noqa: N818 - a finding
+    """A pass that is not made; says why."""
+
+
+class Heard(NamedTuple):
+    """What an encoder made of one batch.
+
+    frames: as it returned them. clips: each clip's own frames, (F, D) float32 on the CPU.
+    faults: in words, where frame lengths cannot be right.
+    """
+
+    frames: Frames
+    clips: list[torch.Tensor]
+    faults: list[str]
+
+
+def make_clip(name: str, sample_rate: int) -> Samples:
+    """A clip (n,) float32 by its name: KIND-SECONDS, `noise-0.5` say.
+
+    noise: noise with a tone, 20 dB below full scale; `other` is another such. silence: zeros.
+    full: noise clipped at full scale.
+    """
+    kind, _, seconds = name.partition("-")
+    count = max(1, round(float(seconds) * sample_rate))
+    if kind == "silence":
+        return np.zeros(count, np.float32)
+    rng = np.random.default_rng({"noise": 1, "other": 2, "full": 3}[kind])
+    # of a long clip ten seconds are drawn, and repeated
+    block = rng.standard_normal(min(count, 10 * sample_rate)).astype(np.float32)
+    noise: Samples = np.resize(block, count)
+    if kind == "full":
+        return np.clip(noise, -1, 1)
+    tone = np.sin(2 * np.pi * 440 / sample_rate * np.arange(count))
+    mixed: Samples = (0.05 * noise + 0.1 * tone).astype(np.float32)
+    return mixed
+
+
+class Passes:
+    """Passes of encoders of one sample rate, which take batches of equal or of any lengths alike.
+
+    budget_s: seconds in which to be done, for the first pass and again for those after it; a pass
+    that would not be done by then is not made. None: no limit.
+    """
+
+    def __init__(
+        self, encoders: Sequence[AudioEncoder], device: str, budget_s: float | None = None
+    ) -> None:
+        self.encoders, self.device, self.budget_s = list(encoders), device, budget_s
+        self.rate = self.encoders[0].sample_rate
+        self.coarseness = max(
+            (_COARSENESS.get(p.dtype, 0) for e in self.encoders for p in e.parameters()), default=0
+        )
+        self.made: dict[tuple[tuple[str, ...], int], Made] = {}
+        self.spent_s = 0.0
+        self.slowness: tuple[float, int, int] | None = None  # of the last: s, clips, samples
+
+    def heard(self, encoder: AudioEncoder, names: Sequence[str], turn: int = 0) -> Heard:
+        """What one of the encoders made of the clips of these names, as one batch.
+
+        turn: 1 for the same once more. Raises Broken; NotMade where there is no time for it.
+        """
+        clips = [make_clip(name, self.rate) for name in names]
+        key = (tuple(names), turn)
+        if key not in self.made:
+            self._allow(clips)
+            started = time.monotonic()
+            made = self._run(clips, self.encoders)
+            spent = time.monotonic() - started
+            # not counted: on a GPU the first includes seconds of what is done once
+            self.spent_s += spent if self.made else 0.0
+            self.slowness = (spent, len(clips), _padded(clips))
+            self.made[key] = made
+        return self._read(encoder, self.made[key], clips)
+
+    def hear(self, encoder: AudioEncoder, clips: Sequence[Samples]) -> Heard:
+        """The same of clips as they are; neither limited nor kept. Raises Broken."""
+        return self._read(encoder, self._run(clips, [encoder]), clips)
+
+    def hear_all(self, clips: Sequence[Samples]) -> dict[AudioEncoder, Heard | Broken]:
+        """What each of the encoders made of clips as they are; neither limited nor kept."""
+        made = self._run(clips, self.encoders)
+        found: dict[AudioEncoder, Heard | Broken] = {}
+        for encoder in self.encoders:
+            try:
+                found[encoder] = self._read(encoder, made, clips)
+            except Broken as fault:
+                found[encoder] = fault
+        return found
+
+    def _allow(self, clips: Sequence[Samples]) -> None:
+        if self.budget_s is None or self.slowness is None:
+            return
+        seconds, count, samples = self.slowness
+        # some encoders take as long for a short clip as for a long one
+        expected = seconds * max(len(clips) / count, _padded(clips) / samples)
+        if self.spent_s + expected > self.budget_s:
+            raise NotMade(f"too slow: {seconds:.1f} s for {samples / self.rate:.1f} s of audio")
+
+    def _run(self, clips: Sequence[Samples], encoders: Sequence[AudioEncoder]) -> Made:
+        lengths = torch.tensor([len(clip) for clip in clips])
+        waveforms = torch.zeros(len(clips), int(lengths.max()))
+        for row, clip in zip(waveforms.numpy(), clips, strict=True):
+            row[: len(clip)] = clip
+        hooks = [] if self.made else self._watch()
+        try:
+            with torch.inference_mode():
+                found = encode_each(encoders, waveforms.to(self.device), lengths.to(self.device))
+                if self.device == "cuda":
+                    torch.cuda.synchronize()
+            return dict(zip(encoders, found, strict=True))
+        except Exception as error:  # noqa: BLE001 - an encoder may raise anything
+            return error
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _read(self, encoder: AudioEncoder, made: Made, clips: Sequence[Samples]) -> Heard:
+        if isinstance(made, Exception):
+            raise Broken(in_words(made))
+        return _checked(encoder, made[encoder], clips)
+
+    def _watch(self) -> list[torch.utils.hooks.RemovableHandle]:
+        """Note the number types that modules compute in: weights alone do not tell of autocast."""
+
+        def note(_module: object, _given: object, made: object) -> None:
+            if isinstance(made, torch.Tensor):
+                self.coarseness = max(self.coarseness, _COARSENESS.get(made.dtype, 0))
+
+        modules = {module for encoder in self.encoders for module in encoder.modules()}
+        return [module.register_forward_hook(note) for module in modules]
+
+
+def _padded(clips: Sequence[Samples]) -> int:
+    """Samples of a batch, padding counted."""
+    return len(clips) * max(map(len, clips))
+
+
+def _checked(encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples]) -> Heard:
+    """What was returned, where it has the shape to be looked at. Raises Broken."""
+    if not isinstance(frames, Frames):
+        raise Broken(f"encode() returned {type(frames).__name__}, not Frames")
+    values, lengths = frames.values, frames.lengths.cpu()
+    shape = tuple(values.shape)
+    if len(shape) != 3 or shape[0] != len(clips) or not values.is_floating_point():
+        raise Broken(f"values of shape {shape} and type {values.dtype} for {len(clips)} clips")
+    if lengths.shape != (len(clips),) or lengths.is_floating_point():
+        raise Broken(f"lengths of shape {tuple(lengths.shape)} and type {lengths.dtype}")
+    faults, own = [], []
+    for clip, row, count in zip(clips, values, lengths.tolist(), strict=True):
+        seconds = len(clip) / encoder.sample_rate
+        expected = seconds * encoder.frame_rate
+        if not 1 <= count <= shape[1]:
+            faults.append(f"{count} of {shape[1]} for {seconds:g} s")
+        elif abs(count - expected) > FRAME_SLACK + FRAME_SLACK_SHARE * expected:
+            faults.append(f"{count} for {seconds:g} s, not {expected:.0f}")
+        own.append(row[: max(count, 0)].float().cpu())
+    return Heard(frames, own, faults)
+
+
+def in_words(error: BaseException) -> str:
+    """An exception in one short line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
+
+
+def difference(one: torch.Tensor, other: torch.Tensor, least: float = 0.0) -> float:
+    """How far frames are from what they should be, `other`: both (F, D).
+
+    The largest root mean square of a frame's difference, relative to that of all of `other`'s
+    values, or to `least` where that is more. Infinite where the numbers of frames differ or one
+    holds NaN.
+    """
+    if one.shape != other.shape:
+        return math.inf
+    off = (one.double() - other.double()).square().mean(dim=1).sqrt().max().item()
+    size = max(other.double().square().mean().sqrt().item(), least)
+    if off == 0:
+        return 0.0
+    return off / size if size > 0 and math.isfinite(off / size) else math.inf
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
+    """Least squares slope of y over x; and how far it can be off where each y is off by one."""
+    centred = np.asarray(x) - np.mean(x)
+    weights = centred / np.sum(centred**2)
+    # the worst case: one end rounded one way, the other the other, by one in all
+    return float(weights @ np.asarray(y)), float(np.abs(weights).sum()) / 2

@@ -1,1 +1,0 @@
-"""The tasks' shards: fetched from their Zenodo records or prepared, kept, verified."""

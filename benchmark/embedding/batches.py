@@ -1,0 +1,201 @@
+"""One batch through an encoder: by length, checked against what the encoder claims, pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark.benchmark.audio.decode import Samples
+from earmark.encoders import AudioEncoder, EncoderError, Frames, encode_each
+
+# How far the number of frames may be off what frame_rate promises: edges of windows, rounding; of a
+# mean a share too, as no frame's place in time counts there. Where frames are scored in time, a
+# drift would move the end of a long recording away from its labels.
+FRAME_SLACK = 2.0
+FRAME_SLACK_SHARE = 0.02
+FRAME_SLACK_IN_TIME = 3.0
+
+
+class Want(NamedTuple):
+    """What is wanted of a batch: an encoder's frames themselves, or (the default) their mean."""
+
+    encoder: AudioEncoder
+    frames: bool = False
+
+
+class Unfit(str):
+    """Why what an encoder returned cannot be used: the same again for the same audio."""
+
+
+# A crop's mean (D,) float32 or its frames (F, D) float16; in words where it has none.
+Encoded = NDArray[np.float32] | NDArray[np.float16] | str
+
+
+def plan_batches(
+    lengths: Sequence[int], budget: int, *, equal_lengths: bool = False
+) -> list[list[int]]:
+    """Indices of `lengths` in batches: similar lengths together, padded size at most `budget`.
+
+    Every index once; shortest first; a batch holds one item at least, however long it is. With
+    `equal_lengths` all items of a batch are of exactly the same length.
+    """
+    batches: list[list[int]] = []
+    current: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        longest = lengths[index]
+        full = (len(current) + 1) * longest > budget
+        other = equal_lengths and bool(current) and lengths[current[0]] != longest
+        if current and (full or other):
+            batches.append(current)
+            current = []
+        current.append(index)
+    if current:
+        batches.append(current)
+    return batches
+
+
+def pool(frames: Frames) -> torch.Tensor:
+    """Mean over each clip's valid frames: (B, F, D) with lengths (B,) -> (B, D) float32."""
+    values, lengths = frames.values, frames.lengths.to(frames.values.device)
+    beyond = torch.arange(values.shape[1], device=values.device) >= lengths[:, None]
+    # not a product with a mask: what lies beyond may be NaN
+    total = values.float().masked_fill(beyond[:, :, None], 0.0).sum(dim=1)
+    return total / lengths[:, None]
+
+
+class Padded(NamedTuple):
+    """Crops as a batch: waveforms (B, T) float32, zero beyond their lengths (B,)."""
+
+    waveforms: torch.Tensor
+    lengths: torch.Tensor
+
+
+def pad(crops: Sequence[Samples], device: str) -> Padded:
+    """Crops as a batch on the CPU; for a GPU in pages that it copies from while others compute."""
+    lengths = torch.tensor([len(crop) for crop in crops])
+    waveforms = torch.empty(len(crops), int(lengths.max()), pin_memory=device == "cuda")
+    for row, crop in zip(waveforms.numpy(), crops, strict=True):
+        row[: len(crop)] = crop
+        row[len(crop) :] = 0
+    return Padded(waveforms, lengths)
+
+
+def encode_batches(
+    wants: Sequence[Want], batches: Sequence[Sequence[Samples]], device: str, *, ahead: bool
+) -> Iterator[list[list[Encoded]]]:
+    """`encode_batch` of each. ahead: the next is padded in a thread while one is encoded."""
+    if not ahead:
+        yield from (encode_batch(wants, crops, device) for crops in batches)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        padded: list[Future[Padded]] = []
+        for number, crops in enumerate(batches):
+            for later in batches[number + len(padded) : number + 2]:
+                padded.append(thread.submit(pad, later, device))
+            yield encode_batch(wants, crops, device, padded.pop(0).result)
+
+
+def encode_batch(
+    wants: Sequence[Want],
+    crops: Sequence[Samples],
+    device: str,
+    padded: Callable[[], Padded] | None = None,
+) -> list[list[Encoded]]:
+    """For each crop, for each want, what was wanted, or in words why there is none.
+
+    padded: gives the crops as `pad` has them, where that is done elsewhere.
+    Encoders that share a forward pass take one. Out of memory on the GPU: the batch is halved. Any
+    other failure: one clip at a time, so that only the clip at fault is lost, and it is named.
+    Raises EncoderError where an encoder breaks its contract.
+    """
+    try:
+        return _forward(wants, pad(crops, device) if padded is None else padded(), device)
+    except EncoderError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an encoder may raise anything
+        if len(crops) == 1:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return [[f"encoder {want.encoder.name}: {reason}" for want in wants]]
+        halve = isinstance(error, torch.OutOfMemoryError)
+    # out of the handler: the error, as long as it is handled, keeps all that the pass had made
+    torch.cuda.empty_cache()
+    step = (len(crops) + 1) // 2 if halve else 1
+    parts = [crops[i : i + step] for i in range(0, len(crops), step)]
+    return [row for part in parts for row in encode_batch(wants, part, device)]
+
+
+def _forward(wants: Sequence[Want], batch: Padded, device: str) -> list[list[Encoded]]:
+    lengths = batch.lengths
+    encoders = list(dict.fromkeys(want.encoder for want in wants))
+    with torch.inference_mode():
+        waveforms = batch.waveforms.to(device, non_blocking=True)
+        found = encode_each(encoders, waveforms, lengths.to(device))
+        in_time = {want.encoder for want in wants if want.frames}
+        for encoder, frames in zip(encoders, found, strict=True):
+            _check_frames(encoder, frames, lengths, in_time=encoder in in_time)
+        by_encoder = dict(zip(encoders, found, strict=True))
+        columns = [_wanted(want, by_encoder[want.encoder]) for want in wants]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _wanted(want: Want, frames: Frames) -> list[Encoded]:
+    """One element a crop."""
+    who = f"encoder {want.encoder.name}"
+    if not want.frames:
+        rows = pool(frames).cpu().numpy()
+        return [
+            row if np.isfinite(row).all() else Unfit(f"{who}: NaN or infinity in its output")
+            for row in rows
+        ]
+    kept: list[Encoded] = []
+    for values, length in zip(frames.values, frames.lengths.tolist(), strict=True):
+        own = values[:length]
+        half = own.half().cpu().numpy()
+        if np.isfinite(half).all():
+            kept.append(half)
+        elif bool(own.isfinite().all()):
+            kept.append(Unfit(f"{who}: frame values beyond 65504, the largest that is stored"))
+        else:
+            kept.append(Unfit(f"{who}: NaN or infinity in its output"))
+    return kept
+
+
+def _check_frames(
+    encoder: AudioEncoder, frames: Frames, lengths: torch.Tensor, *, in_time: bool
+) -> None:
+    """What the encoder claims against what it returned. Raises EncoderError on a breach."""
+    who = f"encoder {encoder.name!r}"
+    if not isinstance(frames, Frames):
+        raise EncoderError(
+            f"{who} returned a {type(frames).__name__} from encode(); expected "
+            "Frames(values, lengths)"
+        )
+    shape = tuple(frames.values.shape)
+    if len(shape) != 3 or shape[0] != len(lengths) or shape[2] != encoder.embedding_dim:
+        raise EncoderError(
+            f"{who} returned values of shape {shape}; expected ({len(lengths)}, F, "
+            f"{encoder.embedding_dim}), by its embedding_dim"
+        )
+    got = frames.lengths.cpu()
+    if got.shape != lengths.shape or not bool(((got >= 1) & (got <= shape[1])).all()):
+        raise EncoderError(
+            f"{who} returned frame lengths {got.tolist()[:8]} for {shape[1]} frames; each clip "
+            "needs its own, from 1 up to the number of frames"
+        )
+    expected = lengths.double() / encoder.sample_rate * encoder.frame_rate
+    slack = FRAME_SLACK + FRAME_SLACK_SHARE * expected
+    if in_time:
+        slack = slack.clamp(max=FRAME_SLACK_IN_TIME)
+    off = (got.double() - expected).abs() - slack
+    worst = int(off.argmax())
+    if off[worst] > 0:
+        seconds = float(lengths[worst]) / encoder.sample_rate
+        raise EncoderError(
+            f"{who} claims {encoder.frame_rate:g} frames a second but returned {int(got[worst])} "
+            f"for {seconds:.2f} s; correct its frame_rate or its lengths"
+        )

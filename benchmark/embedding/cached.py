@@ -1,0 +1,137 @@
+"""Embeddings on demand: from the store where they are, else encoded now and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.collectors import EmbedSettings, FileOrder, View
+from earmark.benchmark.embedding.embed import ShardJob, clip_count, embed_shards
+from earmark.benchmark.io.progress import Progress
+from earmark.benchmark.protocol import STRICT, Protocol
+from earmark.benchmark.settings import RunSettings
+from earmark.benchmark.shards.dataset import DataError, Dataset, DatasetShard
+from earmark.benchmark.shards.shard import shard_digest
+from earmark.benchmark.store import EmbeddingStore, ShardEmbeddings
+from earmark.encoders import AudioEncoder
+from earmark.tasks import TaskSpec
+
+
+class Found(NamedTuple):
+    """One entry a shard, in their order; seconds of audio that were encoded for it now."""
+
+    entries: list[ShardEmbeddings]
+    encoded_seconds: float
+
+
+class Stock:
+    """What encoders made of shards. run.device must be chosen by now (`cpu` or `cuda`).
+
+    fingerprints: of every encoder that views may name.
+    """
+
+    def __init__(self, fingerprints: dict[AudioEncoder, str], run: RunSettings) -> None:
+        self.fingerprints, self.run = fingerprints, run
+        self.store = EmbeddingStore(run.cache / "store")
+        self.store.remove_leftovers()
+        self.made: set[str] = set()  # keys of this run, which need not be forced again
+
+    def key(self, view: View, sha256: str, clips: Sequence[str] | None = None) -> str:
+        """The store's key of one shard, or of some of its clips."""
+        return self.store.key(
+            encoder_fingerprint=self.fingerprints[view.encoder],
+            audio=view.pipeline.facts(),
+            batches=_batches(view),
+            shard_sha256=sha256,
+            clips=clips,
+            frames=view.frames,
+            compute=view.encoder.compute_dtype(self.run.device),
+        )
+
+    def entries(
+        self,
+        dataset: Dataset,
+        digests: Sequence[str],
+        view: View,
+        label: str,
+        others: Sequence[View] = (),
+    ) -> Found:
+        """Every shard's entry of a view.
+
+        digests: the shards'. others: views of the same clips that other cells of this run will
+        want; what has to be decoded now is encoded for them too, and stored. Raises DataError where
+        a shard was replaced meanwhile, and EncoderError.
+        """
+        entries: dict[int, ShardEmbeddings] = {}
+        jobs: list[ShardJob] = []
+        numbers: list[int] = []
+        for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
+            key = self._key_of(view, part, sha256)
+            known = None if self._forced(key) else self.store.get(key)
+            if known is not None and _covers(known, part):
+                entries[number] = known
+                continue
+            wanted = []
+            for other in others:
+                key = self._key_of(other, part, sha256)
+                if self._forced(key) or not self.store.has(key):
+                    wanted.append(other)
+            jobs.append(ShardJob(part.shard, (view, *wanted), part.keys))
+            numbers.append(number)
+        settings = EmbedSettings(
+            self.run.device, self.run.batch_seconds, self.run.workers, self.store.root
+        )
+        encoded = 0.0
+        with Progress(label, clip_count(jobs), "clips") as bar:
+            made = embed_shards(jobs, settings, bar.advance)
+            for number, job, found in zip(numbers, jobs, made, strict=True):
+                part, sha256 = dataset.shards[number], digests[number]
+                if shard_digest(part.shard.path, self.run.cache) != sha256:
+                    raise DataError(f"shard {part.shard.path} was replaced meanwhile; run it again")
+                for one, entry in zip(job.views, found, strict=True):
+                    key = self._key_of(one, part, sha256)
+                    self.store.put(key, entry)
+                    if not entry.passing:  # else it is not in the store
+                        self.made.add(key)
+                encoded += sum(found[0].seconds)
+                # from the store where it is: else frames would lie on the disk twice
+                mine = (
+                    None if found[0].passing else self.store.get(self._key_of(view, part, sha256))
+                )
+                entries[number] = mine or found[0]
+        return Found([entries[number] for number in range(len(dataset.shards))], encoded)
+
+    def _forced(self, key: str) -> bool:
+        """Whether an entry is to be made though the store may have it."""
+        return self.run.force and key not in self.made
+
+    def _key_of(self, view: View, part: DatasetShard, sha256: str) -> str:
+        return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
+
+
+def _covers(entry: ShardEmbeddings, part: DatasetShard) -> bool:
+    """Whether an entry has every clip asked for; an older version may have read a shard's names
+    otherwise, and what it did not see would be missing without a word."""
+    seen = {*entry.keys, *(failure.key for failure in entry.failures)}
+    return all(
+        one.key in seen for one in part.shard.entries if part.keys is None or one.key in part.keys
+    )
+
+
+def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) -> View:
+    """How a task wants its clips embedded under a protocol."""
+    pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds, protocol.resampler)
+    order = None
+    if protocol.padding == "averaged":
+        order = FileOrder(protocol.batch_of(spec.name), protocol.crops == "first in batch")
+    return View(encoder, pipeline, spec.by_frame, order)
+
+
+def _batches(view: View) -> str:
+    """How a view's batches are made, in words of the store's key."""
+    order = view.file_order
+    if order is not None:
+        kept = "first crop of a clip" if order.first_crop_only else "all crops"
+        return f"{order.size} in file order, padding kept, {kept}"
+    return "padded, lengths given" if view.encoder.honours_lengths else "clips of equal length"

@@ -1,0 +1,295 @@
+"""One shard's clips on their way through encoders: gathered into batches, pooled, kept in order."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from earmark.benchmark.audio.decode import AudioPipeline, Samples, cut
+from earmark.benchmark.embedding.batches import (
+    Encoded,
+    Unfit,
+    Want,
+    encode_batch,
+    encode_batches,
+    plan_batches,
+)
+from earmark.benchmark.settings import BATCH_SECONDS
+from earmark.benchmark.shards.shard import Failure
+from earmark.benchmark.store import ShardEmbeddings
+from earmark.encoders import AudioEncoder
+
+# A window is what is sorted by length before it is cut into batches; larger means less padding.
+WINDOW_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class EmbedSettings:
+    """How to encode; none of these changes an embedding by more than rounding.
+
+    device: `cpu` or `cuda`. batch_seconds: audio in one batch, padding counted.
+    workers: threads that decode and resample while the encoder works.
+    spill: folder for frames until their shard is done; None: the system's.
+    """
+
+    device: str = "cpu"
+    batch_seconds: float = BATCH_SECONDS
+    workers: int = 2
+    spill: Path | None = None
+
+
+class FileOrder(NamedTuple):
+    """Batches of so many crops as they follow each other in the shard's file, without lengths.
+
+    All are zero-padded to the longest of the batch (one shorter than a crop to the crop), and the
+    frames of the padding are kept. first_crop_only: of a clip's crops in one batch only the first
+    is kept. A batch ends with its shard.
+    """
+
+    size: int
+    first_crop_only: bool
+
+
+class View(NamedTuple):
+    """One way to embed clips: by which encoder, of which crops, the mean or the frames.
+
+    file_order: None: batches by length, and padding never reaches a mean or a frame.
+    """
+
+    encoder: AudioEncoder
+    pipeline: AudioPipeline
+    frames: bool = False
+    file_order: FileOrder | None = None
+
+
+class Clip(NamedTuple):
+    """A decoded clip, or why there is none. seconds: its own length, before resampling."""
+
+    key: str
+    samples: Samples
+    seconds: float
+    error: str | None
+    passing: bool = False  # the error is not of the file
+
+
+Report = Callable[[int, float], None]  # clips, seconds of audio
+
+
+def make_collectors(
+    shard: str,
+    views: Sequence[View],
+    budget: int,
+    settings: EmbedSettings,
+    report: Report | None,
+) -> list[Collector]:
+    """One for all views of equal crops and batches; the first of them reports.
+
+    budget: samples in a batch by length.
+    """
+    alike: dict[tuple[AudioPipeline, FileOrder | None], list[View]] = {}
+    for view in dict.fromkeys(views):
+        alike.setdefault((view.pipeline, view.file_order), []).append(view)
+    made: list[Collector] = []
+    for (pipeline, order), own in alike.items():
+        gathered = [_Gathered(view, settings) for view in own]
+        common = (shard, pipeline, gathered, settings.device, None if made else report)
+        made.append(
+            _ByLength(*common, budget=budget) if order is None else _InFileOrder(*common, order)
+        )
+    return made
+
+
+@dataclass
+class Collector(ABC):
+    """Gathers one shard's clips and encodes them, for all views of equal crops and batches."""
+
+    shard: str
+    pipeline: AudioPipeline
+    gathered: list[_Gathered]
+    device: str
+    report: Report | None
+
+    def add(self, clip: Clip) -> None:
+        """The next clip."""
+        if clip.error is not None:
+            for one in self.gathered:
+                one.fail(Failure(self.shard, clip.key, clip.error), passing=clip.passing)
+            self._report(1, 0)
+            return
+        self._take(clip)
+
+    def finish(self) -> dict[View, ShardEmbeddings]:
+        """Encode what is left, and return what each view holds of the shard."""
+        self._flush()
+        return {one.view: one.finish() for one in self.gathered}
+
+    @abstractmethod
+    def _take(self, clip: Clip) -> None: ...
+
+    @abstractmethod
+    def _flush(self) -> None: ...
+
+    @property
+    def _wants(self) -> list[Want]:
+        return [Want(one.view.encoder, one.view.frames) for one in self.gathered]
+
+    def _keep(self, clip: Clip, rows: list[list[Encoded]], samples: int) -> None:
+        """What was made of a clip: for each of its crops one element a view."""
+        for column, one in enumerate(self.gathered):
+            own = [row[column] for row in rows]
+            errors = [row for row in own if isinstance(row, str)]
+            if errors:
+                passing = not isinstance(errors[0], Unfit)
+                one.fail(Failure(self.shard, clip.key, str(errors[0])), passing=passing)
+            else:
+                one.add(clip, own, samples)
+
+    def _report(self, clips: int, samples: int) -> None:
+        if self.report is not None:
+            self.report(clips, samples / self.pipeline.sample_rate)
+
+
+@dataclass
+class _ByLength(Collector):
+    """Batches of similar length, cut from windows of several batches."""
+
+    budget: int
+    window: list[Clip] = field(default_factory=list)
+    window_samples: int = 0
+
+    def _take(self, clip: Clip) -> None:
+        self.window.append(clip)
+        self.window_samples += len(clip.samples)
+        if self.window_samples >= self.budget * WINDOW_BATCHES:
+            self._flush()
+
+    def _flush(self) -> None:
+        by_clip = [cut(clip.samples, self.pipeline.crop_samples) for clip in self.window]
+        crops = [crop for own in by_clip for crop in own]
+        owners = [i for i, own in enumerate(by_clip) for _ in own]
+        wants = self._wants
+        equal = not all(want.encoder.honours_lengths for want in wants)
+        found: dict[int, list[Encoded]] = {}
+        lengths = [len(crop) for crop in crops]
+        batches = plan_batches(lengths, self.budget, equal_lengths=equal)
+        own_crops = [[crops[i] for i in batch] for batch in batches]
+        # a CPU that pads would not encode meanwhile; a GPU would wait
+        encoded = encode_batches(wants, own_crops, self.device, ahead=self.device == "cuda")
+        for batch, made in zip(batches, encoded, strict=True):
+            found.update(zip(batch, made, strict=True))
+            # a clip counts as done with its last crop
+            done = sum(1 for i in batch if i + 1 == len(crops) or owners[i + 1] != owners[i])
+            self._report(done, sum(len(crops[i]) for i in batch))
+        rows: list[list[list[Encoded]]] = [[] for _ in self.window]
+        for i, owner in enumerate(owners):
+            rows[owner].append(found[i])
+        for clip, own, kept in zip(self.window, rows, by_clip, strict=True):
+            self._keep(clip, own, sum(len(crop) for crop in kept))
+        self.window, self.window_samples = [], 0
+
+
+@dataclass
+class _InFileOrder(Collector):
+    """Batches as `FileOrder` has them."""
+
+    order: FileOrder
+    batch: list[tuple[Clip, Samples, bool]] = field(default_factory=list)  # last of its clip
+    rows: list[list[Encoded]] = field(default_factory=list)  # of the clip that is not done
+    samples: int = 0  # in those rows
+
+    def _take(self, clip: Clip) -> None:
+        crops = cut(clip.samples, self.pipeline.crop_samples)
+        for number, crop in enumerate(crops, start=1):
+            self.batch.append((clip, crop, number == len(crops)))
+            if len(self.batch) == self.order.size:
+                self._flush()
+
+    def _flush(self) -> None:
+        if not self.batch:
+            return
+        longest = max(len(crop) for _, crop, _ in self.batch)
+        longest = max(longest, self.pipeline.crop_samples or 0)
+        padded = [np.pad(crop, (0, longest - len(crop))) for _, crop, _ in self.batch]
+        made = encode_batch(self._wants, padded, self.device)
+        before = ""
+        for (clip, crop, last), row in zip(self.batch, made, strict=True):
+            if clip.key != before or not self.order.first_crop_only:
+                self.rows.append(row)
+                self.samples += len(crop)
+            before = clip.key
+            if last:
+                self._keep(clip, self.rows, self.samples)
+                self.rows, self.samples = [], 0
+        self._report(sum(last for _, _, last in self.batch), len(padded) * longest)
+        self.batch = []
+
+
+class _Gathered:
+    """One view of a shard as it grows, clips as they come; frames go to the disk."""
+
+    def __init__(self, view: View, settings: EmbedSettings) -> None:
+        self.view, self.settings = view, settings
+        self.rows: list[NDArray[np.float32]] = []
+        self.spilled: IO[bytes] | None = None
+        if view.frames:
+            if settings.spill is not None:
+                settings.spill.mkdir(parents=True, exist_ok=True)
+            self.spilled = tempfile.TemporaryFile(dir=settings.spill)  # noqa: SIM115
+        self.keys: list[str] = []
+        self.crops: list[int] = []
+        self.frames: list[int] = []
+        self.seconds: list[float] = []
+        self.failures: list[Failure] = []
+        self.passing = False
+
+    def fail(self, failure: Failure, *, passing: bool) -> None:
+        self.passing = self.passing or passing
+        self.failures.append(failure)
+
+    def add(self, clip: Clip, rows: Sequence[Encoded], samples: int) -> None:
+        """rows: one a crop. samples: in all its crops."""
+        self.keys.append(clip.key)
+        self.crops.append(len(rows))
+        for row in rows:
+            if self.spilled is None:
+                self.rows.append(np.asarray(row, np.float32))
+            else:
+                self.frames.append(len(row))
+                self.spilled.write(np.asarray(row, np.float16).tobytes())
+        encoded = samples / self.view.pipeline.sample_rate
+        # by frame the file's own length, which is the same for encoders of any sample rate
+        self.seconds.append(round(encoded, 3) if self.spilled is None else clip.seconds)
+
+    def finish(self) -> ShardEmbeddings:
+        return ShardEmbeddings(
+            embeddings=self._matrix(),
+            keys=self.keys,
+            crops=self.crops,
+            frames=None if self.spilled is None else self.frames,
+            failures=sorted(self.failures),
+            seconds=self.seconds,
+            passing=self.passing,
+            made={
+                "encoder": self.view.encoder.name,
+                "device": self.settings.device,
+                "torch": torch.__version__,
+                "batch_seconds": self.settings.batch_seconds,
+            },
+        )
+
+    def _matrix(self) -> NDArray[np.float32] | NDArray[np.float16]:
+        dimension = self.view.encoder.embedding_dim
+        if self.spilled is None:
+            return np.stack(self.rows) if self.rows else np.zeros((0, dimension), np.float32)
+        if not self.frames:
+            return np.zeros((0, dimension), np.float16)
+        self.spilled.flush()
+        return np.memmap(self.spilled, np.float16, "r", shape=(sum(self.frames), dimension))

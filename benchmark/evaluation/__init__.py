@@ -1,0 +1,1 @@
+"""The thread through the stages: one encoder on one task."""

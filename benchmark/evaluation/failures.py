@@ -1,0 +1,63 @@
+"""How many clips and labels may fail before their task has, and what a result says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from earmark.benchmark.shards.dataset import DataError, Dataset
+from earmark.benchmark.shards.shard import Failure
+
+FAILURES_LISTED = 100
+
+
+class TooManyFailuresError(DataError):
+    """More clips or labels failed than may. facts: which ones, for the result's `data`."""
+
+    def __init__(self, message: str, facts: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+def check_failures(dataset: Dataset, failures: list[Failure], allowed: float) -> None:
+    """allowed: share of the clips. Raises DataError where there are no clips."""
+    total = dataset.clips
+    if total == 0:
+        raise DataError("its shards hold no clip (KEY.wav, .flac, .ogg or .mp3 with KEY.json)")
+    if len(failures) > allowed * total:
+        shard, key, reason = failures[0]
+        mend = "the encoder" if reason.startswith("encoder ") else "the data"
+        raise TooManyFailuresError(
+            f"{len(failures)} of {total} clips failed, more than the {allowed:.1%} allowed; "
+            f"the first: {shard}/{key}: {reason}; mend {mend}, or raise --failed-share",
+            lost_clips(failures),
+        )
+
+
+def check_faults(
+    faults: list[Failure], total: int, failures: list[Failure], allowed: float
+) -> None:
+    """The same of single labels, of which there are so many in all."""
+    if len(faults) > allowed * total:
+        shard, key, reason = faults[0]
+        raise TooManyFailuresError(
+            f"{len(faults)} of {total} labels cannot be used, more than the {allowed:.1%} "
+            f"allowed; the first: {shard}/{key}: {reason}; mend the data, or raise "
+            "--failed-share",
+            lost_clips(failures) | faulty(faults),
+        )
+
+
+def lost_clips(failures: list[Failure]) -> dict[str, Any]:
+    """What a result's `data` holds of clips that failed."""
+    return {
+        "failed_clips": len(failures),
+        "failures": [failure._asdict() for failure in failures[:FAILURES_LISTED]],
+    }
+
+
+def faulty(faults: list[Failure]) -> dict[str, Any]:
+    """What a result's `data` holds of labels that were left out."""
+    return {
+        "label_faults": len(faults),
+        "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
+    }

@@ -1,0 +1,1 @@
+"""Which encoder this is: its fingerprint, and whether it behaves as it did."""

@@ -1,0 +1,1 @@
+"""Files, progress, terminal and Markdown: what every stage reads and writes with."""

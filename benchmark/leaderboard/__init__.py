@@ -1,0 +1,1 @@
+"""Stage 8: results -> tables in every format."""

@@ -1,0 +1,99 @@
+"""Segment-based F1 of what is heard when (Mesaros, Heittola, Virtanen 2016, section 3.1.1).
+
+Time is cut into segments of equal length from 0 s on, the last of which may reach beyond the
+clip. Segments and what is true of them follow from seconds alone, so encoders of any frame rate
+are scored on the same ones. Onsets belong to an event, offsets do not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from earmark.benchmark.shards.annotations import Event
+
+# Times are compared to this many decimals of a segment: 0.3 / 0.1 is below 3 in floating point.
+_DECIMALS = 6
+
+
+def segment_total(seconds: float, segment_s: float) -> int:
+    """Segments that a clip of so many seconds has; one at least."""
+    return max(1, math.ceil(round(seconds / segment_s, _DECIMALS)))
+
+
+def segments_of_events(
+    events: Iterable[Event], seconds: float, segment_s: float, classes: int
+) -> NDArray[np.bool_]:
+    """(N, C) for the N segments of a clip: whether an event of a class overlaps a segment."""
+    total = segment_total(seconds, segment_s)
+    found = np.zeros((total, classes), np.bool_)
+    for onset, offset, label in events:
+        first = math.floor(round(onset / segment_s, _DECIMALS))
+        found[first : math.ceil(round(offset / segment_s, _DECIMALS)), label] = True
+    return found
+
+
+def segments_of_frames(
+    active: NDArray[np.bool_], frame_rate: float, total: int, segment_s: float
+) -> NDArray[np.bool_]:
+    """Whether any frame of a segment is active: (F, C) -> (total, C).
+
+    A frame belongs to the segment that its centre is in. A segment without a frame's centre (the
+    frames are longer than it) takes the frame that covers its own centre, or the last.
+    """
+    centres = (np.arange(len(active)) + 0.5) / frame_rate
+    segment = np.floor(np.round(centres / segment_s, _DECIMALS)).astype(np.int64)
+    bounds = np.searchsorted(segment, np.arange(total + 1))
+    sums = np.zeros((len(active) + 1, active.shape[1]), np.int32)
+    np.cumsum(active, axis=0, out=sums[1:])
+    found: NDArray[np.bool_] = sums[bounds[1:]] > sums[bounds[:-1]]
+    empty = np.flatnonzero(bounds[1:] == bounds[:-1])
+    middle = np.round((empty + 0.5) * segment_s * frame_rate, _DECIMALS)
+    covering = np.floor(middle).astype(np.int64)
+    found[empty] = active[np.minimum(covering, len(active) - 1)]
+    return found
+
+
+def segment_counts(reference: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """True positives, false positives, false negatives of each class: two (N, C) -> (C, 3)."""
+    hits = (reference & predicted).sum(axis=0)
+    return np.stack([hits, predicted.sum(axis=0) - hits, reference.sum(axis=0) - hits], axis=1)
+
+
+def f1_of_counts(
+    counts: ArrayLike, average: str, absent_classes: str = "left out"
+) -> NDArray[np.float64]:
+    """F1 of counts (..., C, 3) as `segment_counts` gives them -> (...).
+
+    average: `macro`, the mean over the classes that occur in the reference; `micro`, of the counts
+    of all classes together. NaN where nothing occurs in the reference. absent_classes: where it is
+    `zero`, classes that do not occur count as 0 in the macro mean.
+    """
+    counts = np.asarray(counts, np.float64)
+    if average == "micro":
+        return _f1(counts.sum(axis=-2))
+    if average != "macro":
+        raise ValueError(f"average must be macro or micro, not {average!r}")
+    each = _f1(counts)
+    known = ~np.isnan(each)
+    if absent_classes == "zero":
+        zeroed: NDArray[np.float64] = np.nan_to_num(each).mean(axis=-1)
+        return np.where(known.any(axis=-1), zeroed, np.nan)
+    with np.errstate(invalid="ignore"):
+        mean: NDArray[np.float64] = np.where(known, each, 0).sum(axis=-1) / known.sum(axis=-1)
+    return mean
+
+
+def segment_f1(reference: NDArray[np.bool_], predicted: NDArray[np.bool_], average: str) -> float:
+    """F1 of predicted segments, both (N, C). average: `macro` or `micro`."""
+    return float(f1_of_counts(segment_counts(reference, predicted), average))
+
+
+def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits, wrong, missed = np.moveaxis(counts, -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        f1 = 2 * hits / (2 * hits + wrong + missed)
+    return np.where(hits + missed > 0, f1, np.nan)

@@ -1,0 +1,1 @@
+"""`prepare`: a data set as its authors publish it -> shards."""

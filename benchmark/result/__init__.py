@@ -1,0 +1,1 @@
+"""Stage 7: what a result file holds, and how it is read and written."""

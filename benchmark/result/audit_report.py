@@ -1,0 +1,177 @@
+"""Finding: what an audit of one task's shards found; stored, and joined to the task's results.
+
+    <results>/audits/<task>-<12 hex digits>[.synthetic].json
+
+The digits are those of the task's declaration and of the shards' names and SHA-256: other shards,
+or another rule for sources or labels, have a file of their own. A result of these very shards holds
+the counts in `data["audit"]`, whether it was written before the audit or after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from earmark.benchmark.io.files import write_atomically
+from earmark.benchmark.io.strict_json import parse
+from earmark.benchmark.result.schema import (
+    AUDITS,
+    ResultError,
+    check_audit,
+    read_result,
+    result_files,
+)
+from earmark.tasks import TaskSpec
+
+SCHEMA = 1
+
+
+@dataclass
+class Finding:
+    """What an audit found. Clips are told by split, shard and key; all lists are whole.
+
+    task: name, title, digest, `parts` (what its shards are divided into: `split` or `fold`) and
+        `source_unit`.
+    shards: name, split and SHA-256 of each.
+    counts: see `earmark.benchmark.audit.run.audit_tasks`.
+    pairs: two splits or folds that share audio, and how many clips of each the other holds too.
+    copies: groups of clips with the same audio: `sha256` of the audio, `across` (whether in more
+        than one split or fold), `conflict` (whether labelled differently), `differ_by` (`silence`
+        at an end, `polarity`), and its `clips`, with their label and source in words.
+    straddling: sources in more than one split or fold, and their clips in each.
+    silent: clips without anything to tell them by. failures: clips that could not be decoded or
+        paired, and why. unlabelled: clips whose label could not be read, and why.
+    error: why the task could not be audited, one line; such a finding is not stored.
+    versions: of Earmark, the decoder and the way of hashing.
+    run: when (UTC), how many seconds it took, and seconds of audio in the clips. Two audits of the
+        same shards differ in nothing else.
+    """
+
+    task: dict[str, str]
+    synthetic: bool
+    shards: list[dict[str, str]] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    straddling: list[dict[str, Any]] = field(default_factory=list)
+    silent: list[dict[str, str]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    unlabelled: list[dict[str, str]] = field(default_factory=list)
+    error: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def leaks(self) -> bool:
+        """Whether audio of one split or fold is in another."""
+        return bool(self.counts.get("in_two_splits"))
+
+    def summary(self) -> dict[str, Any]:
+        """What results of these shards hold in `data["audit"]`."""
+        return {"audited": self.run["audited"], "parts": self.task["parts"], **self.counts}
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+def finding_path(
+    results: Path, *, task: str, digest: str, shards: Iterable[dict[str, str]], synthetic: bool
+) -> Path:
+    """Where the finding about these very shards lies. digest: of the task's declaration."""
+    facts = [digest, _content(shards)]
+    name = f"{task}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"
+    return results / AUDITS / f"{name}{'.synthetic' if synthetic else ''}.json"
+
+
+def _content(shards: Iterable[dict[str, str]]) -> list[list[str]]:
+    """Which shards these are. By the declaration their names say of which split they are, whatever
+    a protocol makes of that; their order does not count."""
+    return sorted([shard["name"], shard["sha256"]] for shard in shards)
+
+
+def stored_finding(path: Path) -> Finding | None:
+    """The finding at `path`; None where there is none or it cannot be read."""
+    try:
+        finding = Finding(**parse(path.read_text(encoding="utf-8")))
+        check_audit(finding.summary())
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return None
+    return finding if finding.schema == SCHEMA and finding.error is None else None
+
+
+def stored_audit(
+    results: Path, spec: TaskSpec, shards: Iterable[dict[str, str]], *, synthetic: bool
+) -> dict[str, Any]:
+    """What a result of these shards adds to its `data`: its `audit`, or nothing without one."""
+    finding = stored_finding(
+        finding_path(
+            results, task=spec.name, digest=spec.declaration, shards=shards, synthetic=synthetic
+        )
+    )
+    return {} if finding is None else {"audit": finding.summary()}
+
+
+def store(finding: Finding, results: Path) -> tuple[Path, int]:
+    """Write a finding and add its counts to every result of the same shards.
+
+    Returns its path and how many results hold it now. Where the same was found before, that finding
+    stays with its date.
+    """
+    path = finding_path(
+        results, task=finding.task["name"], digest=finding.task["digest"],
+        shards=finding.shards, synthetic=finding.synthetic,
+    )  # fmt: skip
+    known = stored_finding(path)
+    if known is not None and asdict(known) | {"run": None} == asdict(finding) | {"run": None}:
+        finding.run = known.run
+    else:
+        write_atomically(path, finding.to_json().encode())
+    return path, _join(finding, results)
+
+
+def _join(finding: Finding, results: Path) -> int:
+    joined = 0
+    for path in result_files(results):
+        try:
+            result = read_result(path)
+        except ResultError:  # the leaderboard names it
+            continue
+        mine = (
+            result.synthetic == finding.synthetic
+            and result.task["name"] == finding.task["name"]
+            and result.task.get("declared", result.task["digest"]) == finding.task["digest"]
+            and _content(result.data.get("shards", [])) == _content(finding.shards)
+        )
+        if mine:
+            joined += 1
+            if result.data.get("audit") != finding.summary():
+                result.data["audit"] = finding.summary()
+                write_atomically(path, result.to_json().encode())
+    return joined
+
+
+def audit_notes(audits: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+    """What a table says of audits. audits: names of tasks with their results' `data["audit"]`.
+
+    One line for each task with audio in two splits or folds, one line for all without; other
+    findings of theirs are told by the audit alone.
+    """
+    notes, clean = [], []
+    for name, audit in audits:
+        count, part = audit["in_two_splits"], audit["parts"]
+        if count:
+            notes.append(
+                f"{name}: LEAK: {count} of {audit['clips']} clips have a copy in another {part} "
+                f"(audited {audit['audited'][:10]})"
+            )
+        else:
+            clean.append(name)
+    if clean:
+        shown = ", ".join(dict.fromkeys(clean))
+        notes.append(f"audited, no clip has a copy in another split or fold: {shown}")
+    return notes

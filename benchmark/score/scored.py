@@ -1,0 +1,135 @@
+"""What every kind of score is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.benchmark.probe import Training
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.search import Chosen
+from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.result.schema import Predictions, Score
+from earmark.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Scored:
+    """All scores of a task, and what was predicted for each tested item.
+
+    parts: items that trained, validated and tested, by test fold (or `test`). classes: see
+    `class_presence`.
+    """
+
+    scores: dict[str, Score]
+    predictions: Predictions
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
+    classes: dict[str, Any] = field(default_factory=dict)
+
+
+def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:
+    """How a task's probe is trained under a protocol."""
+    return Training(
+        epochs=spec.probe.epochs,
+        batch_size=spec.probe.batch_size,
+        learning_rate=spec.probe.learning_rate,
+        learning_rate_floor=protocol.learning_rate_floor,
+        device=device,
+        rates=protocol.learning_rates,
+        least_updates=protocol.least_updates,
+        checkpoints=protocol.checkpoints,
+        patience=protocol.patience,
+        standardised=protocol.frame_features == "standardised",
+    )
+
+
+def tested_items(splits: list[Split]) -> NDArray[np.int64]:
+    """Test items of all splits, in order."""
+    return np.concatenate([split.test for split in splits])
+
+
+def score_of(
+    metric: str,
+    per_seed: Sequence[float],
+    interval: tuple[float, float] | None,
+    items: Items,
+    splits: list[Split],
+    protocol: Protocol,
+    per_split: Sequence[float],
+) -> Score:
+    """A Score of the test items of all splits. per_split: mean over the seeds of each."""
+    tested = tested_items(splits)
+    return Score(
+        metric=metric,
+        value=float(np.mean(per_seed)),
+        per_seed=[float(value) for value in per_seed],
+        spread=float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None,
+        interval=None if interval is None else list(interval),
+        confidence=protocol.confidence,
+        items=len(tested),
+        sources=len(np.unique(items.sources[tested])),
+        per_split={
+            split.name: float(value) for split, value in zip(splits, per_split, strict=True)
+        },
+    )
+
+
+def best_epochs(splits: list[Split], by_split: Sequence[NDArray[np.int64]]) -> dict[str, list[int]]:
+    """Each split's tested epoch of each seed, counted from 1; by_split: counted from 0."""
+    return {
+        split.name: [int(epoch) + 1 for epoch in epochs]
+        for split, epochs in zip(splits, by_split, strict=True)
+    }
+
+
+def tell_training(
+    score: Score, splits: list[Split], trained: Sequence[Chosen], training: Training
+) -> None:
+    """Have a Score say what was chosen in each split, and how it was learned."""
+    score.best_epochs = best_epochs(splits, [one.best_epochs for one in trained])
+    score.training_loss = _mean_curve([one.losses for one in trained])
+    score.validation = _mean_curve([one.validation for one in trained])
+    marks = [[epoch + 1 for epoch in one.checkpoints.tolist()] for one in trained]
+    if any(own != list(range(1, len(own) + 1)) for own in marks):
+        length = len(score.validation)
+        score.checkpoints = {
+            split.name: own[:length] for split, own in zip(splits, marks, strict=True)
+        }
+    if training.rates:
+        score.learning_rates = _by_split(splits, [one.learning_rates for one in trained])
+        score.still_learning = _by_split(splits, [one.still_learning for one in trained])
+
+
+def _mean_curve(curves: list[NDArray[np.float64]]) -> list[float]:
+    """(K, S) of each split -> mean over all heads that still trained, as long as any did."""
+    longest = max(map(len, curves))
+    every = np.concatenate(
+        [
+            np.pad(one, ((0, longest - len(one)), (0, 0)), constant_values=np.nan)
+            for one in curves
+        ],
+        axis=1,
+    )  # fmt: skip
+    return [float(np.nanmean(row)) for row in every if not np.isnan(row).all()]
+
+
+def _by_split(splits: list[Split], values: Sequence[NDArray[Any]]) -> dict[str, list[Any]]:
+    """Each split's values, one a seed."""
+    return {split.name: own.tolist() for split, own in zip(splits, values, strict=True)}
+
+
+def predictions_of(items: Items, splits: list[Split], **arrays: Any) -> Predictions:
+    """Predictions of the test items of all splits; arrays: the fields that hold them."""
+    tested = tested_items(splits)
+    return Predictions(
+        keys=items.keys[tested],
+        crops=items.crops[tested],
+        sources=np.array([items.source_names[i] for i in items.sources[tested]]),
+        splits=np.concatenate([np.repeat(split.name, len(split.test)) for split in splits]),
+        **arrays,
+    )

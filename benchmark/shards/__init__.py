@@ -1,0 +1,1 @@
+"""Stage 1: tars of clips -> samples, labels, sources."""

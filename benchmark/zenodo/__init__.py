@@ -1,0 +1,1 @@
+"""`download`: the shards of tasks from their records on Zenodo."""
