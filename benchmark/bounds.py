@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 
-def check_whole(name: str, value: Any) -> None:
+def check_positive_int(name: str, value: Any) -> None:
     """A whole number above 0."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
@@ -24,7 +24,7 @@ def check_positive(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a number above 0, not {value!r}")
 
 
-def check_share(name: str, value: Any) -> None:
+def check_fraction(name: str, value: Any) -> None:
     """A number from 0 to 1."""
     if not _is_number(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a share from 0 to 1, not {value!r}")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from earmark.benchmark.bounds import check_count, check_positive, check_share, check_whole
+from earmark.benchmark.bounds import check_count, check_fraction, check_positive, check_positive_int
 from earmark.tasks import SourceRule, TaskSpec
 
 # field -> its values, that of `strict` first
@@ -178,13 +178,13 @@ class Protocol:
             "seeds", "knn_neighbours", "bootstrap_resamples", "encode_batch", "revision",
             "tower_width",
         ):  # fmt: skip
-            check_whole(name, getattr(self, name))
+            check_positive_int(name, getattr(self, name))
         for name in ("least_updates", "checkpoints"):
             check_count(name, getattr(self, name))
         for name in (
             "validation_share", "learning_rate_floor", "confidence", "failed_share", "patience",
         ):  # fmt: skip
-            check_share(name, getattr(self, name))
+            check_fraction(name, getattr(self, name))
         check_positive("knn_temperature", self.knn_temperature)
         for rate in self.learning_rates:
             check_positive("a rate of learning_rates", rate)
@@ -196,7 +196,7 @@ class Protocol:
                     f"{name} must be {' or '.join(map(repr, values))}, not {getattr(self, name)!r}"
                 )
         for task, size in self.encode_batch_of:
-            check_whole(f"encode_batch_of {task}", size)
+            check_positive_int(f"encode_batch_of {task}", size)
         if not self.means or not set(self.means) <= set(MEANS):
             raise ValueError(f"means must be some of {', '.join(MEANS)}, not {self.means!r}")
         if self.crops != "all" and self.padding != "averaged":
@@ -226,7 +226,7 @@ class Protocol:
             return self
         return replace(self, language_model=standard_of(self).language_model)
 
-    def read(self, spec: TaskSpec) -> TaskSpec:
+    def apply_to(self, spec: TaskSpec) -> TaskSpec:
         """A task as this protocol takes it: which split is which, what a source is, its title."""
         splits = dict(spec.splits)
         if spec.name in self.swapped_splits and "valid" in splits:
@@ -296,7 +296,7 @@ def titled(spec: TaskSpec, facts: Mapping[str, Any]) -> TaskSpec:
     transcripts = facts.get("transcripts", known.transcripts)
     if transcripts not in CHOICES["transcripts"]:  # another version's
         return spec
-    return replace(known, transcripts=transcripts).read(spec)
+    return replace(known, transcripts=transcripts).apply_to(spec)
 
 
 def protocol_label(facts: Mapping[str, Any]) -> str:

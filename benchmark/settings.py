@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.benchmark import synthetic
-from earmark.benchmark.bounds import check_positive, check_whole
+from earmark.benchmark.bounds import check_positive, check_positive_int
 from earmark.benchmark.paths import default_cache, default_data
 from earmark.benchmark.protocol import STRICT, Protocol
 from earmark.benchmark.shots import Shots, checked_shots
@@ -55,9 +55,9 @@ class RunSettings:
         if isinstance(self.data, Path) and str(self.data) == SYNTHETIC:
             # a folder of that name, and still one where it is written into a command
             object.__setattr__(self, "data", f"./{SYNTHETIC}")
-        check_whole("workers", self.workers)
+        check_positive_int("workers", self.workers)
         if self.limit is not None:
-            check_whole("limit", self.limit)
+            check_positive_int("limit", self.limit)
         check_positive("batch_seconds", self.batch_seconds)
         object.__setattr__(self, "shots", checked_shots(self.shots))
         if self.shots and self.protocol.linear_probe != "logistic regression":

@@ -47,7 +47,7 @@ class ShardEmbeddings:
     seconds: audio encoded of each clip; by frame, the length of its file.
     frames: how many frames each crop has; None where rows are means.
     made: where and with what it was made; information, not part of the key.
-    passing: a clip failed for a reason that may pass (the encoder, memory, the disk) and not
+    transient: a clip failed for a reason that may pass (the encoder, memory, the disk) and not
         because of its audio. Such an entry is used but never stored.
     """
 
@@ -58,7 +58,7 @@ class ShardEmbeddings:
     seconds: list[float]
     frames: list[int] | None = None
     made: dict[str, Any] = field(default_factory=dict)
-    passing: bool = False
+    transient: bool = False
 
 
 class EmbeddingStore:
@@ -138,7 +138,7 @@ class EmbeddingStore:
 
         An entry with failures that may pass is not written: they would outlast their cause.
         """
-        if entry.passing:
+        if entry.transient:
             return
         folder = self.folder(key)
         damaged_or_forced = os.path.lexists(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from earmark import evaluate
-from earmark.benchmark.agreement.run import Rule
+from earmark.benchmark.agreement.run import Tolerance
 from earmark.benchmark.cli.main import main as earmark
 from earmark.benchmark.protocol import PROTOCOLS
 from earmark.benchmark.result.schema import (
@@ -55,7 +55,7 @@ PARTS = (
 )  # fmt: skip
 # Elsewhere: one prediction of 20, the fewest that a cell has. Measured: none of all cells changes
 # under torch's, MKL's, oneDNN's and numpy's oldest instruction sets (README, "Do results hold?").
-RULE = Rule(floor=0.05, intervals=False, changed=0.05, exact=True)
+RULE = Tolerance(floor=0.05, intervals=False, changed=0.05, exact=True)
 COMMAND = "python tests/golden.py"
 # of `run`, what tells kinds of machine apart; times would only make every file differ
 _KEPT = ("device", "system", "processor", "instructions", "threads")

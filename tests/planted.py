@@ -9,7 +9,7 @@ import numpy as np
 from conftest import audio_bytes, clip_members
 
 from earmark import audit_tasks
-from earmark.benchmark.result.audit_report import Finding
+from earmark.benchmark.result.audit_report import AuditReport
 
 Members = list[tuple[str, bytes]]
 RATE = 16_000
@@ -29,7 +29,7 @@ def planted(key: str, samples: Any, label: Any = "low", suffix: str = "wav") -> 
     return clip_members(key, audio_bytes(samples, RATE, suffix), {"label": label}, suffix)
 
 
-def audit(task: Path, data: Path, results: Path, **settings: Any) -> Finding:
+def audit(task: Path, data: Path, results: Path, **settings: Any) -> AuditReport:
     (finding,) = audit_tasks(str(task), data=data, results=results, **settings)
     assert finding.error is None
     return finding

@@ -17,7 +17,7 @@ from earmark import Leaderboard, audit_tasks, evaluate
 from earmark.benchmark.cli.main import main
 from earmark.benchmark.leaderboard.layout import to_markdown
 from earmark.benchmark.protocol import STRICT
-from earmark.benchmark.result.audit_report import Finding, store
+from earmark.benchmark.result.audit_report import AuditReport, store
 from earmark.benchmark.result.schema import ResultError, RunResult, read_result, result_files
 
 Toy = Callable[..., tuple[Path, Path]]
@@ -43,7 +43,7 @@ def run(task: Path, data: Path, results: Path, **settings: Any) -> RunResult:
     return result
 
 
-def audited(task: Path, data: Path, results: Path) -> tuple[Finding, int]:
+def audited(task: Path, data: Path, results: Path) -> tuple[AuditReport, int]:
     """The finding and how many results it was joined to."""
     joined = []
     (finding,) = audit_tasks(
@@ -130,7 +130,7 @@ def test_other_shards_or_rules_are_not_vouched_for(toy: Toy, tmp_path: Path, cha
 
 def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
     shard = {"name": "a.tar", "split": "test", "sha256": "00"}
-    finding = Finding(
+    finding = AuditReport(
         {"name": "one", "title": "One", "digest": "d", "parts": "split", "source_unit": "file"},
         synthetic=False, shards=[shard], counts=dict(COUNTS), run={"audited": "then"},
     )  # fmt: skip
@@ -172,7 +172,7 @@ def test_tables_tell_leaks_and_what_is_clean() -> None:
             make_result("d"),
         ]
     )
-    assert [note for note in board.tables[0].notes if "audited" in note] == [
+    assert [note for note in board.tables[0].footnotes if "audited" in note] == [
         "b: LEAK: 3 of 100 clips have a copy in another fold (audited 2026-11-23)",
         "audited, no clip has a copy in another split or fold: a, c",
     ]

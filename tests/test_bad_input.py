@@ -265,7 +265,9 @@ class Bad(AudioEncoder):
 def test_an_encoder_that_fails(toy, tmp_path, capsys, monkeypatch, body, before, words, checked):
     """Before the run; and in it, where only some clips show what is wrong."""
     if not checked:
-        monkeypatch.setattr("earmark.benchmark.conformance.preflight.Gate.check", lambda *_: None)
+        monkeypatch.setattr(
+            "earmark.benchmark.conformance.preflight.Preflight.check", lambda *_: None
+        )
     task, data = toy({"train": 4, "valid": 4, "test": 4})
     file = tmp_path / "bad.py"
     file.write_text(ENCODER.replace("BODY", body))

@@ -49,7 +49,7 @@ def only_row(board: Leaderboard) -> Row:
 
 
 def notes(board: Leaderboard, word: str) -> list[str]:
-    return [note for note in board.tables[0].notes if word in note]
+    return [note for note in board.tables[0].footnotes if word in note]
 
 
 def test_the_best_and_what_cannot_be_told_from_it(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_of_few_sources_nothing_is_marked_and_no_interval_shown(count: int, tmp_
     assert f"too few sources ({count})" in notes(board, "not compared")[0]
     some = f"{count} source{'s' if count > 1 else ''} (speaker)"
     said = f"one: too few sources for an interval: {some}, not 6"
-    assert said in board.tables[0].notes
+    assert said in board.tables[0].footnotes
     stream = io.StringIO()
     to_terminal(board, Console(file=stream, width=100, force_terminal=True))
     (line,) = [line for line in stream.getvalue().splitlines() if "Task one" in line]

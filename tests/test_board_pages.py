@@ -19,7 +19,7 @@ from result_files import make_result
 from rich.console import Console
 
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.io.terminal import fold
+from earmark.benchmark.io.terminal import wrap
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.to_terminal import to_terminal
 from earmark.benchmark.reconstruction.formats import to_terminal as codecs_to_terminal
@@ -223,15 +223,15 @@ def test_what_files_hold_does_not_steer_the_terminal() -> None:
 @given(st.text(max_size=60), st.integers(2, 40))
 def test_a_folded_name_is_whole(name: str, width: int) -> None:
     console = Console(width=200, file=io.StringIO())
-    folded = fold(name, width).split("\n")
+    folded = wrap(name, width).split("\n")
     assert bare("".join(folded)) == bare(name)
     assert all(console.measure(line).maximum <= width for line in folded if line.isprintable())
 
 
 def test_names_are_folded_where_words_end() -> None:
-    assert fold("hubert-large-of-mine:layer-12", 17) == "hubert-large-of-\nmine:layer-12"
-    assert fold("abcdefghij", 4) == "abcd\nefgh\nij"
-    assert fold("two words", 9) == "two words"
+    assert wrap("hubert-large-of-mine:layer-12", 17) == "hubert-large-of-\nmine:layer-12"
+    assert wrap("abcdefghij", 4) == "abcd\nefgh\nij"
+    assert wrap("two words", 9) == "two words"
 
 
 @settings(max_examples=25, deadline=None)

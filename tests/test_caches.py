@@ -20,7 +20,7 @@ from paired_cells import random_predictions, write_cell
 
 from earmark.benchmark.audit.shard_hashes import HashJob, hash_shards
 from earmark.benchmark.conformance import preflight as gating
-from earmark.benchmark.conformance.preflight import Gate
+from earmark.benchmark.conformance.preflight import Preflight
 from earmark.benchmark.io.sealed import read_sealed, write_sealed
 from earmark.benchmark.reconstruction.journal import Journal
 from earmark.benchmark.settings import RunSettings
@@ -245,12 +245,12 @@ def test_an_encoder_is_checked_again_where_its_mark_is_damaged(
     encoder = load_encoder("logmel")
     run = RunSettings(cache=tmp_path / "cache", device="cpu")
     for _ in range(2):
-        Gate({encoder: encoder.fingerprint()}, run).check(encoder)
+        Preflight({encoder: encoder.fingerprint()}, run).check(encoder)
     assert looks == ["logmel"]
     (mark,) = files(tmp_path)
     damage(mark)
     for _ in range(2):
-        Gate({encoder: encoder.fingerprint()}, run).check(encoder)
+        Preflight({encoder: encoder.fingerprint()}, run).check(encoder)
     assert looks == ["logmel"] * 2
 
 

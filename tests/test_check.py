@@ -18,7 +18,7 @@ from reference_files import class_predictions, put, write
 from result_files import make_score
 
 from earmark import check
-from earmark.benchmark.agreement.run import CheckError, Rule
+from earmark.benchmark.agreement.run import CheckError, Tolerance
 from earmark.benchmark.cli.main import main
 from earmark.benchmark.result.schema import failed_path, read_result
 from earmark.tasks import builtin_tasks
@@ -544,7 +544,7 @@ def test_in_python(shell: Shell) -> None:
     assert (found.status, cell.verdict) == (0, "ok")
     assert cell.tolerance == pytest.approx(0.1)
     assert cell.measured == read_result(path).scores["linear"].value
-    assert check(shell.mine, against=shell.theirs, rule=Rule(intervals=False)).status == 1
+    assert check(shell.mine, against=shell.theirs, rule=Tolerance(intervals=False)).status == 1
     with pytest.raises(CheckError, match="no folder"):
         check(shell.mine, against=Path("published"))  # a Path is a folder
 
@@ -559,7 +559,7 @@ def test_within_the_widened_interval_and_only_there(
     value: float, bounds: tuple[float, float], other: float, floor: float
 ) -> None:
     low, high = sorted(bounds)
-    allowed = Rule(floor=floor).tolerance(make_score(value, [low, high]), other)
+    allowed = Tolerance(floor=floor).tolerance(make_score(value, [low, high]), other)
     lowest, highest = min(low, value - floor), max(high, value + floor)
     near = min(abs(other - lowest), abs(other - highest)) < 1e-9
     assert near or (abs(other - value) <= allowed) == (lowest <= other <= highest)

@@ -19,7 +19,7 @@ from earmark import RunResult, evaluate
 from earmark.benchmark.audio.decode import AudioPipeline, Samples
 from earmark.benchmark.conformance.checks import IN_TIME_LENGTHS
 from earmark.benchmark.conformance.trial import make_clip
-from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.identity.behaviour import SIGNALS
 from earmark.benchmark.shards.shard import read_shard
@@ -202,7 +202,7 @@ class Output(OutputEncoder):
         self.name, self.embedding_dim = output, dimension
 
 
-def embed(folder: Path, views: tuple[View, ...]) -> Any:
+def embed(folder: Path, views: tuple[EmbeddingRequest, ...]) -> Any:
     rng = np.random.default_rng(3)
     members = []
     for i, n in enumerate((4000, 1600, 4000, 2500, 799, 4000)):
@@ -217,7 +217,11 @@ def test_encoders_over_one_network_take_one_pass(tmp_path, decoded):
     net = Net()
     loud, twice = Output(net, "loud", 1).eval(), Output(net, "twice", 2).eval()
     whole, cropped = AudioPipeline(RATE), AudioPipeline(RATE, 0.1)
-    views = (View(loud, whole), View(twice, whole, frames=True), View(twice, whole))
+    views = (
+        EmbeddingRequest(loud, whole),
+        EmbeddingRequest(twice, whole, frames=True),
+        EmbeddingRequest(twice, whole),
+    )
     together = embed(tmp_path, views)
     assert set(decoded.values()) == {1} and len(decoded) == 6
     assert {names for names, _ in net.passes} == {("loud", "twice")}
@@ -231,7 +235,7 @@ def test_encoders_over_one_network_take_one_pass(tmp_path, decoded):
     # crops of another length are another pass, of the same decoding
     net.passes.clear()
     decoded.clear()
-    mixed = embed(tmp_path, (View(loud, whole), View(twice, cropped)))
+    mixed = embed(tmp_path, (EmbeddingRequest(loud, whole), EmbeddingRequest(twice, cropped)))
     assert set(decoded.values()) == {1}
     assert {names for names, _ in net.passes} == {("loud",), ("twice",)}
     assert mixed[0].crops == [1] * 6 and mixed[1].crops == [2, 1, 2, 1, 1, 2]
@@ -242,7 +246,7 @@ def test_networks_that_are_not_the_same_are_not_joined(tmp_path):
     one, other = Net(), Net()
     pipeline = AudioPipeline(RATE)
     encoders: list[AudioEncoder] = [Output(one, "loud", 1), Output(other, "twice", 2)]
-    embed(tmp_path, tuple(View(encoder.eval(), pipeline) for encoder in encoders))
+    embed(tmp_path, tuple(EmbeddingRequest(encoder.eval(), pipeline) for encoder in encoders))
     assert {names for names, _ in one.passes} == {("loud",)}
     assert {names for names, _ in other.passes} == {("twice",)}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from earmark.benchmark.audio.decode import AudioPipeline
 from earmark.benchmark.embedding.batches import Want, encode_batches, pad, plan_batches, pool
-from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.shards.shard import read_shard
 from earmark.benchmark.store import ShardEmbeddings
@@ -109,7 +109,7 @@ def embed(
     names = list(clips)
     names = names if order is None else [names[i] for i in order]
     members = [m for name in names for m in clip_members(name, clips[name], {})]
-    view = View(encoder.eval(), AudioPipeline(encoder.sample_rate, crop_seconds))
+    view = EmbeddingRequest(encoder.eval(), AudioPipeline(encoder.sample_rate, crop_seconds))
     job = ShardJob(read_shard(write_tar(folder / "s.tar", members)), (view,))
     done: list[tuple[int, float]] = []
     ((entry,),) = embed_shards(
@@ -227,7 +227,7 @@ def test_several_shards_and_chosen_keys(tmp_path):
         clips = noise_clips([800, 900, 1000], seed=ord(name))
         members = [m for key in clips for m in clip_members(key, clips[key], {})]
         shard = read_shard(write_tar(tmp_path / f"{name}.tar", members if name != "d" else []))
-        jobs.append(ShardJob(shard, (View(Means(), AudioPipeline(RATE)),), keys))
+        jobs.append(ShardJob(shard, (EmbeddingRequest(Means(), AudioPipeline(RATE)),), keys))
     settings_ = EmbedSettings("cpu", ALL, 3)
     entries = [entry for (entry,) in embed_shards(jobs, settings_)]
     assert [entry.keys for entry in entries] == [["k00", "k01", "k02"], ["k01"], [], []]
@@ -255,7 +255,7 @@ def test_only_clips_at_fault_are_lost(tmp_path, batch_seconds):
         assert np.allclose(entry.embeddings, good.embeddings[keep], atol=1e-6)
         assert entry.seconds == pytest.approx([lengths[i] / RATE for i in keep], abs=1e-3)
         # what an encoder raises may pass, so it is not stored; what it made of the audio will not
-        assert entry.passing == (words != "NaN")
+        assert entry.transient == (words != "NaN")
 
 
 def test_a_clip_with_one_bad_crop_is_lost_whole(tmp_path):

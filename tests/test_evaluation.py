@@ -69,7 +69,9 @@ def test_a_callers_model_is_given_back_as_it_was(
     settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # what is on "meta" cannot be moved to the run's device once more
-    monkeypatch.setattr("earmark.benchmark.conformance.preflight.Gate.check", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "earmark.benchmark.conformance.preflight.Preflight.check", lambda *_, **__: None
+    )
     monkeypatch.setattr(
         "earmark.benchmark.identity.fingerprint.behaviours",
         lambda ones, *_, **__: {ones[0]: Behaviour({}, 0, {})},

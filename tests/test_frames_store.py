@@ -16,7 +16,7 @@ from frame_tasks import RATE, make_task, write_shards, write_task
 
 from earmark import RunResult, evaluate
 from earmark.benchmark.audio.decode import AudioPipeline
-from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.probe.items import join_items
 from earmark.benchmark.shards.dataset import open_dataset
@@ -70,7 +70,9 @@ def entries(folder: Path) -> list[tuple[Path, dict[str, Any], np.ndarray]]:
     ]
 
 
-def embed(folder: Path, clips: dict[str, bytes], *views: View, seconds: float = 4.0) -> Any:
+def embed(
+    folder: Path, clips: dict[str, bytes], *views: EmbeddingRequest, seconds: float = 4.0
+) -> Any:
     members = [m for key, audio in clips.items() for m in clip_members(key, audio, {})]
     job = ShardJob(read_shard(write_tar(folder / "s.tar", members)), views)
     (found,) = embed_shards([job], EmbedSettings("cpu", seconds, 2, folder))
@@ -129,7 +131,7 @@ def test_frames_stay_on_the_disk(tmp_path):
 
 
 def test_frames_that_are_made_now_stay_on_the_disk(tmp_path):
-    view = View(load_encoder("logmel"), AudioPipeline(RATE), frames=True)
+    view = EmbeddingRequest(load_encoder("logmel"), AudioPipeline(RATE), frames=True)
     (entry,) = embed(tmp_path, {f"k{i}": noise(9000 + i, i) for i in range(5)}, view)
     assert isinstance(entry.embeddings, np.memmap)
     assert entry.frames == [14] * 5 and entry.embeddings.shape == (70, DIMENSION)
@@ -139,7 +141,7 @@ def test_frames_that_are_made_now_stay_on_the_disk(tmp_path):
 def test_a_store_of_frames_is_small(tmp_path):
     """40 clips of 5 s, with names like DESED's: 2 x D bytes a frame and at most 1 % more."""
     clips = {f"Y{i:011d}_30.000_40.000": noise(5 * RATE, i) for i in range(40)}
-    view = View(load_encoder("logmel"), AudioPipeline(RATE), frames=True)
+    view = EmbeddingRequest(load_encoder("logmel"), AudioPipeline(RATE), frames=True)
     (entry,) = embed(tmp_path, clips, view, seconds=120.0)
     EmbeddingStore(tmp_path / "store").put("ab" * 32, entry)
     size = sum(p.stat().st_size for p in (tmp_path / "store").rglob("*") if p.is_file())
@@ -191,7 +193,10 @@ def test_values_beyond_float16_are_a_named_failure(tmp_path):
     clips = {"a": noise(RATE), "b": noise(RATE, first=0.9), "c": noise(RATE)}
     encoder, pipeline = Loudness(), AudioPipeline(RATE)
     frames, means = embed(
-        tmp_path, clips, View(encoder, pipeline, frames=True), View(encoder, pipeline)
+        tmp_path,
+        clips,
+        EmbeddingRequest(encoder, pipeline, frames=True),
+        EmbeddingRequest(encoder, pipeline),
     )
     assert frames.keys == ["a", "c"] and frames.frames == [10, 10]
     ((shard, key, reason),) = frames.failures
@@ -201,11 +206,11 @@ def test_values_beyond_float16_are_a_named_failure(tmp_path):
     assert np.isfinite(frames.embeddings).all() and means.failures == []
     edge = Loudness()
     edge.scale = 65504.0
-    (kept,) = embed(tmp_path, clips, View(edge, pipeline, frames=True))
+    (kept,) = embed(tmp_path, clips, EmbeddingRequest(edge, pipeline, frames=True))
     assert kept.keys == ["a", "b", "c"] and kept.embeddings.max() == 65504
     nan = Loudness()
     nan.scale = float("nan")
-    (lost,) = embed(tmp_path, clips, View(nan, pipeline, frames=True))
+    (lost,) = embed(tmp_path, clips, EmbeddingRequest(nan, pipeline, frames=True))
     assert lost.keys == ["a", "c"] and "NaN or infinity" in lost.failures[0].reason
 
 
@@ -221,10 +226,10 @@ def test_a_drift_is_refused_where_frames_count_in_time(tmp_path):
 
     encoder, pipeline = Slow(), AudioPipeline(RATE)
     clips = {"a": noise(10 * RATE)}
-    (means,) = embed(tmp_path, clips, View(encoder, pipeline))
+    (means,) = embed(tmp_path, clips, EmbeddingRequest(encoder, pipeline))
     assert means.keys == ["a"]
     with pytest.raises(EncoderError, match="claims 10 frames a second but returned 96 for 10"):
-        embed(tmp_path, clips, View(encoder, pipeline, frames=True))
+        embed(tmp_path, clips, EmbeddingRequest(encoder, pipeline, frames=True))
 
 
 def test_values_beyond_float16_are_named_in_the_result(tmp_path):
@@ -247,7 +252,7 @@ def test_seconds_are_the_files_own_whatever_the_encoders_rate(tmp_path, encoder)
     clips["k3"] = audio_bytes(np.zeros((44_099, 2)), 44_100, "flac")
     clips["k4"] = audio_bytes(np.full(1234, 0.1), 8000)
     pipeline = AudioPipeline(encoder.sample_rate)
-    (entry,) = embed(tmp_path, clips, View(encoder, pipeline, frames=True))
+    (entry,) = embed(tmp_path, clips, EmbeddingRequest(encoder, pipeline, frames=True))
     expected = [*(n / RATE for n in lengths), 44_099 / 44_100, 1234 / 8000]
     assert entry.seconds == expected
     EmbeddingStore(tmp_path / "store").put("ab" * 32, entry)

@@ -334,5 +334,5 @@ def test_a_row_that_has_not_run_has_the_protocols_title(facts: dict[str, Any], t
 
 def test_label_rule_of_a_transcript_keeps_its_case() -> None:
     spec = builtin_tasks()["librispeech_100h"]
-    assert XARES.read(spec).label == LabelRule("transcript", "trans", keep_case=True)
-    assert XARES.read(spec).digest() != spec.digest()
+    assert XARES.apply_to(spec).label == LabelRule("transcript", "trans", keep_case=True)
+    assert XARES.apply_to(spec).digest() != spec.digest()

@@ -73,7 +73,7 @@ def test_failed_task_is_failed_and_in_no_mean() -> None:
     rows = {row[0]: row[2:] for row in markdown_rows(to_markdown(board))}
     assert rows["Task b"] == ["failed"]
     assert rows["mean of all"] == ["0.800 (1 of 2)"]
-    assert "failed: b · logmel: no shards" in table.notes
+    assert "failed: b · logmel: no shards" in table.footnotes
     assert "0.000" not in to_markdown(board)
 
 
@@ -164,7 +164,7 @@ def test_note_says_the_confidence_of_the_intervals() -> None:
         results = [make_result(f"{n}", 0.5, interval=[0.4, 0.6]) for n, _ in enumerate(confidences)]
         for result, confidence in zip(results, confidences, strict=True):
             result.scores["linear"].confidence = confidence
-        (found,) = [note for note in only_table(*results).notes if "in brackets" in note]
+        (found,) = [note for note in only_table(*results).footnotes if "in brackets" in note]
         return str(found)
 
     assert note(0.95, 0.95).startswith("in brackets: 95 % interval; ")
@@ -192,10 +192,10 @@ def test_differing_data_have_a_row_each() -> None:
     assert len({row.title for row in table.rows}) == 2
     cells = [[row.cell(c, "linear").value for c in ("logmel", "mfcc")] for row in table.rows]
     assert sorted(str(row) for row in cells) == ["[0.4, nan]", "[nan, 0.6]"]
-    assert any("2 different data sets" in note for note in table.notes)
+    assert any("2 different data sets" in note for note in table.footnotes)
     same = only_table(make_result("a", 0.4), make_result("a", 0.6, encoder="mfcc"))
     assert len(same.rows) == 1
-    assert not any("data sets" in note for note in same.notes)
+    assert not any("data sets" in note for note in same.footnotes)
 
 
 def test_notes_say_what_a_reader_must_know() -> None:
@@ -206,7 +206,7 @@ def test_notes_say_what_a_reader_must_know() -> None:
                 "a", 0.4, failed_clips=3, failures=[failure], guessed_sources=9,
                 straddling_sources=2, source_unit="speaker",
             )
-        ).notes
+        ).footnotes
     )  # fmt: skip
     assert "3 of 100 clips failed; the first: a.tar/k7: not audio" in notes
     assert "no speaker could be told for 9 of 100 clips" in notes
@@ -225,7 +225,7 @@ def test_narrow_intervals_are_told(interval: str | None, sources: int, said: str
     facts = {"name": "strict"} | ({"interval": interval} if interval else {})
     result = make_result("a", 0.4, interval=[0.3, 0.5], protocol=facts)
     result.scores["linear"].sources = sources
-    found = [note for note in only_table(result).notes if "sources" in note]
+    found = [note for note in only_table(result).footnotes if "sources" in note]
     assert found == ([said] if said else [])
 
 

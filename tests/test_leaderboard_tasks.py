@@ -17,7 +17,7 @@ def test_labels_left_out_other_measures_and_tokens_are_told() -> None:
     result.scores["linear"].also = {"note_f1": 0.25, "note_recall": 0.5}
     result.scores["linear"].tokens = "words of the training captions"
     result.scores["linear"].too_short = 4
-    notes = "\n".join(only_table(result).notes)
+    notes = "\n".join(only_table(result).footnotes)
     assert "a: 2 of 500 labels were left out; the first: a.tar/k7: note 3: note 108" in notes
     assert "a · logmel: note_f1 0.250, note_recall 0.500" in notes
     assert "a · logmel: 4 training clips have fewer frames than their transcript takes" in notes

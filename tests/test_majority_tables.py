@@ -131,7 +131,7 @@ def test_a_part_of_the_classes_is_in_the_title_and_the_notes() -> None:
     board = Leaderboard([result("esc50", 0.4, 0.1, title="ESC-50", **facts), result("b", 0.5, 0.1)])
     (table,) = board.tables
     assert {row.title for row in table.rows} >= {"ESC-50 (10 of 50 classes)", "Task b"}
-    notes = "\n".join(table.notes)
+    notes = "\n".join(table.footnotes)
     assert "esc50 10 of 50 classes" in notes and "the means" in notes
     assert "training part has no clip of them: dog, rain" in notes
     whole = result("esc50", 0.4, 0.1, title="ESC-50", classes_present=50)
@@ -143,9 +143,9 @@ def test_of_twins_it_is_said_once() -> None:
     results = [result(task, 0.4, 0.1, synthetic=True, **facts) for task in "abcdef"]
     (table,) = Leaderboard(results).tables
     assert not any("classes" in row.title for row in table.rows)
-    (note,) = [note for note in table.notes if "10 of 50" in note]
+    (note,) = [note for note in table.footnotes if "10 of 50" in note]
     assert note.count("10 of 50") == 6
-    assert [note for note in table.notes if "training:" in note] == [
+    assert [note for note in table.footnotes if "training:" in note] == [
         "tested classes without a clip in training: a 2, b 2, c 2, d 2, e 2, f 2"
     ]
 
@@ -160,4 +160,4 @@ def test_a_part_never_stands_beside_published_values() -> None:
     assert (own.title, published.title) == ("ESC-50 (10 of 50 classes)", "ESC-50 [published]")
     values = [own.cell(column, "linear").status for column in table.published]
     assert set(values) == {"not published"}
-    assert any("10 of 50 classes are there" in note for note in table.notes)
+    assert any("10 of 50 classes are there" in note for note in table.footnotes)

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.io.terminal import print_whole
+from earmark.benchmark.io.terminal import print_table
 
 LONG = "hubert-large-of-mine:layer-12"
 
@@ -87,7 +87,7 @@ def test_nothing_is_lost_and_no_line_is_longer_than_it_must_be(
         table.add_row(word, "x" * 12)
     console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
-        print_whole(table, console)
+        print_table(table, console)
     lines = captured.get().splitlines()
     left = "".join(line[: line.index("x")] if "x" in line else line for line in lines[1:])
     assert sorted(cells_in(left)) == sorted(cells_in("".join(words)))

@@ -15,24 +15,24 @@ from original_trees import sound
 
 from earmark.benchmark.prepare import packing
 from earmark.benchmark.prepare.packing import Packed, PackingError, pack
-from earmark.benchmark.prepare.recipe import Clip
+from earmark.benchmark.prepare.recipe import SourceClip
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 from earmark.benchmark.shards.shard import read_shard
 
 PATTERNS = {"train": "train*.tar", "test": "test-*.tar"}
 
 
-def clips(folder: Path, count: int = 6) -> list[Clip]:
+def clips(folder: Path, count: int = 6) -> list[SourceClip]:
     """Clips of 1644 bytes each, two thirds of them in train."""
     made = []
     for number in range(count):
         sound(folder / f"{number}.wav", number)
         split = "test" if number % 3 == 2 else "train"
-        made.append(Clip(split, f"k{number}", f"{number}.wav", {"label": "é", "n": number}))
+        made.append(SourceClip(split, f"k{number}", f"{number}.wav", {"label": "é", "n": number}))
     return made
 
 
-def packed(tmp_path: Path, found: list[Clip], **options: Any) -> Packed:
+def packed(tmp_path: Path, found: list[SourceClip], **options: Any) -> Packed:
     return pack(
         found, OriginalFolder(tmp_path / "o"), tmp_path / "d", PATTERNS, {"task": "t"}, **options
     )
@@ -82,7 +82,7 @@ def test_a_split_becomes_as_many_shards_as_its_size_asks_for(tmp_path: Path) -> 
 )
 def test_every_clip_is_in_one_shard_in_order(sizes: list[int], limit: int, starred: bool) -> None:
     sources = [
-        packing._Source(Clip("s", f"{n:02d}", "", {}), None, size, 0, "")
+        packing._Source(SourceClip("s", f"{n:02d}", "", {}), None, size, 0, "")
         for n, size in enumerate(sizes)
     ]
     shards = packing._divide(sources, "s*.tar" if starred else "s.tar", limit)
@@ -204,7 +204,9 @@ def test_long_and_foreign_names(tmp_path: Path) -> None:
     key = "ü" * 60 + "x" * 90
     sound(tmp_path / "o/a.wav", 1)
     sound(tmp_path / "o/b.wav", 2)
-    done = packed(tmp_path, [Clip("train", key, "a.wav", {}), Clip("test", "b", "b.wav", {})])
+    done = packed(
+        tmp_path, [SourceClip("train", key, "a.wav", {}), SourceClip("test", "b", "b.wav", {})]
+    )
     (entry,) = read_shard(done.folder / "train-000000.tar").entries
     assert entry.key == key
 
@@ -213,7 +215,9 @@ def test_formats_that_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "o").mkdir()
     (tmp_path / "o/a.m4a").write_bytes(b"x")
     (tmp_path / "o/b.wav").mkdir()
-    done = packed(tmp_path, [Clip("train", "a", "a.m4a", {}), Clip("test", "b", "b.wav", {})])
+    done = packed(
+        tmp_path, [SourceClip("train", "a", "a.m4a", {}), SourceClip("test", "b", "b.wav", {})]
+    )
     assert [fault.reason for fault in done.faults] == [
         "not one of wav, flac, ogg, mp3, au; convert it", "not a file",
     ]  # fmt: skip

@@ -17,7 +17,7 @@ from paired_cells import by_the_book, class_predictions, random_predictions, wri
 import earmark.benchmark.uncertainty.values as module
 from earmark import evaluate
 from earmark.benchmark.result.schema import Predictions, RunResult
-from earmark.benchmark.uncertainty.cache import Values, kept, key_of
+from earmark.benchmark.uncertainty.cache import Values, key_of, load_values
 from earmark.benchmark.uncertainty.pairing import UnpairedError, fingerprint, pair
 from earmark.benchmark.uncertainty.statistic import without_each_source
 from earmark.benchmark.uncertainty.values import common_values, drawn_from, values_of
@@ -239,7 +239,7 @@ def test_a_damaged_or_unwritable_cache_makes_no_difference(tmp_path: Path) -> No
     (first,) = values_of([cell], tmp_path / "c")
     (file,) = (tmp_path / "c").rglob("*.values")
     file.write_bytes(file.read_bytes()[:100])
-    assert kept(tmp_path / "c", file.stem) is None
+    assert load_values(tmp_path / "c", file.stem) is None
     (tmp_path / "file").write_text("")
     for cache in (tmp_path / "c", tmp_path / "file"):
         (again,) = values_of([cell], cache)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.benchmark.probe import HeadKey, Training, initial_parameters, split_parameters
-from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.frames import FrameResult, Span, train_on_frames
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.shards.annotations import Event
@@ -23,7 +23,7 @@ RATE, SEGMENT, CLASSES, DIMENSION = 10.0, 0.5, 3, 6
 EPOCHS = 4
 
 
-class Raw(TimedObjective):
+class Raw(EventObjective):
     """Predicts logits (F, C), not bits, so that weights can be compared closely."""
 
     def decide(self, logits: torch.Tensor) -> Any:
@@ -70,7 +70,7 @@ def inside(event: Event, frame: int, rate: float) -> bool:
 
 
 def make_objective(
-    frames: list[Any], events: list[list[Event]], kind: type[TimedObjective] = Raw, **changes: Any
+    frames: list[Any], events: list[list[Event]], kind: type[EventObjective] = Raw, **changes: Any
 ) -> Any:
     lengths = [len(one) for one in frames]
     settings = {"frame_rate": RATE, "segment_s": SEGMENT, "classes": CLASSES, "average": "macro"}
@@ -180,7 +180,7 @@ def test_equals_modules_autograd_and_adam(
 
 def test_bits_are_sigmoid_of_at_least_a_half() -> None:
     raw = train_on_frames(FRAMES, SPLIT, [0, 1], TRAINING, make_objective(FRAMES, EVENTS))
-    objective = make_objective(FRAMES, EVENTS, TimedObjective)
+    objective = make_objective(FRAMES, EVENTS, EventObjective)
     packed = train_on_frames(FRAMES, SPLIT, [0, 1], TRAINING, objective)
     assert packed.best_epochs.tolist() == raw.best_epochs.tolist()
     for bits, logits in zip(packed.predicted, raw.predicted, strict=True):

@@ -110,7 +110,7 @@ def test_each_source_of_a_system_has_its_column(own: Path) -> None:
     assert values(table, "esc50") == {
         "logmel": 0.4, "A [pub, paper]": 0.75, "A [pub, rerun]": 0.7123456,
     }  # fmt: skip
-    assert "A [pub, rerun]: A rerun" in table.notes
+    assert "A [pub, rerun]: A rerun" in table.footnotes
     of_source = only_table(Leaderboard([measured()]).with_published(["rerun"], own))
     assert values(of_source, "esc50") == {"logmel": 0.4, "A [pub]": 0.7123456}
 
@@ -126,7 +126,7 @@ def test_names_are_shown_in_the_order_asked_for(own: Path) -> None:
 def test_second_hand_is_marked_and_told(own: Path) -> None:
     table = only_table(Leaderboard([measured("gtzan", 0.5)]).with_published(["all"], own))
     assert not table.published["B [pub, second-hand]"].primary
-    notes = "\n".join(table.notes)
+    notes = "\n".join(table.footnotes)
     assert "B [pub, second-hand]: A paper (2020); second-hand, not read at the source" in notes
     assert "A [pub]: A paper (2020)\n" in notes
     assert "[pub]: published values, not measured here" in notes
@@ -222,7 +222,7 @@ def test_results_on_a_sample_of_the_data_are_left_alone(
     assert measured_row.best == {}  # there are no predictions to compare
     assert [row.best for row in own] == [{}] * sampled
     said = f"{task}: tested on {items // folds} items a fold or split"
-    assert any(note.startswith(said) for note in table.notes) == sampled
+    assert any(note.startswith(said) for note in table.footnotes) == sampled
 
 
 def test_a_metric_of_ones_own_is_left_alone(own: Path) -> None:
@@ -298,7 +298,7 @@ def test_only_whole_real_tables_of_the_protocol_have_them(
         may = table.protocol == XARES and not table.synthetic and table.limit is None
         assert bool(table.published) == may
         assert any("[pub" in column for column in table.columns) == may
-        told = any(note.startswith("no published values stand here") for note in table.notes)
+        told = any(note.startswith("no published values stand here") for note in table.footnotes)
         assert told != may
 
 

@@ -21,7 +21,7 @@ from earmark.benchmark.reconstruction import codec as through
 from earmark.benchmark.reconstruction import run as running
 from earmark.benchmark.reconstruction.journal import Journal
 from earmark.benchmark.reconstruction.leaderboard import make_tables
-from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.pair import AudioPair, measure_pair
 from earmark.benchmark.reconstruction.metric.registry import all_metrics
 from earmark.benchmark.reconstruction.result import ReconstructionResult, read_results
 from earmark.encoders import Codec, EncoderError, Frames, load_encoder
@@ -29,14 +29,14 @@ from earmark.encoders.anchors.identity import Identity
 from earmark.encoders.anchors.mulaw import MuLaw
 from earmark.encoders.dasheng import TokenizerConfig, random_weights, save_checkpoint
 
-CHECK = running.Gate.check
+CHECK = running.Preflight.check
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "speed", lambda codec, device: 5.0)
     monkeypatch.setattr(running, "Workers", InThisProcess)  # the true ones: test_workers.py
-    monkeypatch.setattr(running.Gate, "check", lambda gate, codec: None)  # seen below
+    monkeypatch.setattr(running.Preflight, "check", lambda gate, codec: None)  # seen below
 
 
 def run(folder: Path, codec: Any, data: Any, **changes: Any) -> list[ReconstructionResult]:
@@ -61,7 +61,7 @@ def test_values_are_those_of_the_metrics_and_their_mean(tmp_path: Path) -> None:
             sounds, lengths = codec.decode(
                 codec.encode(torch.from_numpy(x)[None], torch.tensor([len(x)]))
             )
-        pair = Pair(x, 16_000, sounds[0, : int(lengths[0])].numpy(), 16_000, len(x))
+        pair = AudioPair(x, 16_000, sounds[0, : int(lengths[0])].numpy(), 16_000, len(x))
         wanted.append(measure_pair(pair, all_metrics()))
     assert result.status == "done"
     assert list(result.scores) == [metric.name for metric in all_metrics()]
@@ -108,7 +108,7 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
     data = write_clips(tmp_path / "data", 5, 0.5)
     (whole,) = run(tmp_path / "whole", "mulaw", data)
     calls: list[int] = []
-    plain = through.through_codec
+    plain = through.round_trip
 
     def counted(codec: Codec, samples: Any, device: str) -> Any:
         if len(calls) == 3:
@@ -116,7 +116,7 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
         calls.append(len(samples))
         return plain(codec, samples, device)
 
-    monkeypatch.setattr("earmark.benchmark.reconstruction.measure.through_codec", counted)
+    monkeypatch.setattr("earmark.benchmark.reconstruction.measure.round_trip", counted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", "mulaw", data)
     (journal,) = (tmp_path / "cut" / "cache" / "reconstruction" / "journals").rglob("*.jsonl")
@@ -125,7 +125,7 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
     assert list((tmp_path / "cut" / "cache" / "reconstruction" / "scratch").iterdir()) == []
     calls.clear()
     monkeypatch.setattr(
-        "earmark.benchmark.reconstruction.measure.through_codec",
+        "earmark.benchmark.reconstruction.measure.round_trip",
         lambda codec, samples, device: (calls.append(1), plain(codec, samples, device))[1],
     )
     (again,) = run(tmp_path / "cut", "mulaw", data)
@@ -241,7 +241,7 @@ def test_a_codec_that_breaks_its_contract_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = write_clips(tmp_path / "data", 1, 0.3)
-    monkeypatch.setattr(running.Gate, "check", CHECK)
+    monkeypatch.setattr(running.Preflight, "check", CHECK)
     (result,) = run(tmp_path, Wrong(), data)
     assert result.status == "failed"
     assert "'wrong' breaks its contract: frame rate" in str(result.error)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from earmark.benchmark.reconstruction.metric import alignment
 from earmark.benchmark.reconstruction.metric.alignment import estimate_delay, fit, resample
-from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.pair import AudioPair, measure_pair
 from earmark.benchmark.reconstruction.metric.registry import all_metrics
 
 
@@ -76,17 +76,17 @@ def test_what_a_codec_adds_at_the_end_is_reported_and_does_not_count() -> None:
     x = noise(16_050)
     metrics = [metric for metric in all_metrics() if metric.package is None]
     longer = np.concatenate([x, noise(350, 5)])
-    found = measure_pair(Pair(x, 16_000, longer, 16_000, len(x)), metrics)
+    found = measure_pair(AudioPair(x, 16_000, longer, 16_000, len(x)), metrics)
     assert found.length_difference == 350
     assert found.values["mel_distance_16k"] == 0
     assert found.values["si_sdr"] == 100
     # nor does it ring into the clip where the metric's rate is another
     for mine, wanted in zip(
-        Pair(x, 16_000, longer, 16_000, len(x)).at(8000),
-        Pair(x, 16_000, x, 16_000, len(x)).at(8000), strict=True,
+        AudioPair(x, 16_000, longer, 16_000, len(x)).at(8000),
+        AudioPair(x, 16_000, x, 16_000, len(x)).at(8000), strict=True,
     ):  # fmt: skip
         assert np.array_equal(mine, wanted)
-    shorter = measure_pair(Pair(x, 16_000, x[:-50], 16_000, len(x)), metrics)
+    shorter = measure_pair(AudioPair(x, 16_000, x[:-50], 16_000, len(x)), metrics)
     assert shorter.length_difference == -50
     assert 0 < shorter.values["mel_distance_16k"] < 0.5
     wanted = 10 * np.log10(np.sum(x[:-50].astype("f8") ** 2) / np.sum(x[-50:].astype("f8") ** 2))
@@ -96,7 +96,7 @@ def test_what_a_codec_adds_at_the_end_is_reported_and_does_not_count() -> None:
 def test_a_delay_is_reported_and_stays_in() -> None:
     x = noise(16_000)
     metrics = [metric for metric in all_metrics() if metric.name == "si_sdr"]
-    late = measure_pair(Pair(x, 16_000, moved(x, 80), 16_000, len(x)), metrics)
+    late = measure_pair(AudioPair(x, 16_000, moved(x, 80), 16_000, len(x)), metrics)
     assert late.delay == 0.005
     assert late.values["si_sdr"] < 0  # as of unrelated noise
 
@@ -106,7 +106,7 @@ def test_the_reference_is_its_own_file_not_what_the_codec_heard() -> None:
     t = np.arange(44_100) / 44_100
     x = (0.1 * np.sin(2 * np.pi * 1000 * t) + 0.1 * np.sin(2 * np.pi * 6000 * t)).astype("f4")
     heard = resample(x, 44_100, 8000)
-    pair = Pair(x, 44_100, heard, 8000, len(heard))
+    pair = AudioPair(x, 44_100, heard, 8000, len(heard))
     reference, decoded = pair.at(16_000)
     assert np.array_equal(reference, resample(x, 44_100, 16_000))
     assert len(decoded) == len(reference) == 16_000
@@ -117,7 +117,7 @@ def test_the_reference_is_its_own_file_not_what_the_codec_heard() -> None:
 
 def test_what_cannot_be_computed_has_a_reason() -> None:
     silence = np.zeros(16_000, "f4")
-    found = measure_pair(Pair(silence, 16_000, silence, 16_000, 16_000), all_metrics())
+    found = measure_pair(AudioPair(silence, 16_000, silence, 16_000, 16_000), all_metrics())
     for name in ("pesq_wb", "pesq_nb", "stoi", "estoi", "si_sdr"):
         assert math.isnan(found.values[name])
         assert "silent" in found.reasons[name]

@@ -13,7 +13,7 @@ from conftest import audio_bytes, clip_members, write_tar
 from reconstruction_files import voice, write_clips
 
 from earmark.benchmark.audio.decode import decode
-from earmark.benchmark.reconstruction.clips import Material, open_material
+from earmark.benchmark.reconstruction.clips import ClipSet, open_material
 from earmark.benchmark.reconstruction.presets import PRESETS, open_preset
 from earmark.benchmark.reconstruction.settings import ReconstructionSettings, open_materials
 from earmark.benchmark.reconstruction.synthetic import synthetic_materials
@@ -21,11 +21,11 @@ from earmark.benchmark.shards.dataset import DataError
 from earmark.tasks import builtin_tasks
 
 
-def keys(material: Material) -> list[str]:
+def keys(material: ClipSet) -> list[str]:
     return [clip.key for clip in material.clips]
 
 
-def sources(material: Material) -> list[str]:
+def sources(material: ClipSet) -> list[str]:
     return [clip.source for clip in material.clips]
 
 
@@ -209,7 +209,7 @@ def test_settings_choose_what_is_opened(tmp_path: Path, monkeypatch: pytest.Monk
     data = write_clips(tmp_path / "data", 3, 0.1)
     monkeypatch.setitem(PRESETS, "audioset_eval", replace(PRESETS["audioset_eval"], whole=3))
 
-    def opened(places: Any, **changes: Any) -> list[Material]:
+    def opened(places: Any, **changes: Any) -> list[ClipSet]:
         return open_materials(places, ReconstructionSettings(**changes))
 
     assert [material.name for material in opened(["synthetic", data])] == [

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
 from earmark.benchmark.reconstruction.metric import perceptual, spectral
-from earmark.benchmark.reconstruction.metric.pair import Pair
+from earmark.benchmark.reconstruction.metric.pair import AudioPair
 from earmark.benchmark.reconstruction.metric.perceptual import NotComputableError
 from earmark.benchmark.reconstruction.metric.registry import all_metrics, missing_packages
 from earmark.benchmark.reconstruction.metric.waveform import LIMIT, si_sdr
@@ -283,6 +283,6 @@ def test_silence_is_drawn_dark(tmp_path: Path) -> None:
     for name, loud in (("silence", 0.0), ("noise", 0.1)):
         samples = (loud * np.random.default_rng(0).standard_normal(16_000)).astype("f4")
         path = tmp_path / f"{name}.png"
-        draw_pair(Pair(samples, 16_000, samples, 16_000, 16_000), path, name)
+        draw_pair(AudioPair(samples, 16_000, samples, 16_000, 16_000), path, name)
         colours[name] = imread(path)[150, 400, :3]  # within the upper spectrogram
     assert colours["silence"].sum() < 0.8 < colours["noise"].sum()  # viridis: dark violet

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from earmark import evaluate
-from earmark.benchmark.conformance.preflight import Gate
+from earmark.benchmark.conformance.preflight import Preflight
 from earmark.benchmark.result.provenance import with_shots
 from earmark.benchmark.result.schema import RunResult
 from earmark.encoders import load_encoder
@@ -63,7 +63,9 @@ def test_an_encoder_is_checked_before_label_efficiency_is_added(
 ) -> None:
     checked: list[bool] = []
     score("logmel", [])
-    monkeypatch.setattr(Gate, "check", lambda gate, encoder, by_frame: checked.append(by_frame))
+    monkeypatch.setattr(
+        Preflight, "check", lambda gate, encoder, by_frame: checked.append(by_frame)
+    )
     score("logmel", [])
     assert checked == []
     score("logmel", [2])

@@ -17,7 +17,7 @@ from test_probe_towers import attributes
 
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.ctc import CTCObjective
-from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.frames import train_on_frames
 from earmark.benchmark.probe.standard import FrameFeatures, Standard
 from earmark.benchmark.probe.two_towers import train_towers
@@ -97,7 +97,7 @@ CHANGES = [(1.0, 50.0), (1e3, 0.0), (1e-3, 0.0), (1e3, -2e4)]
 def test_a_constant_or_a_factor_changes_no_prediction_of_events(
     factor: float, constant: float
 ) -> None:
-    objective = make_objective(FRAMES, EVENTS, TimedObjective)
+    objective = make_objective(FRAMES, EVENTS, EventObjective)
     one = train_on_frames(
         [f.astype(np.float32) for f in FRAMES], SPLIT, [0, 1], TRAINING, objective
     )

@@ -49,7 +49,7 @@ def same(one: ShardEmbeddings | None, other: ShardEmbeddings) -> bool:
 
 def test_failures_that_may_pass_are_not_stored(tmp_path):
     store, entry = EmbeddingStore(tmp_path), entry_of()
-    entry.passing = True
+    entry.transient = True
     store.put(KEY, entry)
     assert store.get(KEY) is None and not list(tmp_path.iterdir())
 

@@ -18,7 +18,7 @@ import soundfile
 import webdataset
 
 from earmark.benchmark.synthetic import SEED, VERSION, has_twin, synthesise, twins
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
+from earmark.benchmark.synthetic.recipe import Draw, Plan, Recipe, SyntheticClip
 from earmark.benchmark.synthetic.signals import PEAK, Array, Generator, noise, record, slope
 from earmark.tasks import TaskSpec, builtin_tasks
 
@@ -43,9 +43,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "RECIPES", {k: shortened(r) for k, r in twins.RECIPES.items()})
 
 
-def first_of_each(spec: TaskSpec, clips: list[Clip]) -> list[Clip]:
+def first_of_each(spec: TaskSpec, clips: list[SyntheticClip]) -> list[SyntheticClip]:
     seen: dict[str, int] = {}
-    kept: list[Clip] = []
+    kept: list[SyntheticClip] = []
     for clip in clips:
         label = str(clip.metadata[spec.label.field]) if spec.label.kind in BY_CLASS else ""
         seen[label] = seen.get(label, 0) + 1
@@ -229,7 +229,7 @@ def breaking(after: int) -> Callable[[Recipe], Recipe]:
         made = 0
 
         def plan(spec: TaskSpec, draw: Draw) -> Plan:
-            def fail(clip: Clip) -> Clip:
+            def fail(clip: SyntheticClip) -> SyntheticClip:
                 def render(rng: Generator) -> Array:
                     nonlocal made
                     made += 1

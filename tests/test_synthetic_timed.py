@@ -14,7 +14,7 @@ from earmark.benchmark.shards.labels import read_labels
 from earmark.benchmark.shards.shard import read_shard
 from earmark.benchmark.synthetic import synthesise, twins
 from earmark.benchmark.synthetic.captions import MANNERS, PLACES, THINGS
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan
+from earmark.benchmark.synthetic.recipe import Draw, Plan, SyntheticClip
 from earmark.benchmark.synthetic.spelling import BANDS, LETTERS, WORDS, Speller, spell
 from earmark.tasks import TaskSpec, builtin_tasks
 
@@ -28,15 +28,15 @@ def plan_of(name: str) -> Plan:
     return twins.RECIPES[name](builtin_tasks()[name], Draw(name))
 
 
-def heard(name: str, clip: Clip) -> Samples:
+def heard(name: str, clip: SyntheticClip) -> Samples:
     return np.asarray(clip.render(Draw(name)("clip", clip.key)), dtype=np.float64)
 
 
-def every(name: str) -> list[Clip]:
+def every(name: str) -> list[SyntheticClip]:
     return [clip for clips in plan_of(name).values() for clip in clips]
 
 
-def spans(clip: Clip) -> list[tuple[float, float, str]]:
+def spans(clip: SyntheticClip) -> list[tuple[float, float, str]]:
     """(from, to, label) of each event or note."""
     return [
         (one["onset"], one["offset"], one["label"])

@@ -219,7 +219,7 @@ def test_the_time_left_is_that_of_the_steps_taken_now(monkeypatch: pytest.Monkey
     progress = Progress("training", 1000, "steps", quiet=True)
     progress.resume(900)
     now[0] += 20
-    progress.say("mel 1.234, 8.0 clips/s")
+    progress.show("mel 1.234, 8.0 clips/s")
     progress.to(910, 1000)
     assert progress.line() == (
         "training: 910/1000 steps, mel 1.234, 8.0 clips/s, about 3 min 0 s left"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reconstruction_files import voice
 
-from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.pair import AudioPair, measure_pair
 from earmark.benchmark.reconstruction.metric.registry import all_metrics
 from earmark.benchmark.reconstruction.workers import Workers
 
@@ -33,7 +33,7 @@ def job(folder: Path, number: int, **changes: Any) -> dict[str, Any]:
 
 
 def here(asked: dict[str, Any]) -> dict[str, float]:
-    pair = Pair(
+    pair = AudioPair(
         np.load(asked["reference"]), 16_000, np.load(asked["decoded"]), 16_000, asked["heard"]
     )
     return measure_pair(pair, all_metrics()).values

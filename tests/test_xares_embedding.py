@@ -22,8 +22,8 @@ from test_xares import XARES as XARES_FILE
 
 from earmark import evaluate
 from earmark.benchmark.audio.decode import AudioPipeline
-from earmark.benchmark.embedding.cached import Stock, view_of
-from earmark.benchmark.embedding.collectors import EmbedSettings, FileOrder, View
+from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.protocol import STRICT, XARES
 from earmark.benchmark.settings import RunSettings
@@ -104,7 +104,9 @@ def made(clips: Clips, folder: Path, extra: Any = (), at: int = 0) -> Path:
     return write_tar(folder / "clips.tar", members)
 
 
-def embed(path: Path, *views: View, keys: frozenset[str] | None = None) -> list[ShardEmbeddings]:
+def embed(
+    path: Path, *views: EmbeddingRequest, keys: frozenset[str] | None = None
+) -> list[ShardEmbeddings]:
     (found,) = embed_shards([ShardJob(read_shard(path), views, keys)], SETTINGS)
     return found
 
@@ -112,8 +114,8 @@ def embed(path: Path, *views: View, keys: frozenset[str] | None = None) -> list[
 def view(
     encoder: AudioEncoder, size: int, crop: float | None = None, *, frames: bool = False,
     first_only: bool = True,
-) -> View:  # fmt: skip
-    return View(
+) -> EmbeddingRequest:  # fmt: skip
+    return EmbeddingRequest(
         encoder, AudioPipeline(RATE, crop, "torchaudio"), frames, FileOrder(size, first_only)
     )
 
@@ -252,7 +254,7 @@ def test_of_a_batch_that_the_encoder_fails_on_the_others_keep_its_padding(tmp_pa
     (found,) = embed(made(clips, tmp_path), view(Recorder(refused=0.5), 3))
     assert [failure.key for failure in found.failures] == ["b"]
     assert "not this one" in found.failures[0].reason
-    assert found.passing  # it may pass, so it is not to be stored
+    assert found.transient  # it may pass, so it is not to be stored
     expected = worked_out(clips, 3, None, first_only=True)
     check(found, [clips[0], *clips[2:]], expected)
 
@@ -323,7 +325,7 @@ def test_two_encoders_of_one_pass_take_one_and_other_batches_another(tmp_path: P
 def test_batches_of_every_task_are_those_of_its_declaration() -> None:
     encoder = Recorder()
     for name, spec in builtin_tasks().items():
-        wanted = view_of(XARES.read(spec), encoder, XARES)
+        wanted = view_of(XARES.apply_to(spec), encoder, XARES)
         size = 1 if name in ("fsc", "maestro", "vocal_imitation") else 16
         assert wanted.file_order == FileOrder(size, first_crop_only=True)
         assert wanted.pipeline == AudioPipeline(RATE, spec.crop_seconds, "torchaudio")
@@ -334,7 +336,7 @@ def test_batches_of_every_task_are_those_of_its_declaration() -> None:
 
 def test_every_choice_that_makes_other_embeddings_makes_another_key(tmp_path: Path) -> None:
     encoder = Recorder()
-    stock = Stock({encoder: "f"}, RunSettings(cache=tmp_path, device="cpu"))
+    stock = CachedEmbedder({encoder: "f"}, RunSettings(cache=tmp_path, device="cpu"))
     spec = builtin_tasks()["voxceleb1"]
     protocols = [
         STRICT, XARES, dataclasses.replace(XARES, crops="all"),
@@ -380,7 +382,9 @@ def test_an_encoder_file_of_the_package_gets_padded_batches(tmp_path: Path) -> N
         for member in clip_members(key, audio_bytes(clip, 16_000, subtype="FLOAT"), {})
     ]
     path = write_tar(tmp_path / "clips.tar", members)
-    wanted = View(encoder, AudioPipeline(16_000, None, "torchaudio"), False, FileOrder(2, True))
+    wanted = EmbeddingRequest(
+        encoder, AudioPipeline(16_000, None, "torchaudio"), False, FileOrder(2, True)
+    )
     (found,) = embed(path, wanted)
     batch = torch.from_numpy(np.stack([clips[0], np.pad(clips[1], (0, 5_000))])).float()
     layer = encoder.get_submodule("wrapped.layer")

@@ -23,7 +23,7 @@ from torch.nn.functional import max_pool1d
 
 from earmark import evaluate
 from earmark.benchmark.probe import Training
-from earmark.benchmark.probe.events_xares import CeiledObjective
+from earmark.benchmark.probe.events_xares import XaresEventObjective
 from earmark.benchmark.probe.frames import Span, train_on_frames
 from earmark.benchmark.probe.splits import Split, make_splits
 from earmark.benchmark.score import score_items
@@ -48,12 +48,16 @@ def pooled(active: torch.Tensor, segment_s: float, hop_ms: float) -> torch.Tenso
     return max_pool1d(active[None], ceil_frames(segment_s, hop_ms))[0].T
 
 
-def objective(events: Any, lengths: list[int], hop_ms: float, **changes: Any) -> CeiledObjective:
+def objective(
+    events: Any, lengths: list[int], hop_ms: float, **changes: Any
+) -> XaresEventObjective:
     facts: dict[str, Any] = {
         "frame_rate": 1000 / hop_ms, "segment_s": 0.1, "classes": 3, "average": "macro",
         "parts": [np.arange(len(lengths))], "batch_size": 2, "absent_classes": "zero",
     }  # fmt: skip
-    return CeiledObjective(events, lengths, np.array(lengths) * hop_ms / 1000, **facts | changes)
+    return XaresEventObjective(
+        events, lengths, np.array(lengths) * hop_ms / 1000, **facts | changes
+    )
 
 
 times = st.integers(0, 4000).map(lambda ms: ms / 1000)
@@ -203,7 +207,7 @@ def test_a_clip_is_predicted_with_its_padding() -> None:
     lengths = [len(frames) for frames in items.frames]
     split = Split("test", *(np.array(part) for part in ([0, 1, 2, 3], [4, 5, 6], [4, 5, 6])),
                   given_train=np.arange(4))  # fmt: skip
-    made = CeiledObjective(
+    made = XaresEventObjective(
         items.annotations, lengths, items.seconds, frame_rate=10.0, segment_s=0.5, classes=3,
         average="micro", parts=[split.test], batch_size=2,
     )  # fmt: skip

@@ -80,7 +80,7 @@ def test_without_a_validation_split_the_test_split_validates_else_its_own() -> N
 
 def test_clothos_splits_change_places_and_nobody_elses() -> None:
     for name, spec in builtin_tasks().items():
-        read = XARES.read(spec)
+        read = XARES.apply_to(spec)
         if name == "clotho":
             assert spec.splits["valid"].startswith("clotho_validation")
             assert read.splits == {

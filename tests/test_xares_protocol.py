@@ -60,7 +60,7 @@ def test_every_task_is_encoded_in_batches_of_the_packages_size(declared: dict[st
 def test_splits_and_folds_are_the_packages(declared: dict[str, Any]) -> None:
     shared = set()
     for name, one in declared.items():
-        spec = XARES.read(builtin_tasks()[name])
+        spec = XARES.apply_to(builtin_tasks()[name])
         if "folds" in one["splits"]:
             folds = {str(fold): one["shards"][str(fold)] for fold in one["splits"]["folds"]}
             assert spec.folds == folds
@@ -81,7 +81,7 @@ def test_probes_weights_and_crops_are_the_packages(declared: dict[str, Any]) -> 
         "segmentf1_macro": "segment_f1_macro", "segmentf1_micro": "segment_f1_micro",
     }  # fmt: skip
     for name, one in declared.items():
-        spec = XARES.read(builtin_tasks()[name])
+        spec = XARES.apply_to(builtin_tasks()[name])
         assert spec.metric == metrics[one["metric"]]
         assert (spec.weight, spec.crop_seconds, spec.knn, spec.title, spec.abbreviation) == (
             one["xares_weight"], one["crop_seconds"], one["knn"], one["title"], one["abbreviation"]
@@ -332,13 +332,13 @@ def test_the_command_of_a_result_makes_it_again(
 
 def test_commands_name_builtin_tasks_and_only_what_is_not_usual() -> None:
     for name, spec in builtin_tasks().items():
-        assert shlex.split(command("logmel", XARES.read(spec), "data", None, XARES)) == [
+        assert shlex.split(command("logmel", XARES.apply_to(spec), "data", None, XARES)) == [
             "python", "run_bench.py", "--encoder", "logmel", "--tasks", name, "--data", "data",
             "--protocol", "xares-0.1.3",
         ]  # fmt: skip
         assert "--protocol" not in command("logmel", spec, "data", None, STRICT)
     changed = dataclasses.replace(builtin_tasks()["esc50"], knn=False, path="mine.yaml")
-    assert "--tasks mine.yaml" in command("logmel", XARES.read(changed), "data", None, XARES)
+    assert "--tasks mine.yaml" in command("logmel", XARES.apply_to(changed), "data", None, XARES)
     other = dataclasses.replace(XARES, language_model="a b")
     assert "--language-model 'a b'" in command("logmel", changed, "data", None, other)
 

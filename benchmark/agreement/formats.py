@@ -24,7 +24,7 @@ from earmark.benchmark.agreement.verdict import (
     Checked,
 )
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.io.terminal import print_whole
+from earmark.benchmark.io.terminal import print_table
 
 ITEMS_SHOWN = 5  # changed items of a cell, where not all are asked for
 _CELLS_SHOWN = 10  # cells whose changed items are shown
@@ -61,7 +61,7 @@ def to_terminal(found: Agreement, console: Console) -> None:
             elif extra:
                 row.append("" if cell.changes is None else str(cell.changes))
             table.add_row(*(Text(text) for text in row))
-    print_whole(table, console)
+    print_table(table, console)
     for line in _sources(found):
         console.print(Text(f"  {line}", "dim"))
     reasons = _reasons(found)

@@ -15,7 +15,7 @@ import yaml
 
 from earmark.benchmark.agreement.loading import Stored, listed
 from earmark.benchmark.agreement.reference import column_names
-from earmark.benchmark.agreement.tolerance import Rule, exceeds, off_by
+from earmark.benchmark.agreement.tolerance import Tolerance, exceeds, off_by
 from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
 from earmark.benchmark.leaderboard.published_columns import sampled
 from earmark.benchmark.result.groups import part_of_classes
@@ -49,7 +49,7 @@ def check_published(
     measured: Sequence[Stored],
     values: Sequence[PublishedValue],
     systems: Mapping[str, str],
-    rule: Rule,
+    rule: Tolerance,
 ) -> tuple[list[Checked], list[Stored]]:
     """A verdict for each published value of each measured encoder, and what is not published.
 
@@ -84,7 +84,7 @@ def _not_checked(
     )  # fmt: skip
 
 
-def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Rule) -> Checked:
+def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Tolerance) -> Checked:
     result = stored.result
     if result.status == FAILED:  # nothing was measured that could differ
         return _not_checked(column, value, f"failed: {result.error}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from earmark.benchmark.agreement.tolerance import Rule, exceeds, faults_of, off_by
+from earmark.benchmark.agreement.tolerance import Tolerance, exceeds, faults_of, off_by
 from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
 from earmark.benchmark.reconstruction.leaderboard import PUBLISHED_AS
 from earmark.benchmark.reconstruction.result import (
@@ -66,7 +66,7 @@ def check_codecs_published(
     measured: Sequence[ReconstructionResult],
     values: Sequence[PublishedValue],
     systems: Mapping[str, str],
-    rule: Rule,
+    rule: Tolerance,
 ) -> list[Checked]:
     """A verdict for each published value of each measured codec, on what it was measured on.
 
@@ -87,7 +87,7 @@ def check_codecs_published(
 
 
 def _check_value(
-    column: str, result: ReconstructionResult, value: PublishedValue, rule: Rule
+    column: str, result: ReconstructionResult, value: PublishedValue, rule: Tolerance
 ) -> Checked:
     metric = PUBLISHED_AS.get(value.metric, value.metric)
 
@@ -118,7 +118,7 @@ def _check_value(
 def check_codecs(
     measured: Sequence[ReconstructionResult],
     references: Sequence[ReconstructionResult],
-    rule: Rule,
+    rule: Tolerance,
 ) -> tuple[list[Checked], list[str]]:
     """A verdict for every metric of every reference; and a line for each result without one.
 
@@ -154,7 +154,7 @@ def _same_place(one: ReconstructionResult, other: ReconstructionResult) -> bool:
 
 
 def _check_pair(
-    column: str, mine: ReconstructionResult, reference: ReconstructionResult, rule: Rule
+    column: str, mine: ReconstructionResult, reference: ReconstructionResult, rule: Tolerance
 ) -> list[Checked]:
     if mine.status == FAILED:
         return _unsaid(column, reference, f"failed: {mine.error}")

@@ -19,7 +19,7 @@ from earmark.benchmark.agreement.loading import (
     Stored,
     listed,
 )
-from earmark.benchmark.agreement.tolerance import Rule, faults_of, unequal_fields
+from earmark.benchmark.agreement.tolerance import Tolerance, faults_of, unequal_fields
 from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
 from earmark.benchmark.protocol import PROTOCOLS, STRICT
 from earmark.benchmark.result.schema import FAILED, Predictions, Score
@@ -41,7 +41,7 @@ class _Pair(NamedTuple):
 def check_folder(
     measured: Sequence[Stored],
     references: Sequence[Stored],
-    rule: Rule,
+    rule: Tolerance,
     names: Mapping[str, str] | None = None,
 ) -> tuple[list[Checked], list[Stored]]:
     """A verdict for every probe of every reference, and the results that have no reference.
@@ -134,7 +134,7 @@ def _unsaid(stored: Stored, column: str, why: str) -> list[Checked]:
     ]  # fmt: skip
 
 
-def _check_pair(pair: _Pair, rule: Rule) -> list[Checked]:
+def _check_pair(pair: _Pair, rule: Tolerance) -> list[Checked]:
     mine, theirs = pair.measured.result, pair.reference.result
     if theirs.status == FAILED:
         return _unsaid(pair.reference, pair.column, f"the reference failed: {theirs.error}")
@@ -235,7 +235,7 @@ def _read_predictions(pair: _Pair) -> _Read:
         return _Read(None, breach=f"predictions: {error}")
 
 
-def _check_cell(pair: _Pair, probe: str, rule: Rule, read: _Read) -> Checked:
+def _check_cell(pair: _Pair, probe: str, rule: Tolerance, read: _Read) -> Checked:
     mine = pair.measured.result.scores[probe]
     theirs = pair.reference.result.scores[probe]
     exact = rule.exact and pair.measured.machine() == pair.reference.machine()
@@ -278,5 +278,5 @@ def _classes(pair: _Pair) -> tuple[str, ...]:
     spec = builtin_tasks().get(pair.reference.task)
     if spec is None:
         return ()
-    read = PROTOCOLS.get(str(result.protocol["name"]), STRICT).read(spec)
+    read = PROTOCOLS.get(str(result.protocol["name"]), STRICT).apply_to(spec)
     return tuple(spec.classes) if read.digest() == result.task["digest"] else ()

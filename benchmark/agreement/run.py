@@ -25,7 +25,7 @@ from earmark.benchmark.agreement.reconstruction import (
     read_codecs,
 )
 from earmark.benchmark.agreement.reference import check_folder, column_names
-from earmark.benchmark.agreement.tolerance import FLOOR, Rule
+from earmark.benchmark.agreement.tolerance import FLOOR, Tolerance
 from earmark.benchmark.agreement.verdict import (
     BREACH,
     NOT_CHECKED,
@@ -40,7 +40,7 @@ from earmark.tasks import builtin_tasks
 
 __all__ = [
     "BREACH", "FLOOR", "NOT_CHECKED", "OK", "Agreement", "Change", "Changes", "CheckError",
-    "Checked", "Rule", "check",
+    "Checked", "Tolerance", "check",
 ]  # fmt: skip
 
 PUBLISHED_VALUES = "published"
@@ -54,7 +54,7 @@ def check(
     results: str | Path = "results/runs",
     *,
     against: str | Path,
-    rule: Rule | None = None,
+    rule: Tolerance | None = None,
     encoders: Mapping[str, str | None] | Iterable[str] = (),
     tasks: Collection[str] = (),
     published: Path = PUBLISHED,
@@ -73,7 +73,7 @@ def check(
 
     Raises CheckError where there is nothing to check, and PublishedError.
     """
-    rule = rule or Rule()
+    rule = rule or Tolerance()
     wanted = dict(encoders) if isinstance(encoders, Mapping) else dict.fromkeys(encoders)
     measured, codecs, unreadable = _read(Path(results))
     citations: Mapping[str, str] = {}
@@ -113,7 +113,7 @@ def _against_folder(
     references: list[Stored],
     codecs: list[ReconstructionResult],
     their_codecs: list[ReconstructionResult],
-    rule: Rule,
+    rule: Tolerance,
     wanted: Mapping[str, str | None],
     tasks: Collection[str],
 ) -> tuple[list[Checked], tuple[str, ...]]:
@@ -145,7 +145,7 @@ def _against_published(
     measured: list[Stored],
     codecs: list[ReconstructionResult],
     folder: Path,
-    rule: Rule,
+    rule: Tolerance,
     wanted: Mapping[str, str | None],
     tasks: Collection[str],
     published: Path,

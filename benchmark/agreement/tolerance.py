@@ -17,7 +17,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 
-from earmark.benchmark.bounds import check_share
+from earmark.benchmark.bounds import check_fraction
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.reconstruction.result import MetricScore
 from earmark.benchmark.result.schema import Score
@@ -30,7 +30,7 @@ _COUNTS = {"items": "test items", "sources": "sources", "not_computed": "classes
 
 
 @dataclass(frozen=True)
-class Rule:
+class Tolerance:
     """What is held to be in agreement. Raises ValueError for a share outside 0..1.
 
     floor: the least tolerance, in the metric's own unit, a share. 0.02 by default: as far as an
@@ -48,9 +48,9 @@ class Rule:
     exact: bool = False
 
     def __post_init__(self) -> None:
-        check_share("floor", self.floor)
+        check_fraction("floor", self.floor)
         if self.changed is not None:
-            check_share("changed", self.changed)
+            check_fraction("changed", self.changed)
 
     def tolerance(self, score: AnyScore, other: float) -> float:
         """How far `other` may be from a score."""
@@ -80,7 +80,7 @@ def exceeds(difference: float, tolerance: float) -> bool:
     return not abs(difference) <= tolerance + _ROUNDING
 
 
-def faults_of(measured: AnyScore, reference: AnyScore, rule: Rule) -> list[str]:
+def faults_of(measured: AnyScore, reference: AnyScore, rule: Tolerance) -> list[str]:
     """In what a score is out of agreement with a reference, each in a few words."""
     faults = [
         f"{getattr(measured, name)} {what}, in the reference {getattr(reference, name)}"

@@ -27,7 +27,7 @@ class HashedClip(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Copies:
+class DuplicateGroup:
     """Two or more clips that hold the same audio, by split, shard and key."""
 
     clips: tuple[HashedClip, ...]
@@ -75,7 +75,7 @@ class SplitPair(NamedTuple):
     clips: tuple[int, int]
 
 
-def find_copies(clips: Iterable[HashedClip], splits: Sequence[str]) -> list[Copies]:
+def find_copies(clips: Iterable[HashedClip], splits: Sequence[str]) -> list[DuplicateGroup]:
     """Every group of clips with the same audio, in the order of their first clips.
 
     splits: the task's splits or folds in order. Silent clips are copies of nothing.
@@ -89,11 +89,15 @@ def find_copies(clips: Iterable[HashedClip], splits: Sequence[str]) -> list[Copi
     def place(clip: HashedClip) -> tuple[int, str, str]:
         return rank[clip.split], clip.shard, clip.key
 
-    found = [Copies(tuple(sorted(group, key=place))) for group in groups.values() if len(group) > 1]
+    found = [
+        DuplicateGroup(tuple(sorted(group, key=place)))
+        for group in groups.values()
+        if len(group) > 1
+    ]
     return sorted(found, key=lambda copies: place(copies.clips[0]))
 
 
-def split_pairs(found: Iterable[Copies], splits: Sequence[str]) -> list[SplitPair]:
+def split_pairs(found: Iterable[DuplicateGroup], splits: Sequence[str]) -> list[SplitPair]:
     """Every pair of splits or folds that share audio, in the task's order."""
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for copies in found:

@@ -18,7 +18,7 @@ from typing import Any
 from earmark.benchmark import synthetic
 from earmark.benchmark.audit.audio_hash import VERSION
 from earmark.benchmark.audit.duplicates import (
-    Copies,
+    DuplicateGroup,
     HashedClip,
     find_copies,
     split_pairs,
@@ -28,7 +28,7 @@ from earmark.benchmark.audit.shard_hashes import HashJob, ShardHashes, hash_shar
 from earmark.benchmark.evaluation.run import specs_of
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.result import provenance
-from earmark.benchmark.result.audit_report import Finding, store
+from earmark.benchmark.result.audit_report import AuditReport, store
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
 from earmark.benchmark.shards.labels import Labelled, label_clips
@@ -43,8 +43,8 @@ def audit_tasks(
     results: str | Path | None = None,
     cache: str | Path | None = None,
     workers: int | None = None,
-    on_finding: Callable[[Finding, Path | None, int], None] | None = None,
-) -> list[Finding]:
+    on_finding: Callable[[AuditReport, Path | None, int], None] | None = None,
+) -> list[AuditReport]:
     """Hash the audio of all clips of each task and say which are in two places; a Finding each.
 
     tasks: names, domains, `all`, paths of task files, or TaskSpecs. data, results, cache, workers:
@@ -77,9 +77,9 @@ def audit_tasks(
     return findings
 
 
-def _audited(spec: TaskSpec, run: RunSettings) -> tuple[Finding, Path | None, int]:
+def _audited(spec: TaskSpec, run: RunSettings) -> tuple[AuditReport, Path | None, int]:
     """One task's finding, its file and the number of its results; or why there is none."""
-    blank = Finding(
+    blank = AuditReport(
         task={
             "name": spec.name, "title": spec.title, "digest": spec.digest(),
             "parts": "fold" if spec.folds else "split", "source_unit": spec.source.unit,
@@ -99,7 +99,7 @@ def _audited(spec: TaskSpec, run: RunSettings) -> tuple[Finding, Path | None, in
     return blank, None, 0
 
 
-def _find(spec: TaskSpec, run: RunSettings, finding: Finding) -> Finding:
+def _find(spec: TaskSpec, run: RunSettings, finding: AuditReport) -> AuditReport:
     """Fill in what a task's shards hold. Raises DataError, ShardError and OSError."""
     started = time.time()
     if run.is_synthetic:
@@ -193,7 +193,7 @@ def _check_any(
         )
 
 
-def _fill(finding: Finding, spec: TaskSpec, dataset: Dataset, clips: list[HashedClip]) -> None:
+def _fill(finding: AuditReport, spec: TaskSpec, dataset: Dataset, clips: list[HashedClip]) -> None:
     """What follows from the clips that could be decoded."""
     splits = list(spec.shard_patterns)
     groups = find_copies(clips, splits)
@@ -215,7 +215,7 @@ def _fill(finding: Finding, spec: TaskSpec, dataset: Dataset, clips: list[Hashed
     }
 
 
-def _described(copies: Copies, spec: TaskSpec) -> dict[str, Any]:
+def _described(copies: DuplicateGroup, spec: TaskSpec) -> dict[str, Any]:
     """A group of copies as the file holds it."""
     return {
         "sha256": copies.clips[0].hash.sha256,

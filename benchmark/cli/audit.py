@@ -12,7 +12,7 @@ from earmark.benchmark.cli.arguments import positive
 from earmark.benchmark.io.exits import ALL_DONE, CHECK_FAILED, NOT_ALL_DONE, CannotStartError
 
 if TYPE_CHECKING:
-    from earmark.benchmark.result.audit_report import Finding
+    from earmark.benchmark.result.audit_report import AuditReport
 
 _EXAMPLES = """\
 examples:
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_folders(RunSettings(**given))
     stored: dict[str, tuple[Path, int]] = {}
 
-    def keep(finding: Finding, path: Path | None, joined: int) -> None:
+    def keep(finding: AuditReport, path: Path | None, joined: int) -> None:
         if path is not None:
             stored[finding.task["name"]] = path, joined
 
@@ -99,18 +99,18 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _show(findings: Sequence[Finding], stored: dict[str, tuple[Path, int]]) -> None:
+def _show(findings: Sequence[AuditReport], stored: dict[str, tuple[Path, int]]) -> None:
     from rich.text import Text
 
     from earmark.benchmark.cli.terminal import Terminal
-    from earmark.benchmark.io.terminal import print_whole
+    from earmark.benchmark.io.terminal import print_table
 
     console = Terminal()
     audited = [finding for finding in findings if finding.error is None]
     if any(finding.synthetic for finding in findings):
         console.print(Text("SYNTHETIC data (made by procedure; says nothing about real audio)\n"))
     if audited:
-        print_whole(_table(audited), console)
+        print_table(_table(audited), console)
     for finding in audited:
         path, _ = stored[finding.task["name"]]
         details = _details(finding)
@@ -138,7 +138,7 @@ def _show(findings: Sequence[Finding], stored: dict[str, tuple[Path, int]]) -> N
         print(f"Findings under {folder}; joined to {results} of these shards", file=sys.stderr)
 
 
-def _table(findings: Sequence[Finding]) -> Any:
+def _table(findings: Sequence[AuditReport]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
@@ -167,7 +167,7 @@ def _table(findings: Sequence[Finding]) -> Any:
     return table
 
 
-def _details(finding: Finding) -> list[str]:
+def _details(finding: AuditReport) -> list[str]:
     """What was found in one task, line by line; of each kind the first few."""
     counts, part, unit = finding.counts, finding.task["parts"], finding.task["source_unit"]
     lines = []

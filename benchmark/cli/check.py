@@ -78,7 +78,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.agreement.formats import FORMATS, to_terminal
-    from earmark.benchmark.agreement.run import CheckError, Rule, check
+    from earmark.benchmark.agreement.run import CheckError, Tolerance, check
     from earmark.benchmark.cli.terminal import Terminal
     from earmark.benchmark.io.files import write_atomically
     from earmark.benchmark.result.published import PUBLISHED, PublishedError
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             "predictions are not known"
         )
     try:
-        rule = Rule(
+        rule = Tolerance(
             floor=arguments.floor, intervals=not arguments.floor_only,
             changed=arguments.changed, exact=arguments.exact,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from rich.text import Text
 from earmark.benchmark.io.exits import CannotStartError
 
 if TYPE_CHECKING:
-    from earmark.benchmark.zenodo.plan import Need, Plan
+    from earmark.benchmark.zenodo.plan import FetchItem, Plan
 
 
 def folder_of_shards(given: Path | None) -> Path:
@@ -28,7 +28,7 @@ def folder_of_shards(given: Path | None) -> Path:
 
 def show_plan(plan: Plan, console: Console, *, folders: bool = False) -> None:
     """A line a task, the sum, and why some cannot be fetched."""
-    from earmark.benchmark.io.progress import amount
+    from earmark.benchmark.io.progress import format_bytes
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("task", no_wrap=True)
@@ -38,14 +38,16 @@ def show_plan(plan: Plan, console: Console, *, folders: bool = False) -> None:
     table.add_column("folder" if folders else "licence", overflow="fold")
     for need in plan.needs:
         last = str(need.holding.folder.relative_to(plan.data)) if folders else need.spec.licence
-        here = amount(need.holding.size) if need.holding.files else "-"
+        here = format_bytes(need.holding.size) if need.holding.files else "-"
         table.add_row(need.spec.name, need.holding.state, here, _to_fetch(need), Text(last))
     together = sum({need.holding.folder: need.holding.size for need in plan.needs}.values())
     unknown = any(need.error is not None for need in plan.needs)
-    to_fetch = " + ".join([amount(plan.size)] * bool(plan.size or not unknown) + ["?"] * unknown)
-    table.add_row("together", "", amount(together), to_fetch, "")
+    to_fetch = " + ".join(
+        [format_bytes(plan.size)] * bool(plan.size or not unknown) + ["?"] * unknown
+    )
+    table.add_row("together", "", format_bytes(together), to_fetch, "")
     console.print(table)
-    console.print(Text(f"\n{amount(plan.free)} free in {plan.data}"), soft_wrap=True)
+    console.print(Text(f"\n{format_bytes(plan.free)} free in {plan.data}"), soft_wrap=True)
     for reason, names in _reasons(plan).items():
         console.print(Text(f"cannot be fetched: {', '.join(names)}: {reason}"), soft_wrap=True)
 
@@ -58,14 +60,14 @@ def summary(plan: Plan) -> str:
     return f"data: {len(present)} of {len(plan.needs)} tasks in {plan.data}"
 
 
-def _to_fetch(need: Need) -> str:
-    from earmark.benchmark.io.progress import amount
+def _to_fetch(need: FetchItem) -> str:
+    from earmark.benchmark.io.progress import format_bytes
 
     if need.error is not None:
         return "?"
     if need.shared is not None:
         return f"with {need.shared}"
-    return amount(need.size) if need.files else "-"
+    return format_bytes(need.size) if need.files else "-"
 
 
 def _reasons(plan: Plan) -> dict[str, list[str]]:

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.verify:
         return _verify(arguments)
     from earmark.benchmark.cli.data_plan import folder_of_shards, show_plan
-    from earmark.benchmark.cli.terminal import Terminal, say
+    from earmark.benchmark.cli.terminal import Terminal, log
     from earmark.benchmark.io.progress import Progress
     from earmark.benchmark.zenodo.plan import make_plan
     from earmark.benchmark.zenodo.record import FetchError
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         specs = select_tasks(arguments.tasks or ["all"])
-        server = None if arguments.offline else Server(say=say)
+        server = None if arguments.offline else Server(say=log)
     except (TaskError, FetchError) as error:
         raise CannotStartError(str(error)) from error
     data = folder_of_shards(arguments.data)

@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.cli.data_plan import folder_of_shards, show_plan
-    from earmark.benchmark.cli.terminal import Terminal, say
+    from earmark.benchmark.cli.terminal import Terminal, log
     from earmark.benchmark.io.progress import Progress
     from earmark.benchmark.zenodo.plan import fetch, make_plan
     from earmark.benchmark.zenodo.record import FetchError
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     data = folder_of_shards(arguments.data)
     try:
         specs = select_tasks(arguments.tasks)
-        server = Server(say=say)
+        server = Server(say=log)
     except (TaskError, FetchError) as error:
         raise CannotStartError(str(error)) from error
     plan = make_plan(specs, data, server, Progress)
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CannotStartError(shortage)
     if arguments.dry_run:
         return NOT_ALL_DONE if any(need.error for need in plan.needs) else ALL_DONE
-    errors = fetch(plan, server, say=say, track=Progress)
+    errors = fetch(plan, server, say=log, track=Progress)
     status = NOT_ALL_DONE if errors else ALL_DONE
     arguments.when_cut_off = status
     print(f"{len(specs) - len(errors)} of {len(specs)} tasks are in {data}")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 
 from earmark.benchmark.cli.data_plan import show_plan, summary
-from earmark.benchmark.cli.terminal import Terminal, say
+from earmark.benchmark.cli.terminal import Terminal, log
 from earmark.benchmark.io.exits import CannotStartError
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.settings import RunSettings
@@ -43,14 +43,14 @@ def fetch_lacking(specs: Sequence[TaskSpec], settings: RunSettings, *, ask: bool
         return {spec.name: _FORBIDDEN for spec in specs if spec.zenodo_record is not None}
     server = _server()
     plan = make_plan(specs, settings.data_folder, server, Progress)
-    with contextlib.suppress(BrokenPipeError):  # as with `say`
+    with contextlib.suppress(BrokenPipeError):  # as with `log`
         _show(plan, Terminal(stderr=True))
-    return fetch(plan, server, say=say, track=Progress)
+    return fetch(plan, server, say=log, track=Progress)
 
 
 def _server() -> Server:
     try:
-        return Server(say=say)
+        return Server(say=log)
     except FetchError as error:
         raise CannotStartError(str(error)) from error
 
@@ -60,7 +60,7 @@ def _show(plan: Plan, console: Terminal) -> None:
     if _is_of_note(plan):
         show_plan(plan, console)
     else:
-        say(summary(plan))
+        log(summary(plan))
 
 
 def _is_of_note(plan: Plan) -> bool:

@@ -158,7 +158,7 @@ def _check_plots() -> None:
 
 def _announce(result: ReconstructionResult) -> None:
     """One line as a result is there."""
-    from earmark.benchmark.io.progress import clock
+    from earmark.benchmark.io.progress import format_duration
     from earmark.benchmark.result.schema import FAILED
 
     who = f"{result.codec['name']} · {result.data['name']}"
@@ -171,7 +171,7 @@ def _announce(result: ReconstructionResult) -> None:
         else f"{score.label} not computable"
         for score in list(result.scores.values())[:3]
     )
-    spent = clock(result.run["seconds"])
+    spent = format_duration(result.run["seconds"])
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
 
 

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check_writable(arguments.out)
 
-    from earmark.benchmark.io.progress import Progress, amount
+    from earmark.benchmark.io.progress import Progress, format_bytes
     from earmark.benchmark.result.published import PublishedError
     from earmark.benchmark.webpage.run import report
 
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         where = ", ".join(map(str, arguments.results))
         raise CannotStartError(f"no result file under {where}; run a benchmark first")
     for path in made.paths:
-        print(f"{path} ({amount(path.stat().st_size)})")
+        print(f"{path} ({format_bytes(path.stat().st_size)})")
     return NOT_ALL_DONE if made.unreadable else ALL_DONE
 
 

@@ -197,7 +197,7 @@ def _say_without_shots(specs: list[TaskSpec], settings: RunSettings) -> None:
 
 def _announce(result: RunResult, begun: str) -> None:
     """One line as a cell is there. begun: when this run was started, as results write it."""
-    from earmark.benchmark.io.progress import clock
+    from earmark.benchmark.io.progress import format_duration
     from earmark.benchmark.result.schema import FAILED
 
     who = f"{result.encoder['name']} · {result.task['name']}"
@@ -207,7 +207,9 @@ def _announce(result: RunResult, begun: str) -> None:
     shown = ", ".join(
         f"{probe} {score.metric} {rounded(score.value)}" for probe, score in result.scores.items()
     )
-    spent = clock(result.run["seconds"]) if result.run["started"] >= begun else "as before"
+    spent = (
+        format_duration(result.run["seconds"]) if result.run["started"] >= begun else "as before"
+    )
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
 
 

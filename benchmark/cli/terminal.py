@@ -21,7 +21,7 @@ class Terminal(Console):
         raise BrokenPipeError  # rich would end the process, with status 1
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """A line on stderr of how the work goes. That nobody reads it is no fault of the work."""
     with contextlib.suppress(BrokenPipeError):
         print(line, file=sys.stderr, flush=True)

@@ -86,7 +86,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import torch
 
-    from earmark.benchmark.io.progress import Progress, silent
+    from earmark.benchmark.io.progress import Progress, no_progress
     from earmark.benchmark.shards.dataset import DataError
     from earmark.benchmark.shards.shard import ShardError
     from earmark.benchmark.training.run import CURVES_FILE, train
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             cache=arguments.cache, fresh=arguments.fresh,
             command=shlex.join(["python", "run_bench.py", *arguments.words]),
-            track=Progress if is_first() else silent,
+            track=Progress if is_first() else no_progress,
             tell=_tell if is_first() else lambda line: None,
         )  # fmt: skip
     except (DataError, ShardError, EncoderError) as error:

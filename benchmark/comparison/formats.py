@@ -20,7 +20,7 @@ from earmark.benchmark.comparison.run import (
     TaskComparison,
 )
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.io.terminal import print_whole
+from earmark.benchmark.io.terminal import print_table
 from earmark.benchmark.uncertainty.jackknife import TOO_FEW
 from earmark.benchmark.uncertainty.significance import Difference
 
@@ -36,7 +36,7 @@ def to_terminal(tables: Sequence[Comparison], console: Console) -> None:
         console.print(Text(table.caption, style="bold"))
         console.print()
         if table.tasks:
-            print_whole(_rich(table), console)
+            print_table(_rich(table), console)
             console.print()
         for lost in table.left_out:
             console.print(Text(f"  not compared: {lost.task}: {lost.reason}", style="yellow"))

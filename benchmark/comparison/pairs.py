@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.result.groups import identity_of, title_of, variant_of
 from earmark.benchmark.result.schema import FAILED, ResultError, RunResult
 from earmark.benchmark.uncertainty.cache import Values
@@ -34,7 +34,7 @@ class Side(NamedTuple):
     elsewhere: dict[str, str]
 
 
-class Pair(NamedTuple):
+class EncoderPair(NamedTuple):
     """A task that both have: a result, the values and the items that the other lost, of each."""
 
     title: str
@@ -63,10 +63,10 @@ def side_of(
 
 
 def pairs_of(
-    sides: tuple[Side, Side], cache: Path, track: Track
-) -> tuple[list[Pair], list[LeftOut]]:
+    sides: tuple[Side, Side], cache: Path, track: ProgressFactory
+) -> tuple[list[EncoderPair], list[LeftOut]]:
     """Tasks that both have, on the same data; and those that either has, with what is amiss."""
-    pairs: list[Pair] = []
+    pairs: list[EncoderPair] = []
     left_out: dict[LeftOut, None] = {}
     for key in sorted({*sides[0].done, *sides[1].done}):
         results = [side.done.get(key) for side in sides]
@@ -89,7 +89,9 @@ def pairs_of(
     return pairs, sorted(left_out)
 
 
-def _pair(title: str, results: tuple[RunResult, RunResult], cache: Path, track: Track) -> Pair:
+def _pair(
+    title: str, results: tuple[RunResult, RunResult], cache: Path, track: ProgressFactory
+) -> EncoderPair:
     """Raises UnpairedError and ResultError."""
     first, second = values_of(results, cache, track)
     for found in (first, second):
@@ -98,9 +100,9 @@ def _pair(title: str, results: tuple[RunResult, RunResult], cache: Path, track: 
     assert isinstance(first, Values)
     assert isinstance(second, Values)
     if first.items == second.items:
-        return Pair(title, results, (first, second), (0, 0))
+        return EncoderPair(title, results, (first, second), (0, 0))
     one, other, only_first, only_second = common_values(*results, cache)
-    return Pair(title, results, (one, other), (only_first, only_second))
+    return EncoderPair(title, results, (one, other), (only_first, only_second))
 
 
 def _why_alone(key: tuple[str, str], sides: tuple[Side, Side]) -> str:

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.benchmark.comparison.pairs import LeftOut, Pair, pairs_of, side_of
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.comparison.pairs import EncoderPair, LeftOut, pairs_of, side_of
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.board import PROBES
 from earmark.benchmark.paths import default_cache
 from earmark.benchmark.result.groups import (
@@ -114,7 +114,7 @@ def compare(
     tasks: Sequence[str] = ("all",),
     probe: str = "all",
     cache: Path | None = None,
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
 ) -> list[Comparison]:
     """Compare two encoders on every task that either has: a table for each probe and each group
     of results that may stand beside each other (protocol, seeds, limit, synthetic or real).
@@ -206,7 +206,11 @@ def _chosen(tasks: Sequence[str], results: list[RunResult]) -> set[str]:
 
 
 def _table(
-    group: Group, columns: tuple[str, str], pairs: list[Pair], probe: str, left_out: list[LeftOut]
+    group: Group,
+    columns: tuple[str, str],
+    pairs: list[EncoderPair],
+    probe: str,
+    left_out: list[LeftOut],
 ) -> Comparison:
     usable = []
     for pair in pairs:
@@ -248,7 +252,7 @@ def _table(
     )
 
 
-def _lacking(pair: Pair, probe: str, columns: tuple[str, str]) -> str:
+def _lacking(pair: EncoderPair, probe: str, columns: tuple[str, str]) -> str:
     """Why a pair cannot be compared by a probe; nothing where it can, or is not measured by it."""
     has = [probe in result.scores for result in pair.results]
     if has[0] != has[1]:
@@ -262,7 +266,7 @@ def _lacking(pair: Pair, probe: str, columns: tuple[str, str]) -> str:
 
 
 def _row(
-    pair: Pair, probe: str, difference: Difference, holm_p: float | None, confidence: float
+    pair: EncoderPair, probe: str, difference: Difference, holm_p: float | None, confidence: float
 ) -> TaskComparison:
     verdict = NOT_DISTINGUISHABLE
     result, values = pair.results[0], pair.values[0]
@@ -287,7 +291,9 @@ def _row(
     )
 
 
-def _notes(pairs: list[Pair], rows: list[TaskComparison], columns: tuple[str, str]) -> list[str]:
+def _notes(
+    pairs: list[EncoderPair], rows: list[TaskComparison], columns: tuple[str, str]
+) -> list[str]:
     """What a reader must know about a row, beyond its numbers."""
     notes = []
     for pair, row in zip(pairs, rows, strict=True):

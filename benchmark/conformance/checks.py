@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 
 from earmark.benchmark.conformance.trial import (
-    Broken,
-    Heard,
-    NotMade,
-    Passes,
+    ContractBreach,
+    Skipped,
+    TrialOutput,
+    TrialRuns,
     difference,
     in_words,
     make_clip,
@@ -54,7 +54,7 @@ _BY_MODE = (
 )
 
 
-class Found(NamedTuple):
+class CheckOutcome(NamedTuple):
     """measured: in words. ok: whether as claimed. stops: if not, whether a run must not start.
 
     note: what is to be known though it is as claimed.
@@ -66,7 +66,7 @@ class Found(NamedTuple):
     note: str = ""
 
 
-class Examination:
+class EncoderChecks:
     """Measures one encoder; each method that returns Found is one line of the table.
 
     lengths: clips by which to measure its frame rate. fingerprint: what it had beforehand.
@@ -75,7 +75,7 @@ class Examination:
     def __init__(
         self,
         encoder: AudioEncoder,
-        passes: Passes,
+        passes: TrialRuns,
         *,
         lengths: Sequence[str] = LENGTHS,
         fingerprint: str = "",
@@ -89,17 +89,17 @@ class Examination:
         self.strange: list[str] = []  # clips whose output holds NaN or infinity
         self.most = 0.0
 
-    def heard(self, names: Sequence[str], turn: int = 0) -> Heard:
-        """One batch of made-up clips. Raises Broken, once for each fault, and NotMade."""
+    def heard(self, names: Sequence[str], turn: int = 0) -> TrialOutput:
+        """One batch of made-up clips. Raises ContractBreach, once for each fault, and Skipped."""
         try:
             return self._noted(self.passes.heard(self.encoder, names, turn), names)
-        except Broken as fault:
+        except ContractBreach as fault:
             first = self.broken.setdefault(str(fault), self.row)
             if first == self.row:
                 raise
-            raise NotMade(f"fails as {first!r} does") from fault
+            raise Skipped(f"fails as {first!r} does") from fault
 
-    def _noted(self, heard: Heard, names: Sequence[str]) -> Heard:
+    def _noted(self, heard: TrialOutput, names: Sequence[str]) -> TrialOutput:
         self.faults += heard.faults
         for name, clip in zip(names, heard.clips, strict=True):
             if not bool(clip.isfinite().all()):
@@ -128,41 +128,41 @@ class Examination:
         *,
         unit: str = "frames",
         least: float = 0.0,
-    ) -> Found:
+    ) -> CheckOutcome:
         """Whether (F, D) `one` is what it should be, `other`; least: as for `difference`."""
         if not len(other) or not bool(other.isfinite().all()):
-            raise NotMade("no frames, or NaN in them, in any case")
+            raise Skipped("no frames, or NaN in them, in any case")
         if len(one) != len(other):
-            return Found(f"{len(one)} {unit}, not {len(other)}", False)
+            return CheckOutcome(f"{len(one)} {unit}, not {len(other)}", False)
         if not bool(one.isfinite().all()):
-            return Found("NaN or infinity", False)
+            return CheckOutcome("NaN or infinity", False)
         off = difference(one, other, least)
-        return Found("equal" if off == 0 else f"off by {off:.1g}", off <= tolerance)
+        return CheckOutcome("equal" if off == 0 else f"off by {off:.1g}", off <= tolerance)
 
     # what is looked at, in the order of the table
 
-    def plain(self) -> Found:
+    def plain(self) -> CheckOutcome:
         heard = self.heard(_PLAIN)
         found = self._finite(heard.clips[0])
-        return found if not found.ok else Found(f"{tuple(heard.frames.values.shape)}", True)
+        return found if not found.ok else CheckOutcome(f"{tuple(heard.frames.values.shape)}", True)
 
-    def dimension(self) -> Found:
+    def dimension(self) -> CheckOutcome:
         found = self.heard(_PLAIN).frames.values.shape[2]
-        return Found(str(found), found == self.encoder.embedding_dim)
+        return CheckOutcome(str(found), found == self.encoder.embedding_dim)
 
-    def determinism(self) -> Found:
+    def determinism(self) -> CheckOutcome:
         again = self.heard(_PLAIN, turn=1).clips[0]
         return self.compared(again, self.alone(_PLAIN[0]), self.tolerance_again)
 
-    def mates(self) -> Found:
+    def pass_mates(self) -> CheckOutcome:
         return self.as_alone(_MATES)
 
-    def padding(self) -> Found:
+    def padding(self) -> CheckOutcome:
         if not self.encoder.honours_lengths:
-            raise NotMade("batches hold clips of equal length only")
+            raise Skipped("batches hold clips of equal length only")
         return self.as_alone(_PADDED)
 
-    def as_alone(self, names: Sequence[str]) -> Found:
+    def as_alone(self, names: Sequence[str]) -> CheckOutcome:
         """Whether each row of a batch is what its clip is alone; the first is of noise."""
         first, *others = self.heard(names).clips
         noise = self.alone(names[0])
@@ -176,50 +176,50 @@ class Examination:
             if alone is None:
                 continue
             found = self.compared(clip, alone, self.tolerance, least=size)
-            worst = found if found.ok else Found(f"row {number}: {found.measured}", False)
+            worst = found if found.ok else CheckOutcome(f"row {number}: {found.measured}", False)
         return worst
 
     def quietly(self, name: str) -> torch.Tensor | None:
         """A clip's own frames, encoded alone; None where another row tells what is wrong."""
         try:
             heard = self._noted(self.passes.heard(self.encoder, (name,)), (name,))
-        except Broken:
+        except ContractBreach:
             return None
         clip = heard.clips[0]
         return clip if len(clip) and bool(clip.isfinite().all()) else None
 
-    def differ(self) -> Found:
+    def differ(self) -> CheckOutcome:
         """Whether clips that have nothing in common are told apart."""
         noise = self.alone(_MATES[0])
         if not len(noise) or not bool(noise.isfinite().all()):
-            raise NotMade("no frames, or NaN in them, in any case")
+            raise Skipped("no frames, or NaN in them, in any case")
         others = [self.quietly(name) for name in _MATES[:0:-1]]
         offs = [difference(one, noise) for one in others if one is not None]
         if not offs:
-            raise NotMade("no other clip can be encoded")
+            raise Skipped("no other clip can be encoded")
         # float32 rounding: a constant need not be exact
         same = max(offs) <= _AGAIN[0]
-        return Found("the same" if same else "they differ", not same)
+        return CheckOutcome("the same" if same else "they differ", not same)
 
-    def order(self) -> Found:
+    def order(self) -> CheckOutcome:
         names = ("noise-0.5", "other-0.5", "full-0.5")
         forth, back = self.heard(names).clips, self.heard(names[::-1]).clips[::-1]
         found = [self.compared(a, b, self.tolerance) for a, b in zip(back, forth, strict=True)]
         return next((one for one in found if not one.ok), max(found))
 
-    def silence(self) -> Found:
+    def silence(self) -> CheckOutcome:
         try:
             return self.finite("silence-0.5", of=_MATES)
-        except (Broken, NotMade):
+        except (ContractBreach, Skipped):
             return self.finite("silence-0.5")
 
-    def full_scale(self) -> Found:
+    def full_scale(self) -> CheckOutcome:
         return self.finite("full-1")
 
-    def short(self) -> Found:
+    def short(self) -> CheckOutcome:
         return self.finite("noise-0.05")
 
-    def long(self) -> Found:
+    def long(self) -> CheckOutcome:
         name = f"noise-{_LONG_S}"
         clip = make_clip(name, self.encoder.sample_rate)
         heard = self._noted(self.passes.hear(self.encoder, [clip]), [name])
@@ -227,131 +227,133 @@ class Examination:
         count = int(heard.frames.lengths[0])
         if not found.ok:
             return found
-        return Found(f"{count} frames, finite", abs(count - self.long_frames) <= LONG_SLACK)
+        return CheckOutcome(f"{count} frames, finite", abs(count - self.long_frames) <= LONG_SLACK)
 
     @property
     def long_frames(self) -> float:
         """How many frames a long clip must have; drift moves the events of frame tasks."""
         return self.encoder.frame_rate * _LONG_S
 
-    def finite(self, name: str, of: Sequence[str] | None = None) -> Found:
+    def finite(self, name: str, of: Sequence[str] | None = None) -> CheckOutcome:
         """Whether a clip's frames are numbers; of: the batch that it is in."""
         names = of or (name,)
         return self._finite(self.heard(names).clips[list(names).index(name)])
 
-    def _finite(self, values: torch.Tensor) -> Found:
+    def _finite(self, values: torch.Tensor) -> CheckOutcome:
         bad = int((~values.isfinite()).any(dim=1).sum())
         if bad:
-            return Found(f"NaN or infinity in {bad} of {len(values)} frames", False)
-        return Found("finite" if len(values) else "no frame", len(values) > 0)
+            return CheckOutcome(f"NaN or infinity in {bad} of {len(values)} frames", False)
+        return CheckOutcome("finite" if len(values) else "no frame", len(values) > 0)
 
-    def frame_rate(self) -> Found:
+    def frame_rate(self) -> CheckOutcome:
         rate = self.encoder.frame_rate
         seconds = [float(name.partition("-")[2]) for name in self.lengths]
         frames = [int(self.heard((name,)).frames.lengths[0]) for name in self.lengths]
         if max(frames) == 1:
             # any rate that is low enough would do; what is not scored in time can do with it
             tried = ", ".join(f"{one:g}" for one in seconds)
-            return Found(f"1 frame for each of {tried} s", False, stops=False)
+            return CheckOutcome(f"1 frame for each of {tried} s", False, stops=False)
         found, slack = slope(seconds, frames)
         # one frame for rounding, one for clips shorter than a frame, which have one nevertheless
         slack *= FRAME_SLACK
-        return Found(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
+        return CheckOutcome(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
 
     @property
     def claimed_rate(self) -> str:
         rate = self.encoder.frame_rate
         return f"{rate:.2f}" if rate >= 0.01 else f"{rate:g}"
 
-    def frame_lengths(self) -> Found:
+    def frame_lengths(self) -> CheckOutcome:
         self.heard(_PLAIN)  # where nothing could be encoded, there are none
-        return Found("; ".join(dict.fromkeys(self.faults)) or "as claimed", not self.faults)
+        return CheckOutcome("; ".join(dict.fromkeys(self.faults)) or "as claimed", not self.faults)
 
-    def numbers(self) -> Found:
+    def numbers(self) -> CheckOutcome:
         self.heard(_PLAIN)
         strange = list(dict.fromkeys(self.strange))
-        return Found(f"in {', '.join(strange)}" if strange else "none", not strange)
+        return CheckOutcome(f"in {', '.join(strange)}" if strange else "none", not strange)
 
-    def half(self) -> Found:
+    def half(self) -> CheckOutcome:
         self.heard(_PLAIN)
-        return Found(f"at most {self.most:.3g}", self.most <= _FLOAT16_MOST)
+        return CheckOutcome(f"at most {self.most:.3g}", self.most <= _FLOAT16_MOST)
 
-    def eval_mode(self) -> Found:
+    def eval_mode(self) -> CheckOutcome:
         training = {name or "itself": m for name, m in self.encoder.named_modules() if m.training}
         if not training:
-            return Found("eval", True)
+            return CheckOutcome("eval", True)
         acting = [name for name, module in training.items() if isinstance(module, _BY_MODE)]
         said = f"{len(training)} in train mode: {', '.join((acting or list(training))[:3])}"
         # of the others it is measured whether they depend on it
-        return Found(said, False, stops=bool(acting))
+        return CheckOutcome(said, False, stops=bool(acting))
 
-    def weights(self) -> Found:
+    def weights(self) -> CheckOutcome:
         """Whether the fingerprint covers what the output comes from; after it has encoded."""
         hidden = unseen_weights(self.encoder)
         if not hidden and not has_weights(self.encoder) and not is_built_in(self.encoder):
-            return Found("no parameter or buffer", True, note=_WITHOUT_WEIGHTS)
+            return CheckOutcome("no parameter or buffer", True, note=_WITHOUT_WEIGHTS)
         if not hidden:
-            return Found("covered", True)
+            return CheckOutcome("covered", True)
         more = f" and {len(hidden) - 3} more" if len(hidden) > 3 else ""
-        return Found(f"not: {', '.join(hidden[:3])}{more}", False, stops=False)
+        return CheckOutcome(f"not: {', '.join(hidden[:3])}{more}", False, stops=False)
 
-    def unchanged(self) -> Found:
+    def unchanged(self) -> CheckOutcome:
         same = self.encoder.fingerprint() == self.fingerprint
-        return Found("as before" if same else "changed", same)
+        return CheckOutcome("as before" if same else "changed", same)
 
     # codecs
 
     def decoded(self, frames: Frames) -> list[torch.Tensor]:
-        """The sound of each clip (T,). Raises Broken."""
+        """The sound of each clip (T,). Raises ContractBreach."""
         assert isinstance(self.encoder, Codec)
         try:
             with torch.inference_mode():
                 sounds, lengths = decode_at_home(self.encoder, frames)
             count = len(frames.values)
             if sounds.ndim != 2 or len(sounds) != count or lengths.shape != (count,):
-                raise Broken(f"waveforms {tuple(sounds.shape)}, lengths {tuple(lengths.shape)}")
+                raise ContractBreach(
+                    f"waveforms {tuple(sounds.shape)}, lengths {tuple(lengths.shape)}"
+                )
             return [s[:n].float().cpu() for s, n in zip(sounds, lengths.tolist(), strict=True)]
-        except Broken:
+        except ContractBreach:
             raise
         except Exception as error:
-            raise Broken(in_words(error)) from error
+            raise ContractBreach(in_words(error)) from error
 
     def sound(self, name: str) -> torch.Tensor:
-        """What is decoded of a clip that was encoded alone. Raises Broken, NotMade."""
+        """What is decoded of a clip that was encoded alone. Raises ContractBreach, Skipped."""
         if name not in self.sounds:
             frames = self.heard((name,)).frames
             if not bool(frames.values.isfinite().all()):
-                raise NotMade("NaN or infinity in its frames")
+                raise Skipped("NaN or infinity in its frames")
             self.sounds[name] = self.decoded(frames)[0]
         return self.sounds[name]
 
-    def decoded_sound(self) -> Found:
+    def decoded_sound(self) -> CheckOutcome:
         """Whether there is any in what is decoded of noise, and nothing but numbers."""
         for name in self.lengths:
             sound, said = self.sound(name), f"for {name.replace('-', ' of ')} s"
             if not bool(sound.isfinite().all()):
-                return Found(f"NaN or infinity {said}", False)
+                return CheckOutcome(f"NaN or infinity {said}", False)
             if not len(sound) or float(sound.abs().max()) < _SILENT:
-                return Found(f"silence {said}", False)
-        return Found("sound", True)
+                return CheckOutcome(f"silence {said}", False)
+        return CheckOutcome("sound", True)
 
     def decoded_lengths(self) -> list[tuple[int, int]]:
         """Samples of each of the clips by which frame rate is measured: its own, as decoded."""
         rate = self.encoder.sample_rate
         return [(len(make_clip(name, rate)), len(self.sound(name))) for name in self.lengths]
 
-    def decoded_length(self) -> Found:
+    def decoded_length(self) -> CheckOutcome:
         own, got = max(self.decoded_lengths(), key=lambda pair: abs(pair[1] - pair[0]))
-        return Found(f"{got} for {own} samples", abs(got - own) <= self.frame_samples)
+        return CheckOutcome(f"{got} for {own} samples", abs(got - own) <= self.frame_samples)
 
-    def decoded_rate(self) -> Found:
+    def decoded_rate(self) -> CheckOutcome:
         rate = self.encoder.sample_rate
         own, got = zip(*self.decoded_lengths(), strict=True)
         found, slack = slope([n / rate for n in own], got)
         slack *= self.frame_samples
-        return Found(f"{found:.0f} +- {slack:.0f}", abs(found - rate) <= slack)
+        return CheckOutcome(f"{found:.0f} +- {slack:.0f}", abs(found - rate) <= slack)
 
-    def decoded_mates(self) -> Found:
+    def decoded_mates(self) -> CheckOutcome:
         """The same frames alone and beside others, longer ones where lengths are honoured."""
         alone = self.heard(_PLAIN).frames
         names = ("full-0.8",) if self.encoder.honours_lengths else ("full-0.5",)
@@ -366,7 +368,7 @@ class Examination:
             for sound in (self.decoded(alone)[0], self.decoded(both)[0])
         )
         if not bool(one.isfinite().all()):
-            return Found("NaN or infinity, alone", False)
+            return CheckOutcome("NaN or infinity, alone", False)
         return self.compared(together, one, self.tolerance, unit="frames of sound")
 
     @property

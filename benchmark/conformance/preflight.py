@@ -20,7 +20,7 @@ from earmark.benchmark.conformance.run import (
     quick_checks,
     random_numbers_kept,
 )
-from earmark.benchmark.conformance.trial import Passes
+from earmark.benchmark.conformance.trial import TrialRuns
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.io.sealed import read_sealed, write_sealed
 from earmark.benchmark.settings import RunSettings
@@ -30,7 +30,7 @@ from earmark.encoders import AudioEncoder, EncoderError
 BUDGET_S = 3.0
 
 
-class Gate:
+class Preflight:
     """Lets encoders of one forward pass into a run where they keep what they claim.
 
     fingerprints: of each of them. run.device must be chosen by now (`cpu` or `cuda`). That an
@@ -41,7 +41,7 @@ class Gate:
         self.fingerprints, self.run = fingerprints, run
         self.refusals: dict[AudioEncoder, str | None] = {}
         self.out_of_time: dict[AudioEncoder, str | None] = {}
-        self.passes: Passes | None = None
+        self.passes: TrialRuns | None = None
 
     def check(self, encoder: AudioEncoder, in_time: bool = False) -> None:
         """Raise EncoderError, naming claim and measure, for an encoder that breaks its contract.
@@ -67,7 +67,7 @@ class Gate:
             return None
         with random_numbers_kept(self.run.device):
             encoder.to(self.run.device)
-            check = in_time_check(encoder, Passes([encoder], self.run.device, BUDGET_S))
+            check = in_time_check(encoder, TrialRuns([encoder], self.run.device, BUDGET_S))
         if check.verdict == BREACH:
             return _refusal(encoder, check)
         if check.verdict == OK:
@@ -79,7 +79,7 @@ class Gate:
         with random_numbers_kept(self.run.device):
             encoder.to(self.run.device)
             if self.passes is None:
-                self.passes = Passes(list(self.fingerprints), self.run.device, BUDGET_S)
+                self.passes = TrialRuns(list(self.fingerprints), self.run.device, BUDGET_S)
             checks = quick_checks(encoder, self.passes, Progress)
         for check in checks:
             if check.verdict == BREACH and check.stops:

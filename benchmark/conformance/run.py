@@ -23,12 +23,12 @@ from earmark.benchmark.conformance.checks import (
     LENGTHS,
     LONG_SLACK,
     QUICK_LENGTHS,
-    Examination,
-    Found,
+    CheckOutcome,
+    EncoderChecks,
 )
-from earmark.benchmark.conformance.trial import Broken, NotMade, Passes
+from earmark.benchmark.conformance.trial import ContractBreach, Skipped, TrialRuns
 from earmark.benchmark.embedding.embed import choose_device
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.encoders import AudioEncoder, Codec, left_as_found, load_encoder, ready_encoder
 
 VERSION = 2  # raised where the quick checks find more than before
@@ -59,13 +59,13 @@ class _Rule(NamedTuple):
 
     what: str
     claimed: str
-    look: Callable[[Examination], Found]
+    look: Callable[[EncoderChecks], CheckOutcome]
     mend: str
     quick: bool = False
     may_fail: bool = False
 
 
-_X = Examination
+_X = EncoderChecks
 _RULES = (
     _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain,
           "mend encode()", True),
@@ -73,7 +73,7 @@ _RULES = (
           "correct embedding_dim", True),
     _Rule("determinism", "the same twice, within {again:g}", _X.determinism,
           "switch off dropout and other random numbers", True),
-    _Rule("batch mates", "as alone, within {same:g}", _X.mates,
+    _Rule("batch mates", "as alone, within {same:g}", _X.pass_mates,
           "let no clip depend on others, by a batch's maximum or batch norm in train mode",
           True, True),
     _Rule("padding", "as alone, within {same:g}", _X.padding,
@@ -117,7 +117,7 @@ def validate(
     weights: str | Path | None = None,
     device: str = "auto",
     quick: bool = False,
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
 ) -> list[Check]:
     """Measure what an encoder claims. One Check a line of the table, in a fixed order.
 
@@ -130,23 +130,25 @@ def validate(
     one = load_encoder(encoder, weights=weights) if isinstance(encoder, str) else encoder
     with left_as_found(one), random_numbers_kept(device):
         ready_encoder(one).to(device)
-        passes = Passes([one], device)
-        examination = Examination(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
+        passes = TrialRuns([one], device)
+        examination = EncoderChecks(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
         rules = [*_RULES, *(_CODEC_RULES if isinstance(one, Codec) else ()), *_LAST_RULES]
         return _all_checked(rules, examination, track, {"10 min": "--quick"} if quick else {})
 
 
-def quick_checks(encoder: AudioEncoder, passes: Passes, track: Track = silent) -> list[Check]:
+def quick_checks(
+    encoder: AudioEncoder, passes: TrialRuns, track: ProgressFactory = no_progress
+) -> list[Check]:
     """What is looked at before a run. The encoder must be in eval mode, on the passes' device."""
-    examination = Examination(encoder, passes, lengths=QUICK_LENGTHS)
+    examination = EncoderChecks(encoder, passes, lengths=QUICK_LENGTHS)
     rules = [rule for rule in (*_RULES, *_LAST_RULES) if rule.quick]
     return _all_checked(rules, examination, track)
 
 
-def in_time_check(encoder: AudioEncoder, passes: Passes) -> Check:
+def in_time_check(encoder: AudioEncoder, passes: TrialRuns) -> Check:
     """Whether frames follow time up to 16 s, as tasks need that are scored in time."""
     (rule,) = [rule for rule in _RULES if rule.look is _X.frame_rate]
-    return _checked(rule, Examination(encoder, passes, lengths=IN_TIME_LENGTHS))
+    return _checked(rule, EncoderChecks(encoder, passes, lengths=IN_TIME_LENGTHS))
 
 
 def random_numbers_kept(device: str) -> contextlib.AbstractContextManager[None]:
@@ -157,8 +159,8 @@ def random_numbers_kept(device: str) -> contextlib.AbstractContextManager[None]:
 
 def _all_checked(
     rules: Sequence[_Rule],
-    examination: Examination,
-    track: Track,
+    examination: EncoderChecks,
+    track: ProgressFactory,
     left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Check]:
     """Every rule looked at, in order. left_out: names of some that are not to be, and why."""
@@ -170,18 +172,18 @@ def _all_checked(
     return checks
 
 
-def _checked(rule: _Rule, examination: Examination, left_out: str | None = None) -> Check:
+def _checked(rule: _Rule, examination: EncoderChecks, left_out: str | None = None) -> Check:
     """One rule looked at. left_out: why it is not to be."""
     examination.row = rule.what
-    found = Found("-", True)
+    found = CheckOutcome("-", True)
     skipped = left_out
     if skipped is None:
         try:
             found = rule.look(examination)
-        except NotMade as reason:
+        except Skipped as reason:
             skipped = str(reason)
-        except Broken as fault:
-            found = Found(str(fault), False, stops=not rule.may_fail)
+        except ContractBreach as fault:
+            found = CheckOutcome(str(fault), False, stops=not rule.may_fail)
     claimed = rule.claimed.format(
         x=examination,
         encoder=examination.encoder,

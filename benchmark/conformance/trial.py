@@ -26,15 +26,15 @@ _COARSENESS = {torch.float32: 0, torch.float64: 0, torch.float16: 1, torch.bfloa
 Made = dict[AudioEncoder, Frames] | Exception
 
 
-class Broken(Exception):  # noqa: N818 - a finding
+class ContractBreach(Exception):  # noqa: N818 - a finding
     """What an encoder did instead of returning frames, in a few words."""
 
 
-class NotMade(Exception):  # noqa: N818 - a finding
+class Skipped(Exception):  # noqa: N818 - a finding
     """A pass that is not made; says why."""
 
 
-class Heard(NamedTuple):
+class TrialOutput(NamedTuple):
     """What an encoder made of one batch.
 
     frames: as it returned them. clips: each clip's own frames, (F, D) float32 on the CPU.
@@ -67,7 +67,7 @@ def make_clip(name: str, sample_rate: int) -> Samples:
     return mixed
 
 
-class Passes:
+class TrialRuns:
     """Passes of encoders of one sample rate, which take batches of equal or of any lengths alike.
 
     budget_s: seconds in which to be done, for the first pass and again for those after it; a pass
@@ -86,10 +86,10 @@ class Passes:
         self.spent_s = 0.0
         self.slowness: tuple[float, int, int] | None = None  # of the last: s, clips, samples
 
-    def heard(self, encoder: AudioEncoder, names: Sequence[str], turn: int = 0) -> Heard:
+    def heard(self, encoder: AudioEncoder, names: Sequence[str], turn: int = 0) -> TrialOutput:
         """What one of the encoders made of the clips of these names, as one batch.
 
-        turn: 1 for the same once more. Raises Broken; NotMade where there is no time for it.
+        turn: 1 for the same once more. Raises ContractBreach; Skipped where no time is left.
         """
         clips = [make_clip(name, self.rate) for name in names]
         key = (tuple(names), turn)
@@ -104,18 +104,20 @@ class Passes:
             self.made[key] = made
         return self._read(encoder, self.made[key], clips)
 
-    def hear(self, encoder: AudioEncoder, clips: Sequence[Samples]) -> Heard:
-        """The same of clips as they are; neither limited nor kept. Raises Broken."""
+    def hear(self, encoder: AudioEncoder, clips: Sequence[Samples]) -> TrialOutput:
+        """The same of clips as they are; neither limited nor kept. Raises ContractBreach."""
         return self._read(encoder, self._run(clips, [encoder]), clips)
 
-    def hear_all(self, clips: Sequence[Samples]) -> dict[AudioEncoder, Heard | Broken]:
+    def hear_all(
+        self, clips: Sequence[Samples]
+    ) -> dict[AudioEncoder, TrialOutput | ContractBreach]:
         """What each of the encoders made of clips as they are; neither limited nor kept."""
         made = self._run(clips, self.encoders)
-        found: dict[AudioEncoder, Heard | Broken] = {}
+        found: dict[AudioEncoder, TrialOutput | ContractBreach] = {}
         for encoder in self.encoders:
             try:
                 found[encoder] = self._read(encoder, made, clips)
-            except Broken as fault:
+            except ContractBreach as fault:
                 found[encoder] = fault
         return found
 
@@ -126,7 +128,7 @@ class Passes:
         # some encoders take as long for a short clip as for a long one
         expected = seconds * max(len(clips) / count, _padded(clips) / samples)
         if self.spent_s + expected > self.budget_s:
-            raise NotMade(f"too slow: {seconds:.1f} s for {samples / self.rate:.1f} s of audio")
+            raise Skipped(f"too slow: {seconds:.1f} s for {samples / self.rate:.1f} s of audio")
 
     def _run(self, clips: Sequence[Samples], encoders: Sequence[AudioEncoder]) -> Made:
         lengths = torch.tensor([len(clip) for clip in clips])
@@ -146,9 +148,9 @@ class Passes:
             for hook in hooks:
                 hook.remove()
 
-    def _read(self, encoder: AudioEncoder, made: Made, clips: Sequence[Samples]) -> Heard:
+    def _read(self, encoder: AudioEncoder, made: Made, clips: Sequence[Samples]) -> TrialOutput:
         if isinstance(made, Exception):
-            raise Broken(in_words(made))
+            raise ContractBreach(in_words(made))
         return _checked(encoder, made[encoder], clips)
 
     def _watch(self) -> list[torch.utils.hooks.RemovableHandle]:
@@ -167,16 +169,18 @@ def _padded(clips: Sequence[Samples]) -> int:
     return len(clips) * max(map(len, clips))
 
 
-def _checked(encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples]) -> Heard:
-    """What was returned, where it has the shape to be looked at. Raises Broken."""
+def _checked(encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples]) -> TrialOutput:
+    """What was returned, where it has the shape to be looked at. Raises ContractBreach."""
     if not isinstance(frames, Frames):
-        raise Broken(f"encode() returned {type(frames).__name__}, not Frames")
+        raise ContractBreach(f"encode() returned {type(frames).__name__}, not Frames")
     values, lengths = frames.values, frames.lengths.cpu()
     shape = tuple(values.shape)
     if len(shape) != 3 or shape[0] != len(clips) or not values.is_floating_point():
-        raise Broken(f"values of shape {shape} and type {values.dtype} for {len(clips)} clips")
+        raise ContractBreach(
+            f"values of shape {shape} and type {values.dtype} for {len(clips)} clips"
+        )
     if lengths.shape != (len(clips),) or lengths.is_floating_point():
-        raise Broken(f"lengths of shape {tuple(lengths.shape)} and type {lengths.dtype}")
+        raise ContractBreach(f"lengths of shape {tuple(lengths.shape)} and type {lengths.dtype}")
     faults, own = [], []
     for clip, row, count in zip(clips, values, lengths.tolist(), strict=True):
         seconds = len(clip) / encoder.sample_rate
@@ -186,7 +190,7 @@ def _checked(encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples]) ->
         elif abs(count - expected) > FRAME_SLACK + FRAME_SLACK_SHARE * expected:
             faults.append(f"{count} for {seconds:g} s, not {expected:.0f}")
         own.append(row[: max(count, 0)].float().cpu())
-    return Heard(frames, own, faults)
+    return TrialOutput(frames, own, faults)
 
 
 def in_words(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from earmark.benchmark.audio.decode import AudioPipeline
-from earmark.benchmark.embedding.collectors import EmbedSettings, FileOrder, View
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, clip_count, embed_shards
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.protocol import STRICT, Protocol
@@ -18,14 +18,14 @@ from earmark.encoders import AudioEncoder
 from earmark.tasks import TaskSpec
 
 
-class Found(NamedTuple):
+class CachedClips(NamedTuple):
     """One entry a shard, in their order; seconds of audio that were encoded for it now."""
 
     entries: list[ShardEmbeddings]
     encoded_seconds: float
 
 
-class Stock:
+class CachedEmbedder:
     """What encoders made of shards. run.device must be chosen by now (`cpu` or `cuda`).
 
     fingerprints: of every encoder that views may name.
@@ -37,7 +37,7 @@ class Stock:
         self.store.remove_leftovers()
         self.made: set[str] = set()  # keys of this run, which need not be forced again
 
-    def key(self, view: View, sha256: str, clips: Sequence[str] | None = None) -> str:
+    def key(self, view: EmbeddingRequest, sha256: str, clips: Sequence[str] | None = None) -> str:
         """The store's key of one shard, or of some of its clips."""
         return self.store.key(
             encoder_fingerprint=self.fingerprints[view.encoder],
@@ -53,10 +53,10 @@ class Stock:
         self,
         dataset: Dataset,
         digests: Sequence[str],
-        view: View,
+        view: EmbeddingRequest,
         label: str,
-        others: Sequence[View] = (),
-    ) -> Found:
+        others: Sequence[EmbeddingRequest] = (),
+    ) -> CachedClips:
         """Every shard's entry of a view.
 
         digests: the shards'. others: views of the same clips that other cells of this run will
@@ -92,21 +92,21 @@ class Stock:
                 for one, entry in zip(job.views, found, strict=True):
                     key = self._key_of(one, part, sha256)
                     self.store.put(key, entry)
-                    if not entry.passing:  # else it is not in the store
+                    if not entry.transient:  # else it is not in the store
                         self.made.add(key)
                 encoded += sum(found[0].seconds)
                 # from the store where it is: else frames would lie on the disk twice
                 mine = (
-                    None if found[0].passing else self.store.get(self._key_of(view, part, sha256))
+                    None if found[0].transient else self.store.get(self._key_of(view, part, sha256))
                 )
                 entries[number] = mine or found[0]
-        return Found([entries[number] for number in range(len(dataset.shards))], encoded)
+        return CachedClips([entries[number] for number in range(len(dataset.shards))], encoded)
 
     def _forced(self, key: str) -> bool:
         """Whether an entry is to be made though the store may have it."""
         return self.run.force and key not in self.made
 
-    def _key_of(self, view: View, part: DatasetShard, sha256: str) -> str:
+    def _key_of(self, view: EmbeddingRequest, part: DatasetShard, sha256: str) -> str:
         return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
 
 
@@ -119,16 +119,16 @@ def _covers(entry: ShardEmbeddings, part: DatasetShard) -> bool:
     )
 
 
-def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) -> View:
+def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) -> EmbeddingRequest:
     """How a task wants its clips embedded under a protocol."""
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds, protocol.resampler)
     order = None
     if protocol.padding == "averaged":
         order = FileOrder(protocol.batch_of(spec.name), protocol.crops == "first in batch")
-    return View(encoder, pipeline, spec.by_frame, order)
+    return EmbeddingRequest(encoder, pipeline, spec.by_frame, order)
 
 
-def _batches(view: View) -> str:
+def _batches(view: EmbeddingRequest) -> str:
     """How a view's batches are made, in words of the store's key."""
     order = view.file_order
     if order is not None:

@@ -58,7 +58,7 @@ class FileOrder(NamedTuple):
     first_crop_only: bool
 
 
-class View(NamedTuple):
+class EmbeddingRequest(NamedTuple):
     """One way to embed clips: by which encoder, of which crops, the mean or the frames.
 
     file_order: None: batches by length, and padding never reaches a mean or a frame.
@@ -70,14 +70,14 @@ class View(NamedTuple):
     file_order: FileOrder | None = None
 
 
-class Clip(NamedTuple):
+class DecodedClip(NamedTuple):
     """A decoded clip, or why there is none. seconds: its own length, before resampling."""
 
     key: str
     samples: Samples
     seconds: float
     error: str | None
-    passing: bool = False  # the error is not of the file
+    transient: bool = False  # the error is not of the file
 
 
 Report = Callable[[int, float], None]  # clips, seconds of audio
@@ -85,7 +85,7 @@ Report = Callable[[int, float], None]  # clips, seconds of audio
 
 def make_collectors(
     shard: str,
-    views: Sequence[View],
+    views: Sequence[EmbeddingRequest],
     budget: int,
     settings: EmbedSettings,
     report: Report | None,
@@ -94,7 +94,7 @@ def make_collectors(
 
     budget: samples in a batch by length.
     """
-    alike: dict[tuple[AudioPipeline, FileOrder | None], list[View]] = {}
+    alike: dict[tuple[AudioPipeline, FileOrder | None], list[EmbeddingRequest]] = {}
     for view in dict.fromkeys(views):
         alike.setdefault((view.pipeline, view.file_order), []).append(view)
     made: list[Collector] = []
@@ -117,22 +117,22 @@ class Collector(ABC):
     device: str
     report: Report | None
 
-    def add(self, clip: Clip) -> None:
+    def add(self, clip: DecodedClip) -> None:
         """The next clip."""
         if clip.error is not None:
             for one in self.gathered:
-                one.fail(Failure(self.shard, clip.key, clip.error), passing=clip.passing)
+                one.fail(Failure(self.shard, clip.key, clip.error), transient=clip.transient)
             self._report(1, 0)
             return
         self._take(clip)
 
-    def finish(self) -> dict[View, ShardEmbeddings]:
+    def finish(self) -> dict[EmbeddingRequest, ShardEmbeddings]:
         """Encode what is left, and return what each view holds of the shard."""
         self._flush()
         return {one.view: one.finish() for one in self.gathered}
 
     @abstractmethod
-    def _take(self, clip: Clip) -> None: ...
+    def _take(self, clip: DecodedClip) -> None: ...
 
     @abstractmethod
     def _flush(self) -> None: ...
@@ -141,14 +141,14 @@ class Collector(ABC):
     def _wants(self) -> list[Want]:
         return [Want(one.view.encoder, one.view.frames) for one in self.gathered]
 
-    def _keep(self, clip: Clip, rows: list[list[Encoded]], samples: int) -> None:
+    def _keep(self, clip: DecodedClip, rows: list[list[Encoded]], samples: int) -> None:
         """What was made of a clip: for each of its crops one element a view."""
         for column, one in enumerate(self.gathered):
             own = [row[column] for row in rows]
             errors = [row for row in own if isinstance(row, str)]
             if errors:
-                passing = not isinstance(errors[0], Unfit)
-                one.fail(Failure(self.shard, clip.key, str(errors[0])), passing=passing)
+                transient = not isinstance(errors[0], Unfit)
+                one.fail(Failure(self.shard, clip.key, str(errors[0])), transient=transient)
             else:
                 one.add(clip, own, samples)
 
@@ -162,10 +162,10 @@ class _ByLength(Collector):
     """Batches of similar length, cut from windows of several batches."""
 
     budget: int
-    window: list[Clip] = field(default_factory=list)
+    window: list[DecodedClip] = field(default_factory=list)
     window_samples: int = 0
 
-    def _take(self, clip: Clip) -> None:
+    def _take(self, clip: DecodedClip) -> None:
         self.window.append(clip)
         self.window_samples += len(clip.samples)
         if self.window_samples >= self.budget * WINDOW_BATCHES:
@@ -201,11 +201,11 @@ class _InFileOrder(Collector):
     """Batches as `FileOrder` has them."""
 
     order: FileOrder
-    batch: list[tuple[Clip, Samples, bool]] = field(default_factory=list)  # last of its clip
+    batch: list[tuple[DecodedClip, Samples, bool]] = field(default_factory=list)  # last of its clip
     rows: list[list[Encoded]] = field(default_factory=list)  # of the clip that is not done
     samples: int = 0  # in those rows
 
-    def _take(self, clip: Clip) -> None:
+    def _take(self, clip: DecodedClip) -> None:
         crops = cut(clip.samples, self.pipeline.crop_samples)
         for number, crop in enumerate(crops, start=1):
             self.batch.append((clip, crop, number == len(crops)))
@@ -235,7 +235,7 @@ class _InFileOrder(Collector):
 class _Gathered:
     """One view of a shard as it grows, clips as they come; frames go to the disk."""
 
-    def __init__(self, view: View, settings: EmbedSettings) -> None:
+    def __init__(self, view: EmbeddingRequest, settings: EmbedSettings) -> None:
         self.view, self.settings = view, settings
         self.rows: list[NDArray[np.float32]] = []
         self.spilled: IO[bytes] | None = None
@@ -248,13 +248,13 @@ class _Gathered:
         self.frames: list[int] = []
         self.seconds: list[float] = []
         self.failures: list[Failure] = []
-        self.passing = False
+        self.transient = False
 
-    def fail(self, failure: Failure, *, passing: bool) -> None:
-        self.passing = self.passing or passing
+    def fail(self, failure: Failure, *, transient: bool) -> None:
+        self.transient = self.transient or transient
         self.failures.append(failure)
 
-    def add(self, clip: Clip, rows: Sequence[Encoded], samples: int) -> None:
+    def add(self, clip: DecodedClip, rows: Sequence[Encoded], samples: int) -> None:
         """rows: one a crop. samples: in all its crops."""
         self.keys.append(clip.key)
         self.crops.append(len(rows))
@@ -276,7 +276,7 @@ class _Gathered:
             frames=None if self.spilled is None else self.frames,
             failures=sorted(self.failures),
             seconds=self.seconds,
-            passing=self.passing,
+            transient=self.transient,
             made={
                 "encoder": self.view.encoder.name,
                 "device": self.settings.device,

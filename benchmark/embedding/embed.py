@@ -21,9 +21,9 @@ from earmark.benchmark.audio.decode import AudioError, AudioPipeline
 from earmark.benchmark.audio.prefetch import prefetch
 from earmark.benchmark.embedding.collectors import (
     WINDOW_BATCHES,
-    Clip,
+    DecodedClip,
+    EmbeddingRequest,
     EmbedSettings,
-    View,
     make_collectors,
 )
 from earmark.benchmark.shards.shard import ClipEntry, Shard, ShardReader
@@ -38,7 +38,7 @@ class ShardJob(NamedTuple):
     """One shard to encode, in which ways, and the keys of its clips to encode (None: all)."""
 
     shard: Shard
-    views: tuple[View, ...]
+    views: tuple[EmbeddingRequest, ...]
     keys: frozenset[str] | None = None
 
     @property
@@ -79,7 +79,7 @@ def embed_shards(
             for entry in job.entries:
                 yield reader, entry
 
-    def decode(task: tuple[ShardReader, ClipEntry]) -> Clip:
+    def decode(task: tuple[ShardReader, ClipEntry]) -> DecodedClip:
         reader, entry = task
         if entry.audio.size > _LARGE_FILE:
             with one_at_a_time:
@@ -117,7 +117,7 @@ def embed_shards(
 
 def _decode(
     decoder: AudioPipeline, reader: ShardReader, entry: ClipEntry, said: threading.Event
-) -> Clip:
+) -> DecodedClip:
     nothing = np.zeros(0, np.float32)
     try:
         data = reader.read(entry.audio)
@@ -129,11 +129,13 @@ def _decode(
                     "recorder that died?) is read to its end; so are others\n"
                 )
         samples, seconds = decoder.load(data)
-        return Clip(entry.key, samples, seconds, None)
+        return DecodedClip(entry.key, samples, seconds, None)
     except AudioError as error:
-        return Clip(entry.key, nothing, 0.0, str(error))
+        return DecodedClip(entry.key, nothing, 0.0, str(error))
     except (OSError, MemoryError) as error:
-        return Clip(entry.key, nothing, 0.0, f"{type(error).__name__}: {error}", passing=True)
+        return DecodedClip(
+            entry.key, nothing, 0.0, f"{type(error).__name__}: {error}", transient=True
+        )
 
 
 def clip_count(jobs: Iterable[ShardJob]) -> int:

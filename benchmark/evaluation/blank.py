@@ -11,7 +11,7 @@ from earmark.benchmark.shots import METRICS
 from earmark.tasks import TaskSpec
 
 
-def blank_result(
+def empty_result(
     encoder: dict[str, Any],
     spec: TaskSpec,
     run: RunSettings,

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import torch
 
 from earmark.benchmark import synthetic
-from earmark.benchmark.conformance.preflight import Gate
-from earmark.benchmark.embedding.cached import Stock, view_of
-from earmark.benchmark.embedding.collectors import View
+from earmark.benchmark.conformance.preflight import Preflight
+from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
+from earmark.benchmark.embedding.collectors import EmbeddingRequest
 from earmark.benchmark.embedding.embed import parameter_count
-from earmark.benchmark.evaluation.blank import blank_result
+from earmark.benchmark.evaluation.blank import empty_result
 from earmark.benchmark.evaluation.failures import (
     TooManyFailuresError,
     check_failures,
@@ -32,7 +32,7 @@ from earmark.benchmark.evaluation.failures import (
 )
 from earmark.benchmark.identity.fingerprint import Identity, identify
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.io.progress import Progress, Track
+from earmark.benchmark.io.progress import Progress, ProgressFactory
 from earmark.benchmark.probe.items import (
     Items,
     clip_failures,
@@ -67,40 +67,40 @@ from earmark.tasks import TIMED_KINDS, TaskSpec
 
 
 class _Joined(NamedTuple):
-    """What a cell is scored from. passing: whether what failed may pass the next time.
+    """What a cell is scored from. transient: whether what failed may pass the next time.
 
     facts, run: what the result's `data` and `run` hold of it.
     """
 
     items: Items
-    passing: bool
+    transient: bool
     facts: dict[str, Any]
     run: dict[str, Any]
 
 
-def make_cells(
+def make_evaluators(
     encoders: dict[str, AudioEncoder], run: RunSettings, specs: Sequence[TaskSpec]
-) -> list[CellMaker]:
+) -> list[TaskEvaluator]:
     """What makes each encoder's cells; what they share is decoded and encoded in one go.
 
     encoders: by how they were asked for; loaded together, they may share a forward pass.
     """
     known = identify(list(encoders.values()), run.device, run.cache, run.results)
     fingerprints = {encoder: identity.fingerprint for encoder, identity in known.items()}
-    stock = Stock(fingerprints, run)
+    stock = CachedEmbedder(fingerprints, run)
     makers = [
-        CellMaker(encoder, asked, run, specs, stock, known[encoder])
+        TaskEvaluator(encoder, asked, run, specs, stock, known[encoder])
         for asked, encoder in encoders.items()
     ]
     for maker in makers:
         maker.mates = [mate for mate in makers if mate is maker or _one_pass(maker, mate)]
         # they are checked in one go too
-        maker.gate = maker.mates[0].gate
-        maker.gate.fingerprints |= {maker.encoder: maker.fingerprint}
+        maker.preflight = maker.mates[0].preflight
+        maker.preflight.fingerprints |= {maker.encoder: maker.fingerprint}
     return makers
 
 
-class CellMaker:
+class TaskEvaluator:
     """Makes one encoder's cells. run.device must be chosen by now (`cpu` or `cuda`).
 
     asked: how the encoder was asked for. specs: the run's tasks; those over the same shards are
@@ -114,23 +114,23 @@ class CellMaker:
         asked: str,
         run: RunSettings,
         specs: Sequence[TaskSpec],
-        stock: Stock,
+        stock: CachedEmbedder,
         identity: Identity,
     ) -> None:
         self.encoder, self.asked, self.run = encoder, asked, run
         self.identity = identity
-        self.specs = [run.protocol.read(spec) for spec in specs]
+        self.specs = [run.protocol.apply_to(spec) for spec in specs]
         self.fingerprint = stock.fingerprints[encoder]
         self.stock = stock
         self.mates = [self]
-        self.gate = Gate({encoder: self.fingerprint}, run)
+        self.preflight = Preflight({encoder: self.fingerprint}, run)
         if run.device == "cuda":
             # a tenth of float32's digits is lost otherwise, and so is equality with the CPU
             torch.backends.cudnn.allow_tf32 = False
 
-    def cell(self, spec: TaskSpec) -> RunResult:
+    def evaluate(self, spec: TaskSpec) -> RunResult:
         """The cell of one task: what is still valid, else computed now and written."""
-        declared, spec = spec, self.run.protocol.read(spec)
+        declared, spec = spec, self.run.protocol.apply_to(spec)
         path = self._path(spec)
         started = time.time()
         facts: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class CellMaker:
             if predictions is None:
                 failed_path(path).unlink(missing_ok=True)
                 return result
-            result.run |= provenance.circumstances(started, self.run.device)
+            result.run |= provenance.run_info(started, self.run.device)
             result.run["behaviour"] = self.identity.facts()
             write_result(path, result, predictions)
             return result
@@ -158,7 +158,7 @@ class CellMaker:
             facts["traceback"] = traceback.format_exc()
             reason = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
         result = self._blank(spec, FAILED, reason)
-        result.run = provenance.circumstances(started, self.run.device) | facts
+        result.run = provenance.run_info(started, self.run.device) | facts
         result.data |= lost
         with contextlib.suppress(OSError):  # a full disk, perhaps; it is shown all the same
             write_result(path, result, None)
@@ -189,7 +189,7 @@ class CellMaker:
         if self._lacks_shots(spec, result):
             self._add_shots(result, spec, items)
         # without them it is not used again: what failed may pass the next time
-        result.inputs = "" if joined.passing else inputs
+        result.inputs = "" if joined.transient else inputs
         result.data = {
             "limit": self.run.limit,
             "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
@@ -225,11 +225,11 @@ class CellMaker:
         """Embeddings and labels of a task's clips, from the store where they are there."""
         label = f"{self.encoder.name} · {spec.name}"
         view = self._view(spec, self.encoder)
-        self.gate.check(self.encoder, spec.by_frame)
+        self.preflight.check(self.encoder, spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
             dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
         if dataset.clips:
-            self._check_twins(spec, shards)
+            self._check_duplicate_shards(spec, shards)
         clock = time.monotonic()
         embeddings, encoded_s = self.stock.entries(
             dataset, [shard["sha256"] for shard in shards], view, label, self._others(spec, shards)
@@ -249,7 +249,7 @@ class CellMaker:
         items = join_items(dataset, embeddings, labels)
         return _Joined(
             items,
-            any(entry.passing for entry in embeddings),
+            any(entry.transient for entry in embeddings),
             {
                 "clips": dataset.clips,
                 "seconds": seconds_of(dataset, embeddings),
@@ -272,7 +272,7 @@ class CellMaker:
             device=self.run.device, track=self._track(spec),
         )  # fmt: skip
 
-    def _track(self, spec: TaskSpec) -> Track:
+    def _track(self, spec: TaskSpec) -> ProgressFactory:
         label = f"{self.encoder.name} · {spec.name}"
         return lambda what, total, unit: Progress(f"{label}: {what}", total, unit)
 
@@ -282,7 +282,7 @@ class CellMaker:
             with Progress(f"{declared.name}: making synthetic audio", 1, "clips") as bar:
                 synthetic.synthesise(declared, self.run.data_folder, bar.to)
 
-    def _view(self, spec: TaskSpec, encoder: AudioEncoder) -> View:
+    def _view(self, spec: TaskSpec, encoder: AudioEncoder) -> EmbeddingRequest:
         return view_of(spec, encoder, self.run.protocol)
 
     def _path(self, spec: TaskSpec) -> Path:
@@ -308,7 +308,7 @@ class CellMaker:
                     bar.advance(1)
         return shards
 
-    def _check_twins(self, spec: TaskSpec, shards: list[dict[str, str]]) -> None:
+    def _check_duplicate_shards(self, spec: TaskSpec, shards: list[dict[str, str]]) -> None:
         first: dict[str, dict[str, str]] = {}
         for shard in shards:
             twin = first.setdefault(shard["sha256"], shard)
@@ -318,7 +318,7 @@ class CellMaker:
                     f"({shard['split']}) of {spec.name} hold the same bytes; remove one"
                 )
 
-    def _others(self, spec: TaskSpec, shards: list[dict[str, str]]) -> list[View]:
+    def _others(self, spec: TaskSpec, shards: list[dict[str, str]]) -> list[EmbeddingRequest]:
         """Views of the same clips that cells of this run will want later."""
         same = [(shard["split"], shard["sha256"]) for shard in shards]
         found = []
@@ -383,10 +383,10 @@ class CellMaker:
             "parameters": parameter_count(encoder),
         }
         why = provenance.no_command(self.asked, encoder.name, self.fingerprint, self.identity.of)
-        return blank_result(facts, spec, self.run, status, error, no_command=why)
+        return empty_result(facts, spec, self.run, status, error, no_command=why)
 
 
-def _one_pass(maker: CellMaker, mate: CellMaker) -> bool:
+def _one_pass(maker: TaskEvaluator, mate: TaskEvaluator) -> bool:
     """Whether two encoders share a forward pass, and batches that suit both."""
     one, other = maker.encoder, mate.encoder
     return (

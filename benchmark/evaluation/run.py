@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from earmark.benchmark.embedding.embed import choose_device
-from earmark.benchmark.evaluation.blank import blank_result
-from earmark.benchmark.evaluation.cell import CellMaker, make_cells
+from earmark.benchmark.evaluation.blank import empty_result
+from earmark.benchmark.evaluation.cell import TaskEvaluator, make_evaluators
 from earmark.benchmark.protocol import STRICT, Protocol, protocol_named
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.schema import FAILED, RunResult
@@ -81,7 +81,7 @@ def evaluate(
     results: list[RunResult] = []
     any_loaded = False
     for group in groups:
-        makers: list[CellMaker] = []
+        makers: list[TaskEvaluator] = []
         reason = ""
         lent = [one for one in group if isinstance(one, AudioEncoder)]
         with left_as_found(lent[0]) if lent else contextlib.nullcontext():
@@ -94,7 +94,7 @@ def evaluate(
                 reason = str(error)
             for maker in makers:
                 for spec in specs:
-                    results.append(maker.cell(spec))
+                    results.append(maker.evaluate(spec))
                     if on_result is not None:
                         on_result(results[-1])
         for one in [] if makers else group:
@@ -132,20 +132,20 @@ def _makers(
     weights: str | Path | None,
     run: RunSettings,
     specs: list[TaskSpec],
-) -> list[CellMaker]:
+) -> list[TaskEvaluator]:
     first = group[0]
     if isinstance(first, AudioEncoder):
-        return make_cells({provenance.OBJECT: ready_encoder(first)}, run, specs)
+        return make_evaluators({provenance.OBJECT: ready_encoder(first)}, run, specs)
     names = [str(name) for name in group]
     encoders = load_encoders(names, weights=weights)
     words = [provenance.asked_for(name, weights) for name in names_of(names, encoders)]
-    return make_cells(dict(zip(words, encoders, strict=True)), run, specs)
+    return make_evaluators(dict(zip(words, encoders, strict=True)), run, specs)
 
 
 def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> RunResult:
     """Not written to a file: without a fingerprint nobody could say whose failure it is."""
     encoder = {"name": asked, "spec": asked, "fingerprint": ""}
-    result = blank_result(encoder, run.protocol.read(spec), run, FAILED, reason)
+    result = empty_result(encoder, run.protocol.apply_to(spec), run, FAILED, reason)
     result.run = {"seconds": 0.0}
     return result
 

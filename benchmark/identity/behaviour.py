@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.benchmark.audio.decode import Samples
-from earmark.benchmark.conformance.trial import Broken, Passes
+from earmark.benchmark.conformance.trial import ContractBreach, TrialRuns
 from earmark.benchmark.result import provenance
 from earmark.encoders import AudioEncoder, Codec, decode_at_home, draw_anew
 
@@ -105,7 +105,7 @@ def behaviours(
     for rate in dict.fromkeys(encoder.sample_rate for encoder in encoders):
         mates = [encoder for encoder in encoders if encoder.sample_rate == rate]
         sketches: dict[AudioEncoder, dict[str, list[float]]] = {mate: {} for mate in mates}
-        passes = Passes(mates, device)
+        passes = TrialRuns(mates, device)
         begun = time.monotonic()
         for name, signal in SIGNALS.items():
             if time.monotonic() - begun > _BUDGET_S:
@@ -114,7 +114,7 @@ def behaviours(
                 draw_anew(mate)  # what draws random numbers draws the same here
             clip = signal(rate)
             for mate, heard in passes.hear_all([clip]).items():
-                if isinstance(heard, Broken):
+                if isinstance(heard, ContractBreach):
                     continue
                 _note(sketches[mate], name, heard.clips[0])
                 if decode and isinstance(mate, Codec) and f"{name}, decoded" not in sketches[mate]:

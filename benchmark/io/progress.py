@@ -19,7 +19,7 @@ class Progress:
     """Counts steps of one piece of work; a context manager.
 
     label: what is being done. total: steps in all. unit: what a step is. Where audio is counted,
-    its hours and the speed as a multiple of real time are shown too, or what `say` was last given.
+    its hours and the speed as a multiple of real time are shown too, or what `log` was last given.
     With `quiet` nothing is.
     """
 
@@ -74,7 +74,7 @@ class Progress:
         if self.bar is not None:
             self.bar.initial = self.bar.n = self.bar.last_print_n = done
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """What is shown beside the count from now on, in place of the audio."""
         self.said = text
         if self.bar is not None:
@@ -93,7 +93,7 @@ class Progress:
         left = ""
         if self.before < self.done < self.total:
             each = spent / (self.done - self.before)
-            left = f", about {clock(each * (self.total - self.done))} left"
+            left = f", about {format_duration(each * (self.total - self.done))} left"
         audio = f", {self._audio()}" if self.audio_seconds else ""
         audio = f", {self.said}" if self.said else audio
         return f"{self.label}: {self.done}/{self.total} {self.unit}{audio}{left}"
@@ -114,15 +114,15 @@ class Progress:
 
 
 # What makes a Progress for a piece of work: label, total, unit.
-Track = Callable[[str, int, str], Progress]
+ProgressFactory = Callable[[str, int, str], Progress]
 
 
-def silent(label: str, total: int, unit: str) -> Progress:
+def no_progress(label: str, total: int, unit: str) -> Progress:
     """A Track that shows nothing."""
     return Progress(label, total, unit, quiet=True)
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as people say them: `45 s`, `3 min 20 s`, `2 h 5 min`."""
     whole = round(seconds)
     if whole < 60:
@@ -132,7 +132,7 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def amount(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Bytes as people say them: `812 B`, `5.3 MB`, `1.24 GB`."""
     if size < 1000:
         return f"{size} B"
@@ -142,7 +142,7 @@ def amount(size: int) -> str:
     return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f} {unit}"
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """A line on stderr, above a bar where there is one. That nobody reads it is no fault."""
     with contextlib.suppress(OSError, ValueError):
         tqdm.write(line, file=sys.stderr)

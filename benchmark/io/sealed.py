@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 
 from earmark.benchmark.io.files import folder_written_whole, write_atomically
-from earmark.benchmark.io.progress import say
+from earmark.benchmark.io.progress import log
 
 _MARK = b"sealed "
 
@@ -51,7 +51,7 @@ def write_sealed(path: Path, content: bytes) -> None:
 
 def say_bad(path: Path, fault: str) -> None:
     """Tell, in a line, what was found in a cache."""
-    say(f"{path} {fault}; it is made anew")
+    log(f"{path} {fault}; it is made anew")
 
 
 def clear_folder(path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 
 
-def print_whole(table: Table, console: Console) -> None:
+def print_table(table: Table, console: Console) -> None:
     """Print a table; where it cannot be made as narrow as the console, its lines run on.
 
     Left alone, rich takes room from the columns that may break (all but those with `no_wrap`)
@@ -35,7 +35,7 @@ def _least(column: Column, console: Console) -> int:
     )
 
 
-def fold(name: str, width: int) -> str:
+def wrap(name: str, width: int) -> str:
     """A name in lines of at most `width`, ended after what parts its words where that can be."""
     lines = [""]
     for word in re.findall(r"[^\s/:_@.,-]+[\s/:_@.,-]*|[\s/:_@.,-]+", name):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.result.schema import ResultError, RunResult, Score
 from earmark.benchmark.uncertainty.cache import Values
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
@@ -16,7 +16,7 @@ from earmark.benchmark.uncertainty.values import common_values, values_of
 
 
 def best_cells(
-    results: Mapping[str, RunResult], cache: Path, track: Track = silent
+    results: Mapping[str, RunResult], cache: Path, track: ProgressFactory = no_progress
 ) -> tuple[dict[str, frozenset[str]], list[str]]:
     """By probe, the columns to be marked; and why some were not compared, a line each.
 

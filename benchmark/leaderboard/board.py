@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.marking import mark_best
 from earmark.benchmark.leaderboard.notes import MAJORITY, part_remarks, remarks_of
 from earmark.benchmark.paths import default_cache
@@ -125,7 +125,7 @@ class Table:
     limit: int | None
     columns: list[str]
     rows: list[Row]
-    notes: list[str]
+    footnotes: list[str]
     means_over: tuple[str, ...] = MEANS
     published: dict[str, PublishedColumn] = field(default_factory=dict)
     majority: str = ""
@@ -221,7 +221,7 @@ class Leaderboard:
         tasks: Iterable[TaskSpec] = (),
         *,
         cache: Path | None = None,
-        track: Track = silent,
+        track: ProgressFactory = no_progress,
     ) -> None:
         listed = list(tasks)
         folder = cache or default_cache()
@@ -238,7 +238,7 @@ class Leaderboard:
         *,
         synthetic: bool | None = None,
         cache: Path | None = None,
-        track: Track = silent,
+        track: ProgressFactory = no_progress,
     ) -> tuple[Leaderboard, list[str]]:
         """All result files under a folder; and one line for each that cannot be read.
 
@@ -265,7 +265,11 @@ class Leaderboard:
 
 
 def _table(
-    group: Group, results: list[RunResult], listed: list[TaskSpec], cache: Path, track: Track
+    group: Group,
+    results: list[RunResult],
+    listed: list[TaskSpec],
+    cache: Path,
+    track: ProgressFactory,
 ) -> Table:
     names = column_names(results)
     rows: dict[tuple[str, str], Row] = {}

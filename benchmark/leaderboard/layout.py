@@ -34,8 +34,8 @@ def to_markdown(board: Leaderboard) -> str:
     for table in board.tables:
         for title, columns in views(table):
             parts += _in_markdown(title, _grid(table, columns, _bold_markdown), texts=2)
-        if table.notes:
-            parts += [f"- {_escape(note)}" for note in table.notes] + [""]
+        if table.footnotes:
+            parts += [f"- {_escape(note)}" for note in table.footnotes] + [""]
         curves = curves_of(table)
         if curves is not None:
             parts += _in_markdown(curves.caption, grid_of(curves), texts=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.leaderboard.best import best_cells
 from earmark.benchmark.result.schema import FAILED, RunResult
 from earmark.benchmark.result.scores import Score
@@ -18,7 +18,7 @@ def mark_best(
     rows: dict[tuple[str, str], Row],
     measured: dict[tuple[str, str], dict[str, RunResult]],
     cache: Path,
-    track: Track,
+    track: ProgressFactory,
 ) -> list[str]:
     """Tell each row its best cells; notes on what that means and on what was not compared."""
     faults = []

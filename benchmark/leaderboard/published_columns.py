@@ -67,7 +67,7 @@ def tables_with_published(
     done = [
         _with_columns(table, chosen, citations)
         if _may_have_them(table)
-        else replace(table, notes=[*table.notes, _NONE_HERE])
+        else replace(table, footnotes=[*table.footnotes, _NONE_HERE])
         for table in tables
     ]
     placed = [column for table in done for column in table.published.values()]
@@ -126,7 +126,7 @@ def _with_columns(
         rows=rows,
         columns=[*table.columns, *heads.values()],
         published={head: column for column, head in heads.items()},
-        notes=[*table.notes, _HOW_TO_READ, *notes] if notes else table.notes,
+        footnotes=[*table.footnotes, _HOW_TO_READ, *notes] if notes else table.footnotes,
     )
 
 

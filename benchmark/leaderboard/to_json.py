@@ -95,7 +95,7 @@ def _table(table: Table) -> dict[str, Any]:
             for probe in table.probes
             if table.majority
         },
-        "notes": table.notes,
+        "notes": table.footnotes,
     }
 
 

@@ -91,7 +91,7 @@ def _pages(table: Table) -> list[tuple[str, list[tuple[str, str, str]], list[str
         (title, some) for title, columns in views(table) for some in fitting(table, columns, _WIDTH)
     ]
     return [
-        (title, columns, table.notes if number == len(pages) else [])
+        (title, columns, table.footnotes if number == len(pages) else [])
         for number, (title, columns) in enumerate(pages, 1)
     ]
 

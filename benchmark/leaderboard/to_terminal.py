@@ -17,7 +17,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.io.terminal import fold, in_runs, print_whole, printable
+from earmark.benchmark.io.terminal import in_runs, print_table, printable, wrap
 from earmark.benchmark.leaderboard.board import (
     GUESS,
     NO_GUESS,
@@ -71,13 +71,13 @@ def to_terminal(board: Leaderboard, console: Console) -> None:
     for table in board.tables:
         for title, columns in views(table):
             _print_view(table, title, columns, console)
-        for note in table.notes:
+        for note in table.footnotes:
             shown = (
                 note.replace("bold:", f"bold and {BEST}:", 1) if note.startswith(_BOLD) else note
             )
             style = "yellow" if note.startswith("failed") else "dim"
             console.print(Text(f"  {printable(shown)}", style=style))
-        if table.notes:
+        if table.footnotes:
             console.print()
         curves = curves_of(table)
         if curves is not None:
@@ -101,7 +101,7 @@ def _print_view(table: Table, title: str, columns: list[Column], console: Consol
             which = f", encoder {first} of {len(encoders)}" if count else f", {floor[0][0]}"
         console.print(Text(printable(title) + (which if paged else ""), style="bold"))
         console.print()
-        print_whole(_drawn(table, page, layout), console)
+        print_table(_drawn(table, page, layout), console)
         console.print()
         first += count
 
@@ -216,7 +216,7 @@ def _print_means(
             name = Text(_folded(head, max(least, room)))
             place = str(number) if number <= len(encoders) else ""
             drawn.add_row(Text(place), name, *(Text(line[n]) for n in some))
-        print_whole(drawn, console)
+        print_table(drawn, console)
         console.print()
     console.print(Text(f"  {_HOW_TO_READ_MEANS}", style="dim"))
     console.print()
@@ -259,7 +259,7 @@ def _drawn(table: Table, columns: list[Column], layout: Layout) -> RichTable:
 
 def _folded(head: str, width: int) -> str:
     """An encoder's name in lines of at most `width`."""
-    return "\n".join(fold(line, width) for line in head_in_lines(printable(head)).split("\n"))
+    return "\n".join(wrap(line, width) for line in head_in_lines(printable(head)).split("\n"))
 
 
 def _wide(head: str) -> int:
@@ -278,7 +278,7 @@ def _indented(title: str, width: int) -> str:
     """Under its domain; what goes on on the next line further in."""
     if cell_len(title) + 2 <= width:
         return f"  {title}"
-    return "  " + fold(title, width - 4).replace("\n", "\n    ")
+    return "  " + wrap(title, width - 4).replace("\n", "\n    ")
 
 
 def _score(row: Row, column: Column) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from earmark.benchmark.io.terminal import fold, in_runs, print_whole, printable
+from earmark.benchmark.io.terminal import in_runs, print_table, printable, wrap
 from earmark.benchmark.leaderboard.label_efficiency import Curves
 
 _GAP = 2  # between columns
@@ -27,7 +27,7 @@ def print_shots(curves: Curves, console: Console) -> None:
         console.print(Text(printable(curves.caption), style="bold"))
         console.print()
         room = console.width - sum(widths[n] + _GAP for n in some)
-        print_whole(_drawn(curves, some, max(least, min(longest, room))), console)
+        print_table(_drawn(curves, some, max(least, min(longest, room))), console)
         console.print()
     for note in curves.notes:
         console.print(Text(f"  {printable(note)}", style="dim"))
@@ -43,8 +43,8 @@ def _drawn(curves: Curves, some: list[int], room: int) -> RichTable:
     for curve in curves.curves:
         if curve.row.title != title:
             title = curve.row.title
-            drawn.add_row(Text(fold(printable(title), room), style="cyan"))
-        name = fold(printable(curve.column), room - 2).replace("\n", "\n  ")
+            drawn.add_row(Text(wrap(printable(title), room), style="cyan"))
+        name = wrap(printable(curve.column), room - 2).replace("\n", "\n  ")
         cells = []
         for n in some:
             value, interval = curve.text(curves.shots[n])

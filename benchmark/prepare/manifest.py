@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.benchmark.prepare.columns import Columns, needed, times_of
-from earmark.benchmark.prepare.recipe import Clip
+from earmark.benchmark.prepare.recipe import SourceClip
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder, UnsafePathError
 from earmark.benchmark.prepare.task_file import shard_patterns
 
@@ -47,7 +47,7 @@ class Manifest:
     parts are folds. classes, parts: sorted. sourced: whether clips have sources.
     """
 
-    clips: list[Clip]
+    clips: list[SourceClip]
     kind: str
     folds: bool
     classes: tuple[str, ...]
@@ -124,7 +124,7 @@ def read_manifest(path: Path, original: OriginalFolder, columns: Columns | None 
 
 def _class_clips(
     path: Path, rows: list[_Row], part: str, label: str
-) -> tuple[list[Clip], set[str]]:
+) -> tuple[list[SourceClip], set[str]]:
     """A clip a row, and the classes."""
     twice = [name for name, n in Counter(row["path"] for _, row in rows).items() if n > 1]
     if twice:
@@ -136,14 +136,14 @@ def _class_clips(
         for name in _labels(row[label]) if label == "labels" else [row[label]]:
             lines.setdefault(name, line)
         kept = {name: value for name, value in row.items() if name not in ("path", part)}
-        clips.append(Clip(row[part], key, row["path"], kept))
+        clips.append(SourceClip(row[part], key, row["path"], kept))
     _check_names(path, lines)
     return clips, set(lines)
 
 
 def _event_clips(
     path: Path, rows: list[_Row], part: str, times: tuple[str, str]
-) -> tuple[list[Clip], set[str]]:
+) -> tuple[list[SourceClip], set[str]]:
     """A clip a file, with the events of its rows, and the classes."""
     of_file: dict[str, list[_Row]] = {}
     for line, row in rows:
@@ -166,7 +166,7 @@ def _event_clips(
         metadata: dict[str, Any] = {"events": events}
         if "source" in first:
             metadata["source"] = first["source"]
-        clips.append(Clip(first[part], key, file, metadata))
+        clips.append(SourceClip(first[part], key, file, metadata))
     _check_names(path, lines)
     return clips, set(lines)
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from earmark.benchmark.audio.decode import AudioError, decode_blocks
 from earmark.benchmark.io.files import finish_file, remove_leftovers, write_atomically
-from earmark.benchmark.prepare.recipe import Clip
+from earmark.benchmark.prepare.recipe import SourceClip
 from earmark.benchmark.prepare.source_folder import OriginalFolder, UnsafePathError
 from earmark.benchmark.shards.shard import AUDIO_SUFFIXES
 
@@ -49,7 +49,7 @@ class Fault(NamedTuple):
 class _Source(NamedTuple):
     """A clip and its audio. path: None where it cannot be had, for the reason in `fault`."""
 
-    clip: Clip
+    clip: SourceClip
     path: Path | None
     size: int
     stamp: int
@@ -91,7 +91,7 @@ class Packed:
 
 
 def pack(
-    clips: Iterable[Clip],
+    clips: Iterable[SourceClip],
     original: OriginalFolder,
     folder: Path,
     patterns: dict[str, str],
@@ -166,7 +166,7 @@ class _Counter:
             self.report(self.done, self.total)
 
 
-def _look_up(clip: Clip, original: OriginalFolder) -> _Source:
+def _look_up(clip: SourceClip, original: OriginalFolder) -> _Source:
     try:
         path = original.path(clip.file)
         stat = path.stat()
@@ -184,7 +184,7 @@ def _look_up(clip: Clip, original: OriginalFolder) -> _Source:
 
 
 def _check_keys(sources: Sequence[_Source]) -> None:
-    seen: dict[str, Clip] = {}
+    seen: dict[str, SourceClip] = {}
     for clip in (source.clip for source in sources):
         other = seen.setdefault(clip.key, clip)
         if other is not clip:

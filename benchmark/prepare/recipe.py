@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 
-class Clip(NamedTuple):
+class SourceClip(NamedTuple):
     """One clip to be packed.
 
     split: the split or fold, as the task file names it. key: of the shard's members. file: the
@@ -38,7 +38,7 @@ class Recipe:
     task: str
     layout: str
     markers: tuple[str, ...]
-    clips: Callable[[OriginalFolder], Iterable[Clip]]
+    clips: Callable[[OriginalFolder], Iterable[SourceClip]]
     split: str
     own: bool = False
 

@@ -16,7 +16,7 @@ from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.prepare.columns import parse_columns
 from earmark.benchmark.prepare.manifest import read_manifest
 from earmark.benchmark.prepare.packing import SHARD_BYTES, Packed, PackingError, pack
-from earmark.benchmark.prepare.recipe import Clip
+from earmark.benchmark.prepare.recipe import SourceClip
 from earmark.benchmark.prepare.recipes import RECIPES
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder, find_root
 from earmark.benchmark.prepare.task_file import compose, own_division, standing
@@ -117,7 +117,7 @@ def _packed(
     spec: TaskSpec,
     text: str,
     split: str,
-    clips: list[Clip],
+    clips: list[SourceClip],
     original: OriginalFolder,
     data: Path,
     shard_bytes: int,
@@ -142,7 +142,9 @@ def _packed(
     return Prepared(spec, task_file, split, own, packed, max(0, original.audio_files() - used))
 
 
-def _check_clips(clips: list[Clip], spec: TaskSpec, original: OriginalFolder, layout: str) -> None:
+def _check_clips(
+    clips: list[SourceClip], spec: TaskSpec, original: OriginalFolder, layout: str
+) -> None:
     """Raise LayoutError where a split has no clip, or a label or a split is not the task's."""
     part = "fold" if spec.folds else "split"
     found = {clip.split for clip in clips}

@@ -23,7 +23,7 @@ _DECIMALS = 6  # of a frame, to which times are compared
 _HELD = 1 << 28  # bytes of targets that are kept
 
 
-class TimedObjective:
+class EventObjective:
     """Independent yes or no for each class and frame; judged by segment F1 of sigmoid >= 0.5.
 
     events: each item's; lengths: each item's number of frames; seconds: of each item's file.

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.frames import Span
 
 
-class CeiledObjective(TimedObjective):
-    """As `TimedObjective` takes them, and parts: indices of clips that are tested together, in
+class XaresEventObjective(EventObjective):
+    """As `EventObjective` takes them, and parts: indices of clips that are tested together, in
     order, so many in a batch as `batch_size`."""
 
     def __init__(

@@ -35,7 +35,7 @@ class ClipFile:
 
 
 @dataclass(frozen=True)
-class Material:
+class ClipSet:
     """Clips that are measured together.
 
     name: in results and tables. source_unit: what a source is, in words. crop_seconds: length of
@@ -56,7 +56,7 @@ class Material:
     limit: int | None = None
     place: str = field(default="", compare=False)
 
-    def limited(self, limit: int | None) -> Material:
+    def limited(self, limit: int | None) -> ClipSet:
         """The clips whose keys' SHA-256 are lowest: a fixed choice, whatever the order."""
         if limit is None:
             return self
@@ -74,7 +74,7 @@ class Material:
         )
 
 
-def open_material(data: Path, source_key: str | None = None) -> Material:
+def open_material(data: Path, source_key: str | None = None) -> ClipSet:
     """A folder of audio files or of shards, one shard, or a manifest (.csv).
 
     source_key: a regular expression matched from the start of each clip's key; its group `source`
@@ -130,18 +130,18 @@ def _rule(source_key: str) -> SourceRule:
     return SourceRule("source", key=source_key)
 
 
-def _of_files(name: str, folder: Path, files: Sequence[Path], rule: SourceRule | None) -> Material:
+def _of_files(name: str, folder: Path, files: Sequence[Path], rule: SourceRule | None) -> ClipSet:
     clips = []
     for path in files:
         key = path.relative_to(folder).as_posix()
         found = rule.source_of(key, None) if rule is not None else None
         clips.append(ClipFile(key, found or key, path.read_bytes))
-    return Material(
+    return ClipSet(
         name, "folder", tuple(clips), "file" if rule is None else rule.unit, place=str(folder)
     )
 
 
-def _of_shards(name: str, place: Path, paths: Sequence[Path], rule: SourceRule | None) -> Material:
+def _of_shards(name: str, place: Path, paths: Sequence[Path], rule: SourceRule | None) -> ClipSet:
     rule = rule or _task_rule(paths)
     clips: list[ClipFile] = []
     failures: list[Failure] = []
@@ -164,7 +164,7 @@ def _of_shards(name: str, place: Path, paths: Sequence[Path], rule: SourceRule |
         failures += unsourced.values()
         clips = [clip for clip in clips if clip.key not in unsourced]
     unit = "file" if rule is None or rule.by_clip else rule.unit
-    return Material(
+    return ClipSet(
         name, "shards", tuple(clips), unit, failures=tuple(failures), place=str(place),
         synthetic=any(is_twin(path.parent) for path in paths),
     )  # fmt: skip
@@ -206,7 +206,7 @@ def _task_rule(paths: Sequence[Path]) -> SourceRule | None:
     return next((spec.source for spec in builtin_tasks().values() if fits(spec)), None)
 
 
-def _of_manifest(path: Path, rule: SourceRule | None) -> Material:
+def _of_manifest(path: Path, rule: SourceRule | None) -> ClipSet:
     """Columns: path (from the manifest's folder); key, source, start and seconds where wanted."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -230,7 +230,7 @@ def _of_manifest(path: Path, rule: SourceRule | None) -> Material:
     if not clips:
         raise DataError(f"{path} lists no clip")
     unit = rule.unit if rule is not None else "source" if "source" in head else "file"
-    return Material(path.stem, "manifest", tuple(clips.values()), unit, place=str(path))
+    return ClipSet(path.stem, "manifest", tuple(clips.values()), unit, place=str(path))
 
 
 def _of_line(

@@ -21,7 +21,7 @@ class CodecFailedError(RuntimeError):
     """A codec that made nothing usable of a clip; says why in a few words."""
 
 
-def through_codec(codec: Codec, samples: Samples, device: str) -> Samples:
+def round_trip(codec: Codec, samples: Samples, device: str) -> Samples:
     """Encode and decode one clip (n,) at the codec's rate -> (m,) float32 at the same rate.
 
     Alone, so that no padding and no other clip has a part in it. Raises CodecFailedError where the
@@ -69,10 +69,10 @@ def speed(codec: Codec, device: str) -> float | None:
     begun = time.monotonic()
     rounds: list[float] = []
     try:
-        through_codec(codec, samples, device)
+        round_trip(codec, samples, device)
         while len(rounds) < _SPEED_TIMES:
             started = time.perf_counter()
-            through_codec(codec, samples, device)  # ends with a copy to the CPU, so it waits
+            round_trip(codec, samples, device)  # ends with a copy to the CPU, so it waits
             rounds.append(time.perf_counter() - started)
             if time.monotonic() - begun > _SPEED_BUDGET_S:
                 break

@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.io.terminal import fold, in_runs, print_whole, printable
+from earmark.benchmark.io.terminal import in_runs, print_table, printable, wrap
 from earmark.benchmark.reconstruction.leaderboard import BoardRow, BoardTable
 from earmark.benchmark.reconstruction.result import MetricScore
 
@@ -32,7 +32,7 @@ def to_terminal(tables: Sequence[BoardTable], console: Console) -> None:
         console.print()
         grid = _grid(table)
         for line in grid:
-            line[0] = fold(printable(line[0]), max(_LEAST_NAME, console.width // 2))
+            line[0] = wrap(printable(line[0]), max(_LEAST_NAME, console.width // 2))
         for some in _fitting(grid, console.width):
             drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
             for number in some:
@@ -40,7 +40,7 @@ def to_terminal(tables: Sequence[BoardTable], console: Console) -> None:
             for row, line in zip(table.rows, grid[1:], strict=True):
                 style = {"failed": "bold red", "published": "dim"}.get(row.status, "")
                 drawn.add_row(*(Text(line[number], style=style) for number in some))
-            print_whole(drawn, console)
+            print_table(drawn, console)
             console.print()
         for note in table.notes:
             style = "yellow" if note.startswith("failed") else "dim"

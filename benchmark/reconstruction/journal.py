@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.io.progress import say
+from earmark.benchmark.io.progress import log
 from earmark.benchmark.io.sealed import clear_folder, locked, say_bad
 
 FORMAT = 2
@@ -50,7 +50,7 @@ class Journal:
         if lost:
             write_atomically(self.path, b"".join(whole))
             clips = "its clip is" if lost == 1 else "their clips are"
-            say(f"{self.path}: {lost} of {len(lines)} lines damaged; {clips} measured again")
+            log(f"{self.path}: {lost} of {len(lines)} lines damaged; {clips} measured again")
 
     def _take(self, line: bytes) -> bool:
         """Know what a line says; whether it is one that was written here, and whole."""

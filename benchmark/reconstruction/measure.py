@@ -20,9 +20,9 @@ import soundfile
 
 from earmark.benchmark.audio.decode import AudioError, cut, decode
 from earmark.benchmark.audio.prefetch import prefetch
-from earmark.benchmark.io.progress import Track
-from earmark.benchmark.reconstruction.clips import ClipFile, Material
-from earmark.benchmark.reconstruction.codec import CodecFailedError, through_codec
+from earmark.benchmark.io.progress import ProgressFactory
+from earmark.benchmark.reconstruction.clips import ClipFile, ClipSet
+from earmark.benchmark.reconstruction.codec import CodecFailedError, round_trip
 from earmark.benchmark.reconstruction.journal import Journal
 from earmark.benchmark.reconstruction.metric.alignment import Samples, fit, resample
 from earmark.benchmark.reconstruction.workers import Workers
@@ -62,7 +62,7 @@ class Measurements:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class MeasureOptions:
     """metrics: names; rates: see `all_metrics`. threads: that decode.
 
     save_audio, plots: folders for pairs to listen to and to look at, or None.
@@ -88,14 +88,14 @@ class _Loaded(NamedTuple):
 
 def measure_material(
     codec: Codec,
-    material: Material,
+    material: ClipSet,
     journal: Journal,
-    wishes: Wishes,
+    wishes: MeasureOptions,
     workers: Workers,
     *,
     device: str,
     scratch: Path,
-    track: Track,
+    track: ProgressFactory,
 ) -> Measurements:
     """Measure every clip, what the journal knows excepted; clips in the material's order.
 
@@ -130,9 +130,9 @@ def measure_material(
 
 def _load(
     clip: ClipFile,
-    material: Material,
+    material: ClipSet,
     journal: Journal,
-    wishes: Wishes,
+    wishes: MeasureOptions,
     codec: str,
     large: threading.Lock,
 ) -> _Loaded:
@@ -184,9 +184,9 @@ class _Run:
     def __init__(
         self,
         codec: Codec,
-        material: Material,
+        material: ClipSet,
         journal: Journal,
-        wishes: Wishes,
+        wishes: MeasureOptions,
         device: str,
         folder: Path,
         workers: Workers,
@@ -213,7 +213,7 @@ class _Run:
         for number, crop in enumerate(one.crops):
             heard = resample(crop, one.rate, self.codec.sample_rate)
             try:
-                decoded = through_codec(self.codec, heard, self.device)
+                decoded = round_trip(self.codec, heard, self.device)
             except CodecFailedError as reason:
                 self.lost[clip.key] = str(reason)
                 break
@@ -300,7 +300,9 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _outputs(wishes: Wishes, codec: str, material: Material, key: str, crop: int) -> list[Path]:
+def _outputs(
+    wishes: MeasureOptions, codec: str, material: ClipSet, key: str, crop: int
+) -> list[Path]:
     """Files that are to be there for one crop: sounds, then the plot."""
     part = None if material.crop_seconds is None else crop
     files = []

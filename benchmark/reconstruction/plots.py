@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.benchmark.reconstruction.metric.alignment import fit, resample
-from earmark.benchmark.reconstruction.metric.pair import Pair
+from earmark.benchmark.reconstruction.metric.pair import AudioPair
 from earmark.benchmark.reconstruction.metric.spectral import magnitudes, mel_filters
 
 _WINDOW, _HOP, _BANDS = 1024, 256, 80
@@ -17,7 +17,7 @@ _LONGEST_S = 30.0
 _FLOOR = 1e-6
 
 
-def draw_pair(pair: Pair, path: Path, title: str) -> None:
+def draw_pair(pair: AudioPair, path: Path, title: str) -> None:
     """Write a PNG: log-mel spectrograms of reference and decoded sound, one colour scale.
 
     80 bands up to half the lower of both rates, in dB below the reference's loudest (below 1 where

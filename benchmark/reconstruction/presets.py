@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.benchmark.reconstruction.clips import ClipFile, Material, audio_files
+from earmark.benchmark.reconstruction.clips import ClipFile, ClipSet, audio_files
 from earmark.benchmark.shards.dataset import DataError
 from earmark.benchmark.shards.shard import Failure
 
@@ -20,7 +20,7 @@ class Preset:
     """Where a data set lies and how it is cut.
 
     title: in words. folders: where it may lie below the folder given; the first found is taken.
-    find: folder -> clips and what is missing. crop_seconds, source_unit: see `Material`. whole:
+    find: folder -> clips and what is missing. crop_seconds, source_unit: see `ClipSet`. whole:
     how many clips all of it are; published values are not of less than half of them.
     """
 
@@ -91,7 +91,7 @@ PRESETS = {
 }  # fmt: skip
 
 
-def open_preset(name: str, data: Path) -> Material:
+def open_preset(name: str, data: Path) -> ClipSet:
     """The data set of this preset in or below a folder. Raises DataError."""
     preset = PRESETS[name]
     for place in preset.folders:
@@ -100,7 +100,7 @@ def open_preset(name: str, data: Path) -> Material:
             continue
         clips, lost = preset.find(folder)
         if clips:
-            return Material(
+            return ClipSet(
                 name, "preset", tuple(clips), preset.source_unit, preset.crop_seconds, tuple(lost),
                 known_as=name if 2 * len(clips) >= preset.whole else None, place=str(data),
             )  # fmt: skip

@@ -21,15 +21,15 @@ from typing import Any
 import soundfile
 import torch
 
-from earmark.benchmark.conformance.preflight import Gate
+from earmark.benchmark.conformance.preflight import Preflight
 from earmark.benchmark.embedding.embed import choose_device, parameter_count
 from earmark.benchmark.identity.fingerprint import identify
 from earmark.benchmark.io.files import remove_leftovers
-from earmark.benchmark.io.progress import Track, silent
-from earmark.benchmark.reconstruction.clips import Material
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
+from earmark.benchmark.reconstruction.clips import ClipSet
 from earmark.benchmark.reconstruction.codec import speed
 from earmark.benchmark.reconstruction.journal import Journal
-from earmark.benchmark.reconstruction.measure import Measurements, Wishes, measure_material
+from earmark.benchmark.reconstruction.measure import Measurements, MeasureOptions, measure_material
 from earmark.benchmark.reconstruction.metric import registry as measured
 from earmark.benchmark.reconstruction.metric.alignment import MOST_DELAY
 from earmark.benchmark.reconstruction.result import (
@@ -69,7 +69,7 @@ def reconstruct(
     *,
     weights: str | Path | None = None,
     on_result: Callable[[ReconstructionResult], None] | None = None,
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
     **settings: Any,
 ) -> list[ReconstructionResult]:
     """Encode, decode and measure; one result for each codec and data set, codec by codec.
@@ -105,11 +105,11 @@ def reconstruct(
 def _of_group(
     group: list[str] | list[Codec],
     alone: bool,
-    materials: Sequence[Material],
+    materials: Sequence[ClipSet],
     run: ReconstructionSettings,
     weights: str | Path | None,
     workers: Workers,
-    track: Track,
+    track: ProgressFactory,
 ) -> Iterator[ReconstructionResult]:
     """Codecs that are loaded together, over all data sets.
 
@@ -166,11 +166,11 @@ def _codec(encoder: AudioEncoder) -> Codec:
 def _over(
     codec: Codec,
     asked: str,
-    materials: Sequence[Material],
+    materials: Sequence[ClipSet],
     run: ReconstructionSettings,
     weights: str | Path | None,
     workers: Workers,
-    track: Track,
+    track: ProgressFactory,
 ) -> Iterator[ReconstructionResult]:
     """One codec over all data sets."""
     identity = identify([codec], run.device, run.cache, decode=True)[codec]
@@ -189,7 +189,7 @@ def _over(
     }
     if run.device == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # a tenth of float32's digits is lost otherwise
-    gate = Gate(
+    preflight = Preflight(
         {codec: fingerprint}, RunSettings(cache=run.cache, device=run.device, force=run.force)
     )
     fast: float | None = None
@@ -200,7 +200,7 @@ def _over(
         table = ""
         extra: dict[str, Any] = {}
         try:
-            gate.check(codec)
+            preflight.check(codec)
             codec.to(run.device)
             if fast is None:
                 fast = speed(codec, run.device)
@@ -214,7 +214,7 @@ def _over(
             extra["traceback"] = traceback.format_exc()
             said = " ".join(str(error).split())
             result.status, result.error = FAILED, f"unexpected {type(error).__name__}: {said}"
-        result.run = provenance.circumstances(started, run.device) | extra
+        result.run = provenance.run_info(started, run.device) | extra
         try:
             missing = has_more(run.results, result)
             if missing:
@@ -234,11 +234,11 @@ def _over(
 def _measure(
     codec: Codec,
     facts: dict[str, Any],
-    material: Material,
+    material: ClipSet,
     run: ReconstructionSettings,
     workers: Workers,
     result: ReconstructionResult,
-    track: Track,
+    track: ProgressFactory,
 ) -> str:
     """Fill in a result; returns the table of its clips. Raises DataError where too many failed."""
     wanted = measured.all_metrics(run.rates)
@@ -260,7 +260,7 @@ def _measure(
     )
     scratch = journals / "scratch"
     remove_leftovers(scratch, _ABANDONED_S) if scratch.is_dir() else None
-    wishes = Wishes(
+    wishes = MeasureOptions(
         tuple(metric.name for metric in there), run.rates, run.workers, run.save_audio, run.plots
     )
     found = measure_material(
@@ -281,7 +281,7 @@ def _measure(
     return clip_table(there, found.records)
 
 
-def _data_of(found: Measurements, material: Material) -> dict[str, Any]:
+def _data_of(found: Measurements, material: ClipSet) -> dict[str, Any]:
     digest = json.dumps([sorted(found.digests), material.crop_seconds])
     by_key = sorted((clip.key, clip.source) for clip in material.clips)
     seconds = sum(record.seconds for record in found.records)
@@ -300,7 +300,7 @@ def _data_of(found: Measurements, material: Material) -> dict[str, Any]:
 def _blank(
     facts: dict[str, Any],
     asked: str,
-    material: Material,
+    material: ClipSet,
     run: ReconstructionSettings,
     weights: str | Path | None,
 ) -> ReconstructionResult:
@@ -328,7 +328,7 @@ def _blank(
 
 
 def _command(
-    asked: str, material: Material, run: ReconstructionSettings, weights: str | Path | None
+    asked: str, material: ClipSet, run: ReconstructionSettings, weights: str | Path | None
 ) -> str:
     """The command that makes one result again."""
     words = ["python", "run_bench.py", "reconstruct", "--encoder", asked, "--data", material.place]
@@ -350,7 +350,7 @@ def _command(
 
 
 def _not_loaded(
-    asked: str, material: Material, run: ReconstructionSettings, reason: str
+    asked: str, material: ClipSet, run: ReconstructionSettings, reason: str
 ) -> ReconstructionResult:
     """Not written to a file: without a fingerprint nobody could say whose failure it is."""
     facts = dict.fromkeys(("sample_rate", "embedding_dim", "frame_rate", "values_per_second"), 0)

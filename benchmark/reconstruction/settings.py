@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.benchmark.bounds import check_positive, check_share, check_whole
-from earmark.benchmark.reconstruction.clips import Material, open_material
+from earmark.benchmark.bounds import check_fraction, check_positive, check_positive_int
+from earmark.benchmark.reconstruction.clips import ClipSet, open_material
 from earmark.benchmark.reconstruction.metric import registry as measured
 from earmark.benchmark.reconstruction.presets import PRESETS, open_preset
 from earmark.benchmark.reconstruction.synthetic import synthetic_materials
@@ -55,27 +55,27 @@ class ReconstructionSettings:
         if self.crop_seconds is not None:
             check_positive("crop_seconds", self.crop_seconds)
         if self.limit is not None:
-            check_whole("limit", self.limit)
+            check_positive_int("limit", self.limit)
         object.__setattr__(self, "rates", tuple(self.rates))
         for rate in self.rates:
-            check_whole("rates", rate)
+            check_positive_int("rates", rate)
             if not measured.LOWEST_RATE <= rate <= _HIGHEST_RATE:
                 raise ValueError(f"rates must be {measured.LOWEST_RATE} to {_HIGHEST_RATE} Hz")
-        check_whole("workers", self.workers)
-        check_share("failed_share", self.failed_share)
+        check_positive_int("workers", self.workers)
+        check_fraction("failed_share", self.failed_share)
         if self.device not in DEVICES:
             raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
 
 
 def open_materials(
     data: str | Path | Sequence[str | Path], settings: ReconstructionSettings
-) -> list[Material]:
+) -> list[ClipSet]:
     """The data sets asked for. data: folders, shards or manifests, or the word `synthetic`.
 
     Raises DataError, ShardError.
     """
     places = [data] if isinstance(data, str | Path) else list(data)
-    found: list[Material] = []
+    found: list[ClipSet] = []
     for place in dict.fromkeys(places):
         if place == SYNTHETIC and not isinstance(place, Path):
             if settings.preset is not None:

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 import soundfile
 
-from earmark.benchmark.reconstruction.clips import ClipFile, Material
+from earmark.benchmark.reconstruction.clips import ClipFile, ClipSet
 from earmark.benchmark.synthetic.instruments import piece
 from earmark.benchmark.synthetic.music import GTZAN
 from earmark.benchmark.synthetic.recipe import Draw
@@ -26,7 +26,7 @@ CLIPS = 20  # of each kind
 _SECONDS = 4.0
 
 
-def synthetic_materials() -> list[Material]:
+def synthetic_materials() -> list[ClipSet]:
     """20 clips each of speech (10 speakers), sounds (20 classes) and music (20 pieces)."""
     makers: dict[str, tuple[Callable[[int], tuple[Array, int]], str, int]] = {
         "speech": (_speech, "speaker", 10),
@@ -34,7 +34,7 @@ def synthetic_materials() -> list[Material]:
         "music": (_music, "track", CLIPS),
     }
     return [
-        Material(
+        ClipSet(
             f"synthetic-{kind}",
             "synthetic",
             tuple(

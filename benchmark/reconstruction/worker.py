@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from earmark.benchmark.reconstruction.metric.pair import Pair, measure_pair
+from earmark.benchmark.reconstruction.metric.pair import AudioPair, measure_pair
 from earmark.benchmark.reconstruction.metric.registry import Metric, all_metrics
 
 
@@ -27,7 +27,7 @@ def answer(job: dict[str, Any]) -> dict[str, Any]:
     (names), rates; plot (path of a PNG to draw, or null) and title. Returns the fields of
     `Measured`, NaN as null.
     """
-    pair = Pair(
+    pair = AudioPair(
         np.load(job["reference"], mmap_mode="r", allow_pickle=False), job["reference_rate"],
         np.load(job["decoded"], mmap_mode="r", allow_pickle=False), job["decoded_rate"],
         job["heard"],

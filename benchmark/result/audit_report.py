@@ -31,7 +31,7 @@ SCHEMA = 1
 
 
 @dataclass
-class Finding:
+class AuditReport:
     """What an audit found. Clips are told by split, shard and key; all lists are whole.
 
     task: name, title, digest, `parts` (what its shards are divided into: `split` or `fold`) and
@@ -94,10 +94,10 @@ def _content(shards: Iterable[dict[str, str]]) -> list[list[str]]:
     return sorted([shard["name"], shard["sha256"]] for shard in shards)
 
 
-def stored_finding(path: Path) -> Finding | None:
+def stored_finding(path: Path) -> AuditReport | None:
     """The finding at `path`; None where there is none or it cannot be read."""
     try:
-        finding = Finding(**parse(path.read_text(encoding="utf-8")))
+        finding = AuditReport(**parse(path.read_text(encoding="utf-8")))
         check_audit(finding.summary())
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
@@ -116,7 +116,7 @@ def stored_audit(
     return {} if finding is None else {"audit": finding.summary()}
 
 
-def store(finding: Finding, results: Path) -> tuple[Path, int]:
+def store(finding: AuditReport, results: Path) -> tuple[Path, int]:
     """Write a finding and add its counts to every result of the same shards.
 
     Returns its path and how many results hold it now. Where the same was found before, that finding
@@ -134,7 +134,7 @@ def store(finding: Finding, results: Path) -> tuple[Path, int]:
     return path, _join(finding, results)
 
 
-def _join(finding: Finding, results: Path) -> int:
+def _join(finding: AuditReport, results: Path) -> int:
     joined = 0
     for path in result_files(results):
         try:

@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def circumstances(started: float, device: str) -> dict[str, Any]:
+def run_info(started: float, device: str) -> dict[str, Any]:
     """When and where: started (seconds since 1970) -> UTC time, seconds since, machine."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
@@ -141,7 +141,7 @@ def command(
     """The command that makes one cell again. encoder: as `asked_for` puts it."""
     name, option, weights = encoder.partition(_WEIGHTS)
     builtin = builtin_tasks().get(spec.name)
-    is_builtin = builtin is not None and protocol.read(builtin) == spec
+    is_builtin = builtin is not None and protocol.apply_to(builtin) == spec
     task = spec.name if is_builtin else spec.path
     words = ["python", "run_bench.py", "--encoder", name, "--tasks", task, "--data", str(data)]
     if option:

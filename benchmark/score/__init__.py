@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.splits import make_splits
 from earmark.benchmark.protocol import Protocol
@@ -28,7 +28,7 @@ def score_items(
     *,
     frame_rate: float = 0.0,
     device: str = "cpu",
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
 ) -> Scored:
     """Train and test every probe of a task on its items.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.metric import average_precision_at, first_rank, mean_recall, recall_counts
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.splits import Split
@@ -26,7 +26,12 @@ _AP_CUT = 10
 
 
 def score_captions(
-    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+    items: Items,
+    splits: list[Split],
+    spec: TaskSpec,
+    protocol: Protocol,
+    device: str,
+    track: ProgressFactory,
 ) -> Scored:
     """Train and test two towers on a split's clips and captions."""
     (split,) = splits  # no folds: the task file's reader sees to it

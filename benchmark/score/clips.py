@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.metric import accuracy, average_precision, mean_average_precision
 from earmark.benchmark.probe import ProbeResult, ProbeTraining, train_heads
 from earmark.benchmark.probe.items import Items
@@ -44,7 +44,12 @@ class _Trained(NamedTuple):
 
 
 def score_clips(
-    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+    items: Items,
+    splits: list[Split],
+    spec: TaskSpec,
+    protocol: Protocol,
+    device: str,
+    track: ProgressFactory,
 ) -> Scored:
     """Train and test the probes of a task with classes."""
     by_clip = protocol.tested == "clips"
@@ -77,7 +82,12 @@ def score_clips(
 
 
 def _fitted(
-    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+    items: Items,
+    splits: list[Split],
+    spec: TaskSpec,
+    protocol: Protocol,
+    device: str,
+    track: ProgressFactory,
 ) -> _Trained:
     """Logistic regression, split after split."""
     clips = items.clips if protocol.tested == "clips" else np.arange(len(items))
@@ -97,7 +107,12 @@ def _fitted(
 
 
 def _by_adam(
-    items: Items, splits: list[Split], spec: TaskSpec, protocol: Protocol, device: str, track: Track
+    items: Items,
+    splits: list[Split],
+    spec: TaskSpec,
+    protocol: Protocol,
+    device: str,
+    track: ProgressFactory,
 ) -> _Trained:
     """Heads of all splits and seeds, trained together for the task's epochs."""
     training = ProbeTraining(
@@ -206,7 +221,7 @@ def _map_score(
     splits: list[Split],
     scores: list[NDArray[np.float32]],
     protocol: Protocol,
-    track: Track,
+    track: ProgressFactory,
 ) -> Score:
     """mAP of logits (S, N, C) for each split."""
     tested = np.concatenate([split.test for split in splits])

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.metric import note_scores, notes_of_frames
-from earmark.benchmark.probe.events import TimedObjective
-from earmark.benchmark.probe.events_xares import CeiledObjective
+from earmark.benchmark.probe.events import EventObjective
+from earmark.benchmark.probe.events_xares import XaresEventObjective
 from earmark.benchmark.probe.frames import train_on_frames
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.splits import Split
@@ -33,7 +33,7 @@ def score_timed(
     protocol: Protocol,
     frame_rate: float,
     device: str,
-    track: Track,
+    track: ProgressFactory,
 ) -> Scored:
     """Train and test a linear head on the frames of every split."""
     assert spec.segment_seconds is not None  # the task file's reader sees to it
@@ -50,9 +50,11 @@ def score_timed(
     if protocol.frame_targets == "ceil":
         parts = [part for split in splits for part in (split.valid, split.test)]
         size = spec.probe.batch_size
-        objective: TimedObjective = CeiledObjective(*data, parts=parts, batch_size=size, **facts)
+        objective: EventObjective = XaresEventObjective(
+            *data, parts=parts, batch_size=size, **facts
+        )
     else:
-        objective = TimedObjective(*data, **facts)
+        objective = EventObjective(*data, **facts)
     training = training_of(spec, protocol, device)
     trained = []
     for split in splits:
@@ -105,7 +107,7 @@ def _apart(counts: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.i
     return found
 
 
-def _mean_f1(objective: TimedObjective, sums: NDArray[Any]) -> NDArray[np.float64]:
+def _mean_f1(objective: EventObjective, sums: NDArray[Any]) -> NDArray[np.float64]:
     """F1 of summed counts (..., folds, S, C, 3), its mean over the folds: (..., S)."""
     mean: NDArray[np.float64] = objective.f1(sums).mean(axis=-2)
     return mean
@@ -115,7 +117,7 @@ def _interval(
     counts: NDArray[np.int64],
     items: Items,
     splits: list[Split],
-    objective: TimedObjective,
+    objective: EventObjective,
     protocol: Protocol,
 ) -> tuple[float, float] | None:
     tested = np.concatenate([split.test for split in splits])
@@ -130,7 +132,7 @@ def _interval(
 
 
 def _note_scores(
-    objective: TimedObjective, predicted: list[tuple[int, list[NDArray[np.uint8]]]]
+    objective: EventObjective, predicted: list[tuple[int, list[NDArray[np.uint8]]]]
 ) -> dict[str, float]:
     """Means over recordings and seeds."""
     scores = np.array(

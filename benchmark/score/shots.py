@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.metric import mean_average_precision
 from earmark.benchmark.probe.heads import threads_worth
 from earmark.benchmark.probe.items import Items
@@ -58,7 +58,7 @@ def add_shots(
     asked: tuple[Shots, ...],
     *,
     device: str = "cpu",
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
 ) -> None:
     """Compute what is asked for and a linear probe's score does not hold yet; the rest stays."""
     splits = make_splits(items, spec, protocol)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.metric import character_edits, share_right, word_edits
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.adapter import train_adapters
@@ -38,7 +38,7 @@ def score_transcripts(
     protocol: Protocol,
     frame_rate: float,
     device: str,
-    track: Track,
+    track: ProgressFactory,
 ) -> Scored:
     """Train and test what spells on the frames of a split."""
     (split,) = splits  # no folds: the task file's reader sees to it

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from earmark.benchmark.synthetic import nature
 from earmark.benchmark.synthetic.instruments import kick
 from earmark.benchmark.synthetic.nature import Source
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
+from earmark.benchmark.synthetic.recipe import Draw, Plan, Recipe, SyntheticClip
 from earmark.benchmark.synthetic.signals import Array, Generator, adsr, place, record, unit
 from earmark.tasks import TaskSpec
 
@@ -115,7 +115,7 @@ def clotho(spec: TaskSpec, draw: Draw) -> Plan:
     scenes = list(product(THINGS, PLACES, MANNERS))
     order = iter(draw("order").permutation(len(scenes)))
 
-    def make(what: str, where: str, how: str) -> Clip:
+    def make(what: str, where: str, how: str) -> SyntheticClip:
         key = f"{what}_{where}_{how}"  # as Freesound's names tell what is heard
         thing, behind, manner = THINGS[what], PLACES[where], MANNERS[how]
         writer = draw("captions", key)
@@ -132,7 +132,7 @@ def clotho(spec: TaskSpec, draw: Draw) -> Plan:
             heard = unit(behind.source(rng, n, SR)) + level * over
             return record(heard, rng, SR, depth=1.0, snr=(20, 35))
 
-        return Clip(key, dict(zip(spec.label.fields, texts, strict=True)), render, SR)
+        return SyntheticClip(key, dict(zip(spec.label.fields, texts, strict=True)), render, SR)
 
     return {
         part: [make(*scenes[next(order)]) for _ in range(counts[part])]

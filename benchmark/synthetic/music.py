@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from earmark.benchmark.synthetic.instruments import TIMBRES, Style, hertz, note, own, piece
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, plan_of
+from earmark.benchmark.synthetic.recipe import Draw, Plan, Recipe, SyntheticClip, plan_of
 from earmark.benchmark.synthetic.signals import Array, Generator, colour, record, unit
 from earmark.tasks import TaskSpec
 
@@ -46,7 +46,7 @@ FMA = {
 def gtzan(spec: TaskSpec, draw: Draw) -> Plan:
     """Ten genres at 22.05 kHz: tempo, drums, chords and who plays them."""
 
-    def make(part: str, genre: str, number: int) -> Clip:
+    def make(part: str, genre: str, number: int) -> SyntheticClip:
         key = f"{genre}_{int(part) * 10 + number:05d}"  # a dot would end it for webdataset
 
         def render(rng: Generator) -> Array:
@@ -54,7 +54,7 @@ def gtzan(spec: TaskSpec, draw: Draw) -> Plan:
             music = piece(GTZAN[genre], rng, n, 22_050, draw("track", key))
             return record(music, rng, 22_050, depth=1.2, snr=(15, 35))
 
-        return Clip(key, {spec.label.field: genre}, render, 22_050)
+        return SyntheticClip(key, {spec.label.field: genre}, render, 22_050)
 
     return plan_of(spec, spec.classes, 4, make)
 
@@ -63,7 +63,7 @@ def fma_small(spec: TaskSpec, draw: Draw) -> Plan:
     """Eight genres. A few clips make two crops."""
     first = {"train": 2, "valid": 60_000, "test": 120_000}
 
-    def make(part: str, genre: str, number: int) -> Clip:
+    def make(part: str, genre: str, number: int) -> SyntheticClip:
         which = spec.classes.index(genre)
         key = f"{first[part] + 8 * number + which:06d}"
         long = part != "valid" and number == 0 and which % 4 == 0
@@ -73,7 +73,7 @@ def fma_small(spec: TaskSpec, draw: Draw) -> Plan:
             music = piece(FMA[genre], rng, n, 16_000, draw("track", key))
             return record(music, rng, 16_000, depth=2.0, snr=(15, 35))
 
-        return Clip(key, {spec.label.field: genre}, render, suffix="flac")
+        return SyntheticClip(key, {spec.label.field: genre}, render, suffix="flac")
 
     return plan_of(spec, spec.classes, {"train": 46, "valid": 4, "test": 14}, make)
 
@@ -89,7 +89,7 @@ def nsynth(spec: TaskSpec, draw: Draw) -> Plan:
     """Single notes of eleven families; each instrument in one split only."""
     first = {"train": 0, "valid": 40, "test": 60}
 
-    def make(part: str, family: str, number: int) -> Clip:
+    def make(part: str, family: str, number: int) -> SyntheticClip:
         kind = ("acoustic", "electronic", "synthetic")[number // 2 % 3]
         instrument = f"{family}_{kind}_{first[part] + number // 2:03d}"
         pitch = int(draw("pitch", instrument, number).integers(*NSYNTH_RANGE[family]))
@@ -107,7 +107,7 @@ def nsynth(spec: TaskSpec, draw: Draw) -> Plan:
             spec.label.field: family, "instrument_str": instrument, "pitch": pitch,
             "velocity": velocity, "instrument_source_str": kind,
         }  # fmt: skip
-        return Clip(key, metadata, render)
+        return SyntheticClip(key, metadata, render)
 
     return plan_of(spec, spec.classes, {"train": 36, "valid": 4, "test": 12}, make)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from earmark.benchmark.synthetic.recipe import (
-    Clip,
     Draw,
     Plan,
     Recipe,
+    SyntheticClip,
     part_index,
     plan_of,
     video_name,
@@ -81,7 +81,7 @@ def crema_d(spec: TaskSpec, draw: Draw) -> Plan:
     actors = {"train": 24, "valid": 6, "test": 10}
     first = {"train": 1001, "valid": 1031, "test": 1051}
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         actor = first[part] + number % actors[part]
         code = list(SENTENCES)[(number + number // actors[part]) % len(SENTENCES)]
         level = ("LO", "MD", "HI", "XX")[number // actors[part] % 4]
@@ -90,7 +90,7 @@ def crema_d(spec: TaskSpec, draw: Draw) -> Plan:
         def render(rng: Generator) -> Array:
             return acted(SENTENCES[code], names[label], draw("actor", actor), rng)
 
-        return Clip(key, {spec.label.field: label}, render)
+        return SyntheticClip(key, {spec.label.field: label}, render)
 
     return plan_of(spec, spec.classes, {"train": 50, "valid": 8, "test": 20}, make)
 
@@ -99,7 +99,7 @@ def ravdess(spec: TaskSpec, draw: Draw) -> Plan:
     """Eight emotions by 24 actors, six in each fold."""
     lines = ("kids are talking by", "dogs are sitting by")
 
-    def make(part: str, emotion: str, number: int) -> Clip:
+    def make(part: str, emotion: str, number: int) -> SyntheticClip:
         actor = 6 * part_index(spec, part) + number % 6 + 1
         line, take = number // 6 % 2, number // 12
         code = spec.classes.index(emotion) + 1
@@ -108,7 +108,7 @@ def ravdess(spec: TaskSpec, draw: Draw) -> Plan:
         def render(rng: Generator) -> Array:
             return acted(lines[line], emotion, draw("actor", actor), rng)
 
-        return Clip(key, {spec.label.field: emotion}, render)
+        return SyntheticClip(key, {spec.label.field: emotion}, render)
 
     return plan_of(spec, spec.classes, 15, make)
 
@@ -151,7 +151,7 @@ def vocalsound(spec: TaskSpec, draw: Draw) -> Plan:
     """Six sounds of the body by 52 people, none in two splits."""
     people, first = {"train": 30, "valid": 8, "test": 14}, {"train": 3, "valid": 1003, "test": 2003}
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         who = first[part] + number % people[part]
         sex = "fm"[who % 2]
         key = f"{sex}{who:04d}_{number // people[part]}_{label}"
@@ -166,7 +166,7 @@ def vocalsound(spec: TaskSpec, draw: Draw) -> Plan:
             made = vocalise(track, speaker, rng, tilt=manner.tilt)
             return record(made, rng, SR, channel=channel, depth=1.5, snr=(10, 28))
 
-        return Clip(key, {spec.label.field: label}, render)
+        return SyntheticClip(key, {spec.label.field: label}, render)
 
     return plan_of(spec, spec.classes, {"train": 50, "valid": 8, "test": 20}, make)
 
@@ -178,7 +178,7 @@ def voxceleb1(spec: TaskSpec, draw: Draw) -> Plan:
     """20 speakers, in all splits; each video in one only, with a room of its own."""
     known = spec.classes[::60][:20]
 
-    def make(part: str, who: str, number: int) -> Clip:
+    def make(part: str, who: str, number: int) -> SyntheticClip:
         video = video_name(draw("video", part, who, number // 2))
         key = f"{who}-{video}-{number % 2 + 1:05d}"
         # a few are long enough for two crops of 6 s
@@ -190,7 +190,7 @@ def voxceleb1(spec: TaskSpec, draw: Draw) -> Plan:
             spoken = say(babble(rng, 13.5 if long else 0.72), varied(speaker, rng, 1.0), rng)
             return record(spoken, rng, SR, channel=colour(room, 3.0), depth=1.0, snr=(10, 25))
 
-        return Clip(key, {spec.label.field: who}, render, suffix="flac")
+        return SyntheticClip(key, {spec.label.field: who}, render, suffix="flac")
 
     return plan_of(spec, known, {"train": 16, "valid": 2, "test": 6}, make)
 
@@ -199,7 +199,7 @@ def voxlingua33(spec: TaskSpec, draw: Draw) -> Plan:
     """16 made-up languages: each has its vowels, consonants, syllables, rhythm and melody."""
     known = spec.classes[:16]
 
-    def make(part: str, language: str, number: int) -> Clip:
+    def make(part: str, language: str, number: int) -> SyntheticClip:
         video = video_name(draw("video", part, language, number // 2))
         start = 34.12 + 60 * (number % 2)
         long = number == 0 and known.index(language) % 16 == 0
@@ -213,7 +213,7 @@ def voxlingua33(spec: TaskSpec, draw: Draw) -> Plan:
             spoken = foreign(draw("language", language), speaker, rng, 22.0 if long else 0.75)
             return record(spoken, rng, SR, channel=channel, depth=1.0, snr=(12, 30))
 
-        return Clip(key, {spec.label.field: language}, render, suffix="flac")
+        return SyntheticClip(key, {spec.label.field: language}, render, suffix="flac")
 
     return plan_of(spec, known, {"train": 24, "test": 8}, make)
 

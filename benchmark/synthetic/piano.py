@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from earmark.benchmark.synthetic.instruments import Timbre, hertz, note, own
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe
+from earmark.benchmark.synthetic.recipe import Draw, Plan, Recipe, SyntheticClip
 from earmark.benchmark.synthetic.signals import Array, Generator, colour, place, record
 from earmark.tasks import TaskSpec
 
@@ -38,7 +38,7 @@ def maestro(spec: TaskSpec, draw: Draw) -> Plan:
     """Pieces of 10 to 20 s, each on a piano of its own in a room of its own."""
     pieces = {"train": 24, "valid": 4, "test": 8}
 
-    def make(part: str, number: int) -> Clip:
+    def make(part: str, number: int) -> SyntheticClip:
         year = {"train": 2004, "valid": 2009, "test": 2014}[part]
         session = f"{number // 4 + 1:02d}_R1_{year}"
         key = f"MIDI-Unprocessed_{session}_MID--AUDIO_{session}_wav--{number % 4 + 1}"
@@ -56,7 +56,7 @@ def maestro(spec: TaskSpec, draw: Draw) -> Plan:
             music = place(int(seconds * SR), [one["start"] for one in notes], sounds, SR)
             return record(music, rng, SR, channel=colour(rng, 1.0), depth=1.0, snr=(25, 40))
 
-        return Clip(key, notes, render, SR, suffix="flac")
+        return SyntheticClip(key, notes, render, SR, suffix="flac")
 
     return {part: [make(part, i) for i in range(pieces[part])] for part in spec.shard_patterns}
 

@@ -19,7 +19,7 @@ Label = TypeVar("Label")
 
 
 @dataclass(frozen=True)
-class Clip:
+class SyntheticClip:
     """One clip to be made.
 
     metadata: what its JSON holds, an object or a list;
@@ -51,7 +51,7 @@ class Draw:
         )
 
 
-Plan = dict[str, list[Clip]]  # split or fold -> its clips
+Plan = dict[str, list[SyntheticClip]]  # split or fold -> its clips
 Recipe = Callable[[TaskSpec, Draw], Plan]
 
 
@@ -59,7 +59,7 @@ def plan_of(
     spec: TaskSpec,
     labels: Iterable[Label],
     counts: int | Mapping[str, int],
-    make: Callable[[str, Label, int], Clip],
+    make: Callable[[str, Label, int], SyntheticClip],
 ) -> Plan:
     """So many clips of each label in each split or fold, from make(part, label, number).
 

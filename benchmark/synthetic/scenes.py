@@ -8,7 +8,14 @@ import numpy as np
 
 from earmark.benchmark.synthetic import nature
 from earmark.benchmark.synthetic.nature import Source, motor
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, plan_of, video_name
+from earmark.benchmark.synthetic.recipe import (
+    Draw,
+    Plan,
+    Recipe,
+    SyntheticClip,
+    plan_of,
+    video_name,
+)
 from earmark.benchmark.synthetic.signals import (
     Array,
     Generator,
@@ -132,7 +139,7 @@ def scene(
 def desed(spec: TaskSpec, draw: Draw) -> Plan:
     """Ten classes, up to four events that may overlap; two clips of a recording."""
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         video = video_name(draw("video", part, label, number // 2))
         start = 30 * (number % 2)
         key = f"Y{video}_{start}_000_{start + 10}_000"
@@ -152,7 +159,7 @@ def desed(spec: TaskSpec, draw: Draw) -> Plan:
                     heard = heard + level * place(n, [event["onset"]], [sound], SR)
             return record(heard, rng, SR, channel=colour(room, 1.5), depth=1.0, snr=(11, 17))
 
-        return Clip(key, events, render, SR)
+        return SyntheticClip(key, events, render, SR)
 
     return plan_of(spec, spec.classes, {"train": 36, "test": 6}, make)
 

@@ -9,7 +9,14 @@ import numpy as np
 from earmark.benchmark.synthetic import nature
 from earmark.benchmark.synthetic.instruments import TIMBRES, hat, hertz, kick, note, own
 from earmark.benchmark.synthetic.nature import Source
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of
+from earmark.benchmark.synthetic.recipe import (
+    Draw,
+    Plan,
+    Recipe,
+    SyntheticClip,
+    part_index,
+    plan_of,
+)
 from earmark.benchmark.synthetic.signals import Array, Generator, colour, place, record, times, unit
 from earmark.benchmark.synthetic.voices import PHONES, VOICE_RATE, Manner, draw_speaker, fitted, say
 from earmark.tasks import TaskSpec
@@ -27,7 +34,7 @@ ESC50: dict[int, Source] = {
 def esc50(spec: TaskSpec, draw: Draw) -> Plan:
     """20 of the 50 classes at 44.1 kHz, two takes of a recording in one fold."""
 
-    def make(part: str, label: int, number: int) -> Clip:
+    def make(part: str, label: int, number: int) -> SyntheticClip:
         recording = 100_000 + 1000 * int(part) + 10 * label + number // 2
         key = f"{part}-{recording}-{'AB'[number % 2]}-{label}"
 
@@ -37,7 +44,7 @@ def esc50(spec: TaskSpec, draw: Draw) -> Plan:
             made = unit(ESC50[label](rng, n, sr))
             return record(made, rng, sr, channel=colour(place_of, 1.5), depth=1.5, snr=(8, 28))
 
-        return Clip(key, {spec.label.field: label, "fold": int(part)}, render, 44_100)
+        return SyntheticClip(key, {spec.label.field: label, "fold": int(part)}, render, 44_100)
 
     return plan_of(spec, ESC50, 4, make)
 
@@ -53,7 +60,7 @@ URBAN: dict[str, Source] = {
 def urbansound8k(spec: TaskSpec, draw: Draw) -> Plan:
     """Ten classes in ten folds, over traffic; rates and channels as mixed as the original's."""
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         kind = spec.classes.index(label)
         recording = 100_000 + 100 * int(part) + 4 * kind + number // 2
         key = f"{recording}-{kind}-0-{number % 2}"
@@ -71,7 +78,7 @@ def urbansound8k(spec: TaskSpec, draw: Draw) -> Plan:
             lag = int(0.0004 * sr)
             return np.stack([heard, 0.7 * np.roll(heard, lag)], axis=1)
 
-        return Clip(key, {spec.label.field: label}, render, sr)
+        return SyntheticClip(key, {spec.label.field: label}, render, sr)
 
     return plan_of(spec, spec.classes, 4, make)
 
@@ -110,7 +117,7 @@ FSD18: dict[str, Source] = {
 def fsd18_kaggle(spec: TaskSpec, draw: Draw) -> Plan:
     """10 of the 41 classes, one Freesound clip each."""
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         code = hash_number(draw, part, label, number)
 
         def render(rng: Generator) -> Array:
@@ -118,7 +125,7 @@ def fsd18_kaggle(spec: TaskSpec, draw: Draw) -> Plan:
             made = unit(FSD18[label](rng, n, 16_000))
             return record(made, rng, 16_000, depth=1.5, snr=(10, 30))
 
-        return Clip(f"{code:08x}", {spec.label.field: label}, render)
+        return SyntheticClip(f"{code:08x}", {spec.label.field: label}, render)
 
     return plan_of(spec, FSD18, {"train": 56, "test": 14}, make)
 
@@ -141,7 +148,7 @@ def fsd50k(spec: TaskSpec, draw: Draw) -> Plan:
     names = sorted(FSD50K)
     first = {"train": 1000, "valid": 50_000, "test": 90_000}
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         code = first[part] + 100 * names.index(label) + number
         chooser = draw("labels", part, label, number)
         others = chooser.permutation([name for name in names if name != label])
@@ -155,7 +162,9 @@ def fsd50k(spec: TaskSpec, draw: Draw) -> Plan:
             made = np.asarray(levels @ np.stack(parts), dtype=np.float64)
             return record(made, rng, 16_000, depth=1.5, snr=(15, 35))
 
-        return Clip(str(code), {spec.label.field: spec.label.separator.join(labels)}, render)
+        return SyntheticClip(
+            str(code), {spec.label.field: spec.label.separator.join(labels)}, render
+        )
 
     return plan_of(spec, names, {"train": 34, "valid": 3, "test": 9}, make)
 
@@ -190,7 +199,7 @@ IMITATED: dict[int, tuple[str, Manner]] = {
 def vocal_imitation(spec: TaskSpec, draw: Draw) -> Plan:
     """20 of the 302 sounds, imitated by women and men who are more or less good at it."""
 
-    def make(part: str, index: int, number: int) -> Clip:
+    def make(part: str, index: int, number: int) -> SyntheticClip:
         name = spec.classes[index]
         key = f"{name.removesuffix('_reference')}_{100 * part_index(spec, part) + number:04d}"
 
@@ -205,7 +214,7 @@ def vocal_imitation(spec: TaskSpec, draw: Draw) -> Plan:
             made = fitted(say(vague, speaker, rng, manner), rng, n)
             return record(made, rng, VOICE_RATE, depth=2.5, snr=(10, 28))
 
-        return Clip(key, {spec.label.field: name}, render)
+        return SyntheticClip(key, {spec.label.field: name}, render)
 
     return plan_of(spec, IMITATED, 7, make)
 

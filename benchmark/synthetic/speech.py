@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 
 from earmark.benchmark.synthetic.recipe import (
-    Clip,
     Draw,
     Plan,
     Recipe,
+    SyntheticClip,
     hex_name,
     part_index,
     plan_of,
@@ -70,7 +70,7 @@ def speech_commands(spec: TaskSpec, draw: Draw) -> Plan:
     """14 of the 30 words; 28 speakers, none in two splits."""
     speakers = {"train": 15, "valid": 4, "test": 9}
 
-    def make(part: str, word: str, number: int) -> Clip:
+    def make(part: str, word: str, number: int) -> SyntheticClip:
         name = hex_name(draw("name", part, number % speakers[part]), 8)
         # official keys repeat from word to word; one tar needs the word in front
         key = f"{word}_{name}_nohash_{number // speakers[part]}"
@@ -83,7 +83,7 @@ def speech_commands(spec: TaskSpec, draw: Draw) -> Plan:
             spoken = fitted(spoken, rng, int(0.55 * SR))
             return record(spoken, rng, SR, channel=channel, depth=1.0, snr=(15, 30))
 
-        return Clip(key, {spec.label.field: word}, render)
+        return SyntheticClip(key, {spec.label.field: word}, render)
 
     return plan_of(spec, spec.classes[:14], {"train": 36, "valid": 4, "test": 9}, make)
 
@@ -99,7 +99,7 @@ def fsc(spec: TaskSpec, draw: Draw) -> Plan:
     """16 of the transcripts; some hold the same words in another order. 34 speakers."""
     speakers = {"train": 20, "valid": 4, "test": 10}
 
-    def make(part: str, text: str, number: int) -> Clip:
+    def make(part: str, text: str, number: int) -> SyntheticClip:
         name = hex_name(draw("name", part, number % speakers[part]), 16)
         code = hex_name(draw("key", part, text, number), 32)
         key = "-".join(code[a:b] for a, b in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
@@ -110,7 +110,7 @@ def fsc(spec: TaskSpec, draw: Draw) -> Plan:
             spoken = say(vary_text(phones_of(text), rng, 0.03), speaker, rng)
             return record(spoken, rng, SR, channel=channel, depth=1.0, snr=(15, 30))
 
-        return Clip(key, {spec.label.field: text, "speakerId": name}, render)
+        return SyntheticClip(key, {spec.label.field: text, "speakerId": name}, render)
 
     return plan_of(spec, TRANSCRIPTS, {"train": 22, "valid": 3, "test": 9}, make)
 
@@ -128,7 +128,7 @@ def librispeech_mf(spec: TaskSpec, draw: Draw) -> Plan:
     first = {"train": 84, "valid": 1272, "test": 1089}
     speakers = {"train": 26, "valid": 6, "test": 14}  # of each sex
 
-    def make(part: str, sex: str, number: int) -> Clip:
+    def make(part: str, sex: str, number: int) -> SyntheticClip:
         who = first[part] + 2 * (number % speakers[part]) + (sex == "F")
         key = f"{who}-{121_123 + part_index(spec, part)}-{number // speakers[part]:04d}"
         lines = draw("text", key).permutation(len(BOOK))
@@ -141,7 +141,7 @@ def librispeech_mf(spec: TaskSpec, draw: Draw) -> Plan:
             return record(spoken, rng, SR, channel=channel, snr=(10, 25))
 
         metadata = {"trans": text.upper(), spec.label.field: sex, "speaker": who}
-        return Clip(key, metadata, render, suffix="flac")
+        return SyntheticClip(key, metadata, render, suffix="flac")
 
     return plan_of(spec, ("M", "F"), {"train": 120, "valid": 18, "test": 60}, make)
 
@@ -154,7 +154,7 @@ def asv2015(spec: TaskSpec, draw: Draw) -> Plan:
 
     bright = slope(6.0)  # a close microphone: the high band is where vocoders fail
 
-    def make(part: str, label: str, number: int) -> Clip:
+    def make(part: str, label: str, number: int) -> SyntheticClip:
         place_in_part = 2 * number + (label == "spoof")
         key = f"{'TDE'[part_index(spec, part)]}{1_000_001 + place_in_part}"
         known = part != "test" or number % 2 == 0
@@ -172,7 +172,7 @@ def asv2015(spec: TaskSpec, draw: Draw) -> Plan:
             return record(spoken, rng, SR, channel=bright, depth=1.2, snr=(30, 45))
 
         system = f"S{attack + 1}" if label == "spoof" else "human"
-        return Clip(key, {spec.label.field: label, "system": system}, render)
+        return SyntheticClip(key, {spec.label.field: label, "system": system}, render)
 
     return plan_of(spec, spec.classes, {"train": 210, "valid": 24, "test": 70}, make)
 
@@ -212,7 +212,7 @@ def libricount(spec: TaskSpec, draw: Draw) -> Plan:
         rng = draw("voice", part, who)
         return say(babble(rng, 2.2), any_speaker(rng, 0.5), rng)
 
-    def make(part: str, speakers: int, number: int) -> Clip:
+    def make(part: str, speakers: int, number: int) -> SyntheticClip:
         code = part_index(spec, part) * 1000 + speakers * 50 + number
         key = f"{speakers}_{code:05d}"
 
@@ -226,7 +226,7 @@ def libricount(spec: TaskSpec, draw: Draw) -> Plan:
                 heard += spoken[start : start + n] * 10 ** (loud / 20)
             return record(heard, rng, SR, depth=0.7, snr=(38, 45))
 
-        return Clip(key, {spec.label.field: speakers}, render)
+        return SyntheticClip(key, {spec.label.field: speakers}, render)
 
     return plan_of(spec, range(spec.num_classes), 11, make)
 

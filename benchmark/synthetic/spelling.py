@@ -7,7 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from earmark.benchmark.synthetic.recipe import Clip, Draw, Plan, Recipe, part_index, plan_of
+from earmark.benchmark.synthetic.recipe import (
+    Draw,
+    Plan,
+    Recipe,
+    SyntheticClip,
+    part_index,
+    plan_of,
+)
 from earmark.benchmark.synthetic.signals import (
     Array,
     Generator,
@@ -87,7 +94,7 @@ def librispeech_100h(spec: TaskSpec, draw: Draw) -> Plan:
     first = {"train": 84, "valid": 1272, "test": 1089}
     speakers = {"train": 20, "valid": 6, "test": 10}
 
-    def make(part: str, sex: str, number: int) -> Clip:
+    def make(part: str, sex: str, number: int) -> SyntheticClip:
         who = first[part] + 2 * (number % speakers[part]) + (sex == "F")
         key = f"{who}-{121_123 + part_index(spec, part)}-{number // speakers[part]:04d}"
         chooser = draw("text", key)
@@ -99,7 +106,7 @@ def librispeech_100h(spec: TaskSpec, draw: Draw) -> Plan:
             return record(spoken, rng, SR, channel=colour(voice, 1.0), depth=1.0, snr=(8, 20))
 
         metadata = {spec.label.field: text.upper(), "gender": sex, "speaker": who}
-        return Clip(key, metadata, render, suffix="flac")
+        return SyntheticClip(key, metadata, render, suffix="flac")
 
     return plan_of(spec, ("M", "F"), {"train": 190, "valid": 20, "test": 30}, make)
 

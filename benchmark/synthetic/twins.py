@@ -24,7 +24,7 @@ from earmark.benchmark.synthetic import (
     speech,
     spelling,
 )
-from earmark.benchmark.synthetic.recipe import SEED, Clip, Draw, Recipe
+from earmark.benchmark.synthetic.recipe import SEED, Draw, Recipe, SyntheticClip
 from earmark.tasks import TaskSpec
 
 VERSION = 2
@@ -112,7 +112,7 @@ def _write_shards(spec: TaskSpec, folder: Path, report: Callable[[int, int], Non
                     report(done, total)
 
 
-def _shards(pattern: str, clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]:
+def _shards(pattern: str, clips: list[SyntheticClip]) -> Iterator[tuple[str, list[SyntheticClip]]]:
     """File name and clips of each shard of a split or fold."""
     clips = sorted(clips, key=lambda clip: clip.key)
     if "*" not in pattern:
@@ -125,7 +125,7 @@ def _shards(pattern: str, clips: list[Clip]) -> Iterator[tuple[str, list[Clip]]]
         yield f"{stem}{join}{number:06d}.tar", clips[first : first + size]
 
 
-def _audio(clip: Clip, draw: Draw) -> bytes:
+def _audio(clip: SyntheticClip, draw: Draw) -> bytes:
     samples = clip.render(draw("clip", clip.key))
     file = io.BytesIO()
     sf.write(file, np.clip(samples, -1, 1), clip.sample_rate, format=clip.suffix, subtype="PCM_16")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from earmark.benchmark.evaluation.run import evaluate
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.paths import default_cache
@@ -69,7 +69,10 @@ class AblationRow:
 
 
 def ablate(
-    plan: AblationPlan, *, track: Track = silent, tell: Callable[[str], None] = lambda line: None
+    plan: AblationPlan,
+    *,
+    track: ProgressFactory = no_progress,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> list[AblationRow]:
     """Train what is not trained yet, measure what is not measured yet; a row for each latent.
 
@@ -94,7 +97,10 @@ def ablate(
 
 
 def train_all(
-    plan: AblationPlan, *, track: Track = silent, tell: Callable[[str], None] = lambda line: None
+    plan: AblationPlan,
+    *,
+    track: ProgressFactory = no_progress,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> None:
     """The semantic encoder into `out/encoder`, then each latent's model into `out/LATENT`."""
     for config in (ENCODER_CONFIG, INJECTION_CONFIG):
@@ -162,7 +168,7 @@ def _means(results: Sequence[RunResult]) -> dict[str, float]:
 
 
 def _decode(
-    row: AblationRow, encoder: str, weights: Path, plan: AblationPlan, track: Track
+    row: AblationRow, encoder: str, weights: Path, plan: AblationPlan, track: ProgressFactory
 ) -> None:
     (result,) = reconstruct(
         encoder, list(plan.test), weights=weights, device=plan.device, track=track,

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from earmark.benchmark.audio.decode import AudioError, AudioPipeline
 from earmark.benchmark.audio.prefetch import prefetch
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.io.sealed import make_folder
 from earmark.benchmark.paths import default_cache
-from earmark.benchmark.reconstruction.clips import ClipFile, Material, open_material
+from earmark.benchmark.reconstruction.clips import ClipFile, ClipSet, open_material
 from earmark.benchmark.shards.dataset import DataError
 from earmark.benchmark.shards.shard import Failure
 from earmark.benchmark.synthetic import VERSION
@@ -38,7 +38,7 @@ def make_corpus(
     *,
     cache: Path | None = None,
     limit: int | None = None,
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Corpus:
     """Mono audio at 16 kHz of folders, shards, manifests and `synthetic`; decoded once, kept.
@@ -73,9 +73,9 @@ def make_corpus(
 
 def _make(
     folder: Path,
-    materials: Sequence[Material],
+    materials: Sequence[ClipSet],
     clips: Sequence[tuple[int, ClipFile]],
-    track: Track,
+    track: ProgressFactory,
     tell: Callable[[str], None],
 ) -> None:
     """Decode everything into an empty folder. Raises DataError."""
@@ -93,7 +93,7 @@ def _make(
     (folder / _CLIPS).write_text(json.dumps(kept | {"left_out": lines}), encoding="utf-8")
 
 
-def _open(place: str | Path, limit: int | None) -> Material:
+def _open(place: str | Path, limit: int | None) -> ClipSet:
     if place == SYNTHETIC and not isinstance(place, Path):
         return training_clips(limit)
     material = open_material(Path(place))
@@ -102,7 +102,7 @@ def _open(place: str | Path, limit: int | None) -> Material:
     return material.limited(limit)
 
 
-def _digest(materials: Sequence[Material]) -> str:
+def _digest(materials: Sequence[ClipSet]) -> str:
     """Of what is decoded and how: names, keys and bytes; of made audio what makes it."""
     digest = hashlib.sha256(json.dumps(_PIPELINE.facts(), sort_keys=True).encode())
     for material in materials:
@@ -124,7 +124,7 @@ def _content(clip: ClipFile) -> bytes:
 
 
 def _decode(
-    clips: Sequence[tuple[int, ClipFile]], folder: Path, track: Track
+    clips: Sequence[tuple[int, ClipFile]], folder: Path, track: ProgressFactory
 ) -> tuple[dict[str, list[int]], list[Failure]]:
     """Write samples; returns where clips begin and their data sets, and what does not decode."""
     failures: list[Failure] = []

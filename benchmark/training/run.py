@@ -18,7 +18,7 @@ from filelock import Timeout
 
 from earmark.benchmark.embedding.embed import choose_device
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.io.sealed import locked
 from earmark.benchmark.result import provenance
 from earmark.benchmark.training.corpus import make_corpus
@@ -52,7 +52,7 @@ def train(
     cache: Path | None = None,
     fresh: bool = False,
     command: str = "",
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Train one stage of DashengTokenizer; a training that was interrupted goes on where it was.
@@ -83,7 +83,7 @@ def train(
             shown = [f"{name} {losses[name]:.3f}" for name in _SHOWN if name in losses]
             if not progress.done:
                 progress.resume(step - 1)
-            progress.say(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
+            progress.show(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
             progress.to(step, settings.steps)
 
         with _alone(Path(out)):
@@ -102,7 +102,7 @@ def train(
             "steps_now": trained.steps,
             "clips_per_second": round(trained.clips_per_second, 2),
             "versions": provenance.versions(),
-            "run": provenance.circumstances(started, where),
+            "run": provenance.run_info(started, where),
         }
         text = json.dumps(run, indent=2, ensure_ascii=False) + "\n"
         write_atomically(Path(out) / RUN_FILE, text.encode())
@@ -164,7 +164,7 @@ def _corpus(
     places: str | Path | Sequence[str | Path],
     limit: int | None,
     cache: Path | None,
-    track: Track,
+    track: ProgressFactory,
     tell: Callable[[str], None],
 ) -> Corpus:
     several = [places] if isinstance(places, str | Path) else list(places)

@@ -13,15 +13,15 @@ from functools import partial
 import numpy as np
 import soundfile
 
-from earmark.benchmark.reconstruction.clips import ClipFile, Material
+from earmark.benchmark.reconstruction.clips import ClipFile, ClipSet
 from earmark.benchmark.synthetic import RECIPES
-from earmark.benchmark.synthetic.recipe import Clip, Draw
+from earmark.benchmark.synthetic.recipe import Draw, SyntheticClip
 from earmark.tasks import builtin_tasks
 
 TRAINING_SEED = 20_260_223
 
 
-def training_clips(limit: int | None = None) -> Material:
+def training_clips(limit: int | None = None) -> ClipSet:
     """Every recipe's clips under TRAINING_SEED. limit: at most so many of each, evenly taken."""
     clips = []
     for name, recipe in sorted(RECIPES.items()):
@@ -32,10 +32,10 @@ def training_clips(limit: int | None = None) -> Material:
         for number, clip in enumerate(made[::step]):
             key = f"{name}/{number:05d}"
             clips.append(ClipFile(key, key, partial(_wav, clip, draw)))
-    return Material("synthetic", "synthetic", tuple(clips), synthetic=True, place="synthetic")
+    return ClipSet("synthetic", "synthetic", tuple(clips), synthetic=True, place="synthetic")
 
 
-def _wav(clip: Clip, draw: Draw) -> bytes:
+def _wav(clip: SyntheticClip, draw: Draw) -> bytes:
     samples = clip.render(draw("clip", clip.key))
     file = io.BytesIO()
     soundfile.write(file, np.clip(samples, -1, 1), clip.sample_rate, format="WAV", subtype="PCM_16")

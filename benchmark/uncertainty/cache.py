@@ -66,7 +66,7 @@ def key_of(results: Sequence[RunResult]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def kept(folder: Path, key: str) -> Values | None:
+def load_values(folder: Path, key: str) -> Values | None:
     """The values of that name; None where there are none that are whole."""
     content = read_sealed(_path(folder, key))
     if content is None:
@@ -82,7 +82,7 @@ def kept(folder: Path, key: str) -> Values | None:
         )  # fmt: skip
 
 
-def keep(folder: Path, key: str, values: Values) -> None:
+def save_values(folder: Path, key: str, values: Values) -> None:
     """Write values for later; a folder that cannot be written makes nothing worse but slower."""
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {

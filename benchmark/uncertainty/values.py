@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.result.schema import (
     Predictions,
     ResultError,
@@ -22,7 +22,7 @@ from earmark.benchmark.result.schema import (
     predictions_bytes,
     read_predictions,
 )
-from earmark.benchmark.uncertainty.cache import Values, keep, kept, key_of
+from earmark.benchmark.uncertainty.cache import Values, key_of, load_values, save_values
 from earmark.benchmark.uncertainty.pairing import UnpairedError, fingerprint, pair
 from earmark.benchmark.uncertainty.statistic import without_each_source
 
@@ -30,7 +30,7 @@ _SAME = 1e-6  # a score and what its predictions give may differ by rounding
 
 
 def values_of(
-    results: Sequence[RunResult], cache: Path, track: Track = silent
+    results: Sequence[RunResult], cache: Path, track: ProgressFactory = no_progress
 ) -> list[Values | str]:
     """Values of each of several cells of one task and data set; or, in a line, why there are none.
 
@@ -44,7 +44,7 @@ def values_of(
         except ResultError as error:
             found[place] = str(error)
             continue
-        known = kept(cache, key_of([result]))
+        known = load_values(cache, key_of([result]))
         if known is None:
             missing.append(place)
         else:
@@ -68,12 +68,12 @@ def common_values(
     one, other = read_predictions(first), read_predictions(second)
     pairing = pair(one, other)
     keys = [key_of([*order]) for order in ((first, second), (second, first))]
-    mine, theirs = (kept(cache, key) for key in keys)
+    mine, theirs = (load_values(cache, key) for key in keys)
     if mine is None or theirs is None:
         mine = _values(first, one, pairing.first)
         theirs = _values(second, other, pairing.second)
         for key, values in zip(keys, (mine, theirs), strict=True):
-            keep(cache, key, values)
+            save_values(cache, key, values)
     return mine, theirs, pairing.only_first, pairing.only_second
 
 
@@ -94,7 +94,7 @@ def _new(result: RunResult, cache: Path) -> Values | str:
         return str(error)
     fault = _fault(values, result)
     if not fault:
-        keep(cache, key_of([result]), values)
+        save_values(cache, key_of([result]), values)
     return fault or values
 
 

@@ -16,7 +16,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.leaderboard.board import (
     NOT_PUBLISHED,
     NOT_RUN,
@@ -37,7 +37,7 @@ from earmark.benchmark.webpage.numbers import Pool, exact, short
 
 
 def tables_of(
-    board: Leaderboard, pool: Pool, cache: Path, track: Track
+    board: Leaderboard, pool: Pool, cache: Path, track: ProgressFactory
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """All tables of a leaderboard; and, a line each, why matrices could not be made of some.
 
@@ -73,7 +73,7 @@ def _table(table: Table, pool: Pool) -> dict[str, Any]:
         "protocol": table.protocol,
         "seeds": table.seeds,
         "limit": table.limit,
-        "notes": table.notes,
+        "notes": table.footnotes,
         "probes": {probe: PROBES[probe] for probe in table.probes},
         "columns": [_column(table, column, pool) for column in table.columns],
         "rows": [_row(table, row, pool) for row in table.rows],

@@ -11,7 +11,7 @@ import math
 from itertools import combinations
 from pathlib import Path
 
-from earmark.benchmark.io.progress import Track
+from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.leaderboard.board import Row, Table
 from earmark.benchmark.uncertainty.cache import Values
 from earmark.benchmark.uncertainty.significance import difference_of
@@ -23,7 +23,9 @@ MOST = 8000  # differences of a table; each takes about a millisecond
 Bounds = list[float | None] | None
 
 
-def differences_of(table: Table, cache: Path, track: Track) -> list[dict[str, list[Bounds]]] | None:
+def differences_of(
+    table: Table, cache: Path, track: ProgressFactory
+) -> list[dict[str, list[Bounds]]] | None:
     """For each row, by probe, [low, high] of first less second for each pair of measured columns.
 
     Pairs are in the order of `itertools.combinations`; null where one has no score, where clips

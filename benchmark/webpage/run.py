@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.io.progress import Track, silent
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.paths import default_cache
 from earmark.benchmark.reconstruction.result import ReconstructionResult, asked_of
@@ -28,11 +28,11 @@ from earmark.benchmark.webpage.numbers import Pool
 from earmark.benchmark.webpage.pairs import Shelf
 from earmark.tasks import TaskSpec, builtin_tasks
 
-__all__ = ["Made", "report"]
+__all__ = ["PageReport", "report"]
 
 
 @dataclass
-class Made:
+class PageReport:
     """What `report` did.
 
     paths: the pages written, real results first. unreadable: a line for each file that could not
@@ -53,8 +53,8 @@ def report(
     audio: str | Path | None = None,
     plots: str | Path | None = None,
     cache: Path | None = None,
-    track: Track = silent,
-) -> Made:
+    track: ProgressFactory = no_progress,
+) -> PageReport:
     """Write the page of the result files under some folders.
 
     Synthetic results never stand beside real ones: they have a page of their own, `.synthetic`
@@ -69,7 +69,7 @@ def report(
     """
     cache = cache or default_cache()
     folders = [results] if isinstance(results, str | Path) else list(results)
-    made = Made()
+    made = PageReport()
     found, codecs = _read([Path(folder) for folder in folders], made)
     for synthetic in (False, True):
         own = [result for result in found if result.synthetic == synthetic]
@@ -116,7 +116,7 @@ def _listed(results: list[RunResult]) -> list[TaskSpec]:
 
 
 def _read(
-    folders: Sequence[Path], made: Made
+    folders: Sequence[Path], made: PageReport
 ) -> tuple[list[RunResult], list[ReconstructionResult]]:
     """All results; of two for one cell, in two folders, the later folder's."""
     cells: dict[Any, RunResult] = {}

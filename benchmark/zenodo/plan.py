@@ -13,12 +13,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from earmark.benchmark.io.progress import Progress, Track, amount, silent
+from earmark.benchmark.io.progress import Progress, ProgressFactory, format_bytes, no_progress
 from earmark.benchmark.zenodo.download import bytes_here, download_file, part_path
-from earmark.benchmark.zenodo.receipt import KEPT, Note, read_note, write_note
+from earmark.benchmark.zenodo.receipt import KEPT, DownloadReceipt, read_note, write_note
 from earmark.benchmark.zenodo.record import FetchError, Record, RecordFile
 from earmark.benchmark.zenodo.server import Server, UnreachableError
-from earmark.benchmark.zenodo.status import PRESENT, Holding, holding
+from earmark.benchmark.zenodo.status import PRESENT, LocalShards, holding
 from earmark.tasks import TaskSpec
 
 _SPARE = 256 << 20  # bytes of a disk that are left free
@@ -27,7 +27,7 @@ NOT_ASKED = "nobody was asked for its record"
 
 
 @dataclass(frozen=True)
-class Need:
+class FetchItem:
     """What one task lacks. record: of the shards; None where the task is present, or no record is
     known. files: those of it that are not there, which may be none where the task's note is old.
 
@@ -35,7 +35,7 @@ class Need:
     the plan, that the same files are fetched for.
     """
 
-    holding: Holding
+    holding: LocalShards
     record: Record | None = None
     files: tuple[RecordFile, ...] = ()
     error: str | None = None
@@ -59,7 +59,7 @@ class Plan:
     """What tasks lack, in the order asked for. data: the folder of all tasks' folders."""
 
     data: Path
-    needs: tuple[Need, ...]
+    needs: tuple[FetchItem, ...]
 
     @property
     def size(self) -> int:
@@ -67,7 +67,7 @@ class Plan:
         return sum(need.size for need in self.needs)
 
     @property
-    def to_fetch(self) -> list[Need]:
+    def to_fetch(self) -> list[FetchItem]:
         return [need for need in self.needs if need.record is not None and need.error is None]
 
     @property
@@ -86,14 +86,18 @@ class Plan:
             free = shutil.disk_usage(there).free
             if size + _SPARE > free:
                 return (
-                    f"too little disk: {amount(size)} to fetch and {amount(_SPARE)} to spare, "
-                    f"{amount(free)} free in {there}; ask for fewer tasks, or another --data DIR"
+                    f"too little disk: {format_bytes(size)} to fetch and {format_bytes(_SPARE)} to "
+                    f"spare, {format_bytes(free)} free in {there}; ask for fewer tasks, or another "
+                    "--data DIR"
                 )
         return None
 
 
 def make_plan(
-    specs: Sequence[TaskSpec], data: Path, server: Server | None, track: Track = silent
+    specs: Sequence[TaskSpec],
+    data: Path,
+    server: Server | None,
+    track: ProgressFactory = no_progress,
 ) -> Plan:
     """Look at what is there, and ask for the records of what is not. Fetches no shard.
 
@@ -105,23 +109,25 @@ def make_plan(
         one.spec.zenodo_record for one in lacking if one.spec.zenodo_record is not None
     )
     records = _records(list(numbers), server, track)
-    needs: list[Need] = []
+    needs: list[FetchItem] = []
     for one in holdings:
-        need = Need(one) if one.state == PRESENT else _need(one, records)
+        need = FetchItem(one) if one.state == PRESENT else _need(one, records)
         same = [other for other in needs if other.shared is None and _same(other, need)]
         if same:
-            need = Need(one, need.record, need.files, shared=same[0].spec.name)
+            need = FetchItem(one, need.record, need.files, shared=same[0].spec.name)
         needs.append(need)
     return Plan(data, tuple(needs))
 
 
-def _same(other: Need, need: Need) -> bool:
+def _same(other: FetchItem, need: FetchItem) -> bool:
     """Whether all that one lacks is fetched for the other."""
     folders = other.holding.folder == need.holding.folder
     return bool(need.files) and folders and set(need.files) <= set(other.files)
 
 
-def _records(numbers: list[str], server: Server | None, track: Track) -> dict[str, Record | str]:
+def _records(
+    numbers: list[str], server: Server | None, track: ProgressFactory
+) -> dict[str, Record | str]:
     """Records by number, or why they are not known; the first that cannot be reached ends it."""
     records: dict[str, Record | str] = {}
     if server is None:
@@ -138,23 +144,23 @@ def _records(numbers: list[str], server: Server | None, track: Track) -> dict[st
     return records
 
 
-def _need(one: Holding, records: dict[str, Record | str]) -> Need:
+def _need(one: LocalShards, records: dict[str, Record | str]) -> FetchItem:
     """What a task lacks that is not all there."""
     if one.spec.zenodo_record is None:
-        return Need(one, error="the task names no Zenodo record to fetch it from")
+        return FetchItem(one, error="the task names no Zenodo record to fetch it from")
     record = records[one.spec.zenodo_record]
     if isinstance(record, str):
-        return Need(one, error=record)
+        return FetchItem(one, error=record)
     try:
         files = record.files_of(one.spec)
         lacking = tuple(f for f in files if not os.path.lexists(one.folder / f.key))
         _check_others(one, [file for file in files if file not in lacking])
     except FetchError as error:
-        return Need(one, record, error=str(error))
-    return Need(one, record, lacking)
+        return FetchItem(one, record, error=str(error))
+    return FetchItem(one, record, lacking)
 
 
-def _check_others(one: Holding, files: Sequence[RecordFile]) -> None:
+def _check_others(one: LocalShards, files: Sequence[RecordFile]) -> None:
     """Raise FetchError where a file that is there has not the size that the record states."""
     for file in files:
         path = one.folder / file.key
@@ -172,7 +178,7 @@ def fetch(
     server: Server,
     *,
     say: Callable[[str], None] = lambda line: None,
-    track: Track = silent,
+    track: ProgressFactory = no_progress,
 ) -> dict[str, str]:
     """Fetch what a plan lists. Returns why a task is still not all there, by its name.
 
@@ -207,7 +213,7 @@ def fetch(
 
 
 def _fetch_task(
-    need: Need, data: Path, server: Server, say: Callable[[str], None], track: Track
+    need: FetchItem, data: Path, server: Server, say: Callable[[str], None], track: ProgressFactory
 ) -> None:
     """Fetch what one task lacks, alone in its folder. Raises FetchError and OSError."""
     spec, folder, record = need.spec, need.holding.folder, need.record
@@ -215,7 +221,7 @@ def _fetch_task(
     _make_folder(data, folder / KEPT)
     with _alone(folder / KEPT / "lock", spec.name, say):
         known = read_note(spec, folder)
-        note = Note(record, known.checked if known is not None else {})
+        note = DownloadReceipt(record, known.checked if known is not None else {})
         write_note(note, folder)
         files = record.files_of(spec)
         there = [file for file in files if os.path.lexists(folder / file.key)]
@@ -246,7 +252,7 @@ class _Count:
         self.bar.to(self.bytes // _MB, self.bar.total)
 
 
-def _checked(note: Note, file: RecordFile, folder: Path) -> Note:
+def _checked(note: DownloadReceipt, file: RecordFile, folder: Path) -> DownloadReceipt:
     """The note, after a file of the right size that was there has been found to be the record's."""
     path = folder / file.key
     if note.was_checked(path):

@@ -19,7 +19,7 @@ KEPT = ".earmark"  # folder of notes, parts and locks inside a task's folder
 
 
 @dataclass(frozen=True)
-class Note:
+class DownloadReceipt:
     """A record, and for files that were checked against it their time of last change (ns)."""
 
     record: Record
@@ -35,16 +35,16 @@ class Note:
         """Whether this very file was found to be the record's."""
         return path.exists() and self.checked.get(path.name) == path.stat().st_mtime_ns
 
-    def with_checked(self, path: Path) -> Note:
+    def with_checked(self, path: Path) -> DownloadReceipt:
         """The note with one more file found to be the record's."""
-        return Note(self.record, self.checked | {path.name: path.stat().st_mtime_ns})
+        return DownloadReceipt(self.record, self.checked | {path.name: path.stat().st_mtime_ns})
 
 
 def note_path(folder: Path, record: str) -> Path:
     return folder / KEPT / f"record-{record}.json"
 
 
-def read_note(spec: TaskSpec, folder: Path) -> Note | None:
+def read_note(spec: TaskSpec, folder: Path) -> DownloadReceipt | None:
     """The note of a task's record; None where there is none, or none that can be read."""
     if spec.zenodo_record is None:
         return None
@@ -56,10 +56,10 @@ def read_note(spec: TaskSpec, folder: Path) -> Note | None:
         checked = {str(key): int(changed) for key, changed in raw["checked"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return Note(Record(spec.zenodo_record, files), checked)
+    return DownloadReceipt(Record(spec.zenodo_record, files), checked)
 
 
-def write_note(note: Note, folder: Path) -> None:
+def write_note(note: DownloadReceipt, folder: Path) -> None:
     """Keep a note in the folder, which must be there."""
     text = json.dumps(
         {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.benchmark.io.progress import Progress, Track
+from earmark.benchmark.io.progress import Progress, ProgressFactory
 from earmark.benchmark.paths import default_data
 from earmark.benchmark.zenodo.plan import fetch, make_plan
 from earmark.benchmark.zenodo.record import FetchError
@@ -33,7 +33,7 @@ def download(
     data: str | Path | None = None,
     *,
     say: Callable[[str], None] = lambda line: None,
-    track: Track = Progress,
+    track: ProgressFactory = Progress,
 ) -> list[Fetched]:
     """Fetch what is lacking of tasks' shards from their Zenodo records; one Fetched a task.
 

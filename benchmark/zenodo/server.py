@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from earmark.benchmark.io.progress import clock
+from earmark.benchmark.io.progress import format_duration
 from earmark.benchmark.paths import zenodo_address
 from earmark.benchmark.zenodo.record import FetchError, Record, parse_record
 
@@ -175,7 +175,7 @@ class Server:
                 if failures >= self.tries or wait > _LONGEST_WAIT_S:
                     self.tries = 1
                     raise self._given_up(error, failures, wait) from error
-                self.say(f"{error}; again in {clock(wait)}")
+                self.say(f"{error}; again in {format_duration(wait)}")
                 time.sleep(wait)
             else:
                 self.tries = TRIES
@@ -184,7 +184,7 @@ class Server:
     def _given_up(self, error: PassingError, failures: int, wait: float) -> FetchError:
         kind = UnreachableError if error.unreachable else FetchError
         if wait > _LONGEST_WAIT_S and error.after_s is not None:
-            return kind(f"{error}, and asks to wait {clock(wait)}; try again then")
+            return kind(f"{error}, and asks to wait {format_duration(wait)}; try again then")
         return kind(f"{error} ({failures} tries)" if failures > 1 else str(error))
 
     def _check(self, response: requests.Response, name: str, offset: int) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from earmark.benchmark.zenodo.receipt import Note, read_note
+from earmark.benchmark.zenodo.receipt import DownloadReceipt, read_note
 from earmark.tasks import TaskSpec
 
 PRESENT, INCOMPLETE, ABSENT = "present", "incomplete", "absent"
 
 
 @dataclass(frozen=True)
-class Holding:
+class LocalShards:
     """What is there of one task.
 
     folder: where its shards are, or would be put. files: matching files that are there, with their
@@ -24,7 +24,7 @@ class Holding:
     state: str
     files: int
     size: int
-    note: Note | None
+    note: DownloadReceipt | None
 
     @property
     def fetched(self) -> bool:
@@ -42,7 +42,7 @@ def shards_folder(spec: TaskSpec, data: Path) -> Path:
     return other if other.is_dir() else min(own, other)
 
 
-def holding(spec: TaskSpec, data: Path) -> Holding:
+def holding(spec: TaskSpec, data: Path) -> LocalShards:
     """What is there of a task."""
     folder = shards_folder(spec, data)
     found = {
@@ -53,7 +53,7 @@ def holding(spec: TaskSpec, data: Path) -> Holding:
     note = read_note(spec, folder)
     complete = all(found.values()) and (note is None or not note.lacking(spec, folder))
     state = PRESENT if complete else INCOMPLETE if paths else ABSENT
-    return Holding(spec, folder, state, len(paths), sum(p.stat().st_size for p in paths), note)
+    return LocalShards(spec, folder, state, len(paths), sum(p.stat().st_size for p in paths), note)
 
 
 def lack_in_words(spec: TaskSpec, folder: Path) -> str | None:

@@ -34,7 +34,7 @@ import torch
 
 from earmark.benchmark.audio.decode import AudioPipeline
 from earmark.benchmark.embedding.batches import pool
-from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards, parameter_count
 from earmark.benchmark.shards.shard import read_shard
 from earmark.encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
@@ -138,7 +138,7 @@ def on_gpu(folder: Path, repeats: int) -> None:
 
     def whole() -> None:
         for _ in embed_shards(
-            [ShardJob(shard, (View(encoder, AudioPipeline(SAMPLE_RATE)),))], settings
+            [ShardJob(shard, (EmbeddingRequest(encoder, AudioPipeline(SAMPLE_RATE)),))], settings
         ):
             pass
 

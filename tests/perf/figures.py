@@ -29,7 +29,7 @@ import torch
 from earmark import evaluate
 from earmark.benchmark.audio.decode import AudioPipeline
 from earmark.benchmark.embedding.batches import plan_batches, pool
-from earmark.benchmark.embedding.collectors import EmbedSettings, View
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import WINDOW_BATCHES, ShardJob, embed_shards
 from earmark.benchmark.probe.items import Items, join_items
 from earmark.benchmark.shards.dataset import open_dataset
@@ -96,7 +96,7 @@ def store_size(spec: TaskSpec, data: Path, folder: Path) -> None:
 def items_of(spec: TaskSpec, data: Path, encoder: AudioEncoder) -> Items:
     dataset = open_dataset(spec, data)
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
-    jobs = [ShardJob(part.shard, (View(encoder, pipeline),)) for part in dataset.shards]
+    jobs = [ShardJob(part.shard, (EmbeddingRequest(encoder, pipeline),)) for part in dataset.shards]
     entries = [entry for (entry,) in embed_shards(jobs, EmbedSettings())]
     labels = [read_labels(part.shard, spec)[0] for part in dataset.shards]
     return join_items(dataset, entries, labels)
@@ -106,7 +106,7 @@ def embedding(spec: TaskSpec, data: Path, repeats: int) -> None:
     encoder = load_encoder("logmel")
     dataset = open_dataset(spec, data)
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds)
-    jobs = [ShardJob(part.shard, (View(encoder, pipeline),)) for part in dataset.shards]
+    jobs = [ShardJob(part.shard, (EmbeddingRequest(encoder, pipeline),)) for part in dataset.shards]
     settings = EmbedSettings(workers=os.cpu_count() or 1)
 
     def ours() -> None:

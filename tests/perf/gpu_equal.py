@@ -18,7 +18,7 @@ from earmark.benchmark.embedding.batches import pool
 from earmark.benchmark.metric import character_edits
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.ctc import CTCObjective
-from earmark.benchmark.probe.events import TimedObjective
+from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.frames import train_on_frames
 from earmark.benchmark.probe.knn import knn_predict
 from earmark.benchmark.probe.splits import Split
@@ -200,7 +200,7 @@ def frames(settings: Settings) -> Measured:
             values_of[int(event.onset * 25) : int(event.offset * 25), event.label] += 3
     made = []
     for device in ("cpu", settings.device):
-        objective = TimedObjective(
+        objective = EventObjective(
             events, lengths, np.array(lengths) / 25, frame_rate=25.0, segment_s=1.0,
             classes=classes, average="macro",
         )  # fmt: skip

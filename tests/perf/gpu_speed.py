@@ -27,9 +27,9 @@ from earmark.benchmark.audio.decode import AudioPipeline, Samples
 from earmark.benchmark.embedding.batches import pad, pool
 from earmark.benchmark.embedding.collectors import (
     WINDOW_BATCHES,
-    Clip,
+    DecodedClip,
+    EmbeddingRequest,
     EmbedSettings,
-    View,
     make_collectors,
 )
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
@@ -55,8 +55,8 @@ class Loop:
     clips: int
 
     @property
-    def view(self) -> View:
-        return View(self.encoder, AudioPipeline(SAMPLE_RATE))
+    def view(self) -> EmbeddingRequest:
+        return EmbeddingRequest(self.encoder, AudioPipeline(SAMPLE_RATE))
 
     @property
     def batch(self) -> int:
@@ -69,7 +69,7 @@ class Loop:
         (collector,) = make_collectors("memory", (self.view,), budget, self.settings, None)
         for number in range(self.clips):
             samples = self.samples[number % len(self.samples)]
-            collector.add(Clip(f"{number:06d}", samples, float(CLIP_SECONDS), None))
+            collector.add(DecodedClip(f"{number:06d}", samples, float(CLIP_SECONDS), None))
         (made,) = collector.finish().values()
         if made.failures or len(made.keys) != self.clips:
             raise RuntimeError(f"{len(made.failures)} clips failed: {made.failures[:1]}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, rank, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, rank, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 EMOTIONS = {"ANG": "A", "DIS": "D", "FEA": "F", "HAP": "H", "NEU": "N", "SAD": "S"}
@@ -18,11 +18,11 @@ _ACTORS = sorted((str(actor) for actor in range(1001, 1092)), key=rank)
 _HELD_OUT = round(0.15 * len(_ACTORS))
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     for file in folder.files("AudioWAV/*.wav"):
         parts = stem(file).split("_")
         if len(parts) == 4 and parts[0] in _ACTORS and parts[2] in EMOTIONS:
-            yield Clip(split_of(parts[0]), stem(file), file, {"label": EMOTIONS[parts[2]]})
+            yield SourceClip(split_of(parts[0]), stem(file), file, {"label": EMOTIONS[parts[2]]})
 
 
 def split_of(actor: str) -> str:

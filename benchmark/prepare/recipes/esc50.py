@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     for row in folder.rows("meta/esc50.csv", ("filename", "fold", "target")):
         name = row["filename"]
         target = row["target"]
         label = int(target) if target.isdecimal() else target
-        yield Clip(row["fold"], stem(name), f"audio/{name}", {"label": label})
+        yield SourceClip(row["fold"], stem(name), f"audio/{name}", {"label": label})
 
 
 RECIPE = Recipe(

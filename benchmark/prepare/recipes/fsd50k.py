@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder
 
 _TRUTH = "FSD50K.ground_truth"
 _SPLITS = {"train": "train", "val": "valid"}
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     for row in folder.rows(f"{_TRUTH}/dev.csv", ("fname", "labels", "split")):
         if row["split"] not in _SPLITS:
             raise LayoutError(f"{_TRUTH}/dev.csv: split {row['split']!r} is neither train nor val")
@@ -24,9 +24,11 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
         yield _clip("test", "FSD50K.eval_audio", row)
 
 
-def _clip(split: str, audio: str, row: dict[str, str]) -> Clip:
+def _clip(split: str, audio: str, row: dict[str, str]) -> SourceClip:
     name = row["fname"]
-    return Clip(split, name, f"{audio}/{name}.wav", {"soundevent": row["labels"].replace(",", ";")})
+    return SourceClip(
+        split, name, f"{audio}/{name}.wav", {"soundevent": row["labels"].replace(",", ";")}
+    )
 
 
 RECIPE = Recipe(

@@ -12,21 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 _NAME = re.compile(r"(?P<genre>[a-z]+)\.(?P<number>[0-9]{5})")
 _FOLDERS = ("genres", "genres_original")
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     inside = next((name for name in _FOLDERS if folder.has(name)), None)
     above = f"{inside}/" if inside else ""
     for file in folder.files(f"{above}*/*.wav") or folder.files(f"{above}*/*.au"):
         name = _NAME.fullmatch(stem(file))
         if name is not None and file.split("/")[-2] == name["genre"]:
             fold = str(int(name["number"]) // 10 % 10)
-            yield Clip(fold, stem(file), file, {"genre": name["genre"]})
+            yield SourceClip(fold, stem(file), file, {"genre": name["genre"]})
 
 
 RECIPE = Recipe(

@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, rank, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, rank, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 _NAME = re.compile(r"(?P<count>10|[0-9])_.+")
 FOLDS = 5
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     by_count: dict[int, list[str]] = {}
     for file in folder.files("test/*.wav") or folder.files("*.wav"):
         name = _NAME.fullmatch(stem(file))
@@ -26,7 +26,7 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
             by_count.setdefault(int(name["count"]), []).append(file)
     for count, files in sorted(by_count.items()):
         for place, file in enumerate(sorted(files, key=lambda file: rank(stem(file)))):
-            yield Clip(str(place % FOLDS), stem(file), file, {"num_speakers": count})
+            yield SourceClip(str(place % FOLDS), stem(file), file, {"num_speakers": count})
 
 
 RECIPE = Recipe(

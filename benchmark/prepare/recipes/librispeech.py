@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder
 
 _PARTS = {"train": "train-clean-100", "valid": "dev-clean", "test": "test-clean"}
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     sexes = _sexes(folder)
     for split, part in _PARTS.items():
         for texts in folder.files(f"{part}/*/*/*.trans.txt"):
@@ -26,7 +26,7 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
             for line in folder.lines(texts):
                 key, _, text = line.partition(" ")
                 said = {"trans": text.strip(), "gender": sexes[reader], "speaker": reader}
-                yield Clip(split, key, f"{where}/{key}.flac", said)
+                yield SourceClip(split, key, f"{where}/{key}.flac", said)
 
 
 def _sexes(folder: OriginalFolder) -> dict[str, str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder
 
 _KEPT = ("instrument_family_str", "instrument_str", "instrument_source_str", "pitch", "velocity")
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     for split in ("train", "valid", "test"):
         part = f"nsynth-{split}"
         notes = folder.json(f"{part}/examples.json")
@@ -22,7 +22,7 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
             raise LayoutError(f"{folder.given / part}/examples.json does not map notes to facts")
         for name, facts in notes.items():
             known = {field: facts[field] for field in _KEPT if field in facts}
-            yield Clip(split, name, f"{part}/audio/{name}.wav", known)
+            yield SourceClip(split, name, f"{part}/audio/{name}.wav", known)
 
 
 RECIPE = Recipe(

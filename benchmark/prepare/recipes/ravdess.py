@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     for file in folder.files("Actor_[0-9][0-9]/03-01-*.wav"):
         parts = stem(file).split("-")
         if len(parts) != 7 or not all(part.isdecimal() for part in parts):
@@ -24,7 +24,7 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
         emotion, actor = int(parts[2]), int(parts[6])
         if 1 <= emotion <= len(EMOTIONS):
             label = {"emotion": EMOTIONS[emotion - 1], "actor": actor}
-            yield Clip(fold_of(actor), stem(file), file, label)
+            yield SourceClip(fold_of(actor), stem(file), file, label)
 
 
 def fold_of(actor: int) -> str:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     listed = {file: split for split, name in _LISTS.items() for file in folder.lines(name)}
     for file in sorted({*listed, *folder.files("*/*_nohash_*.wav")}):
         word = file.partition("/")[0]
         key = f"{word}_{stem(file)}"
-        yield Clip(listed.get(file, "train"), key, file, {"labels": word})
+        yield SourceClip(listed.get(file, "train"), key, file, {"labels": word})
 
 
 RECIPE = Recipe(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, stem
 from earmark.benchmark.prepare.source_folder import OriginalFolder
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     for row in folder.rows("metadata/UrbanSound8K.csv", ("slice_file_name", "fold", "class")):
         name, fold = row["slice_file_name"], row["fold"]
-        yield Clip(fold, stem(name), f"audio/fold{fold}/{name}", {"soundevent": row["class"]})
+        yield SourceClip(fold, stem(name), f"audio/fold{fold}/{name}", {"soundevent": row["class"]})
 
 
 RECIPE = Recipe(

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe, stem
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip, stem
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder
 
 _LISTS = {"train": "tr_meta.csv", "valid": "val_meta.csv", "test": "te_meta.csv"}
 _AUDIO = ("audio_16k", "audio_44k", "data_16k", "data_44k")
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     splits = {
         line.split(",")[0].strip(): split
         for split, name in _LISTS.items()
@@ -31,7 +31,7 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
             raise LayoutError(f"{file} is not named <speaker>_<number>_<sound>.wav")
         if parts[0] not in splits:
             raise LayoutError(f"the speaker of {file} is in none of {', '.join(_LISTS.values())}")
-        yield Clip(splits[parts[0]], stem(file), file, {"label": parts[2]})
+        yield SourceClip(splits[parts[0]], stem(file), file, {"label": parts[2]})
 
 
 RECIPE = Recipe(

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from earmark.benchmark.prepare.recipe import Clip, Recipe
+from earmark.benchmark.prepare.recipe import Recipe, SourceClip
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder
 
 _SPLITS = {"1": "train", "2": "valid", "3": "test"}
 _PLACES = ("wav", "dev/wav", "test/wav", "vox1_dev_wav/wav", "vox1_test_wav/wav")
 
 
-def clips(folder: OriginalFolder) -> Iterator[Clip]:
+def clips(folder: OriginalFolder) -> Iterator[SourceClip]:
     places = {
         speaker: place
         for place in _PLACES
@@ -29,7 +29,9 @@ def clips(folder: OriginalFolder) -> Iterator[Clip]:
         if number not in _SPLITS or len(parts) != 3:
             raise LayoutError(f"iden_split.txt: {line!r} is not `1 id10003/<video>/00002.wav`")
         place = places.get(parts[0], "wav")
-        yield Clip(_SPLITS[number], "-".join(parts), f"{place}/{file}", {"speakerid": parts[0]})
+        yield SourceClip(
+            _SPLITS[number], "-".join(parts), f"{place}/{file}", {"speakerid": parts[0]}
+        )
 
 
 RECIPE = Recipe(

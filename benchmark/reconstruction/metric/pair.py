@@ -14,7 +14,7 @@ DELAY_RATE = 16_000  # Hz, at which the delay is estimated: to 1/16 ms
 
 
 @dataclass(frozen=True)
-class Pair:
+class AudioPair:
     """A reference and what was decoded of it, each at its own rate.
 
     reference: (n,) at `reference_rate` Hz, as in its file. decoded: (m,) at `decoded_rate` Hz, as
@@ -54,7 +54,7 @@ class Measured:
     delay_correlation: float
 
 
-def measure_pair(pair: Pair, metrics: Sequence[Metric]) -> Measured:
+def measure_pair(pair: AudioPair, metrics: Sequence[Metric]) -> Measured:
     """Measure a pair by every metric; rate by rate, so that few copies are held at once."""
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
