@@ -4,7 +4,7 @@
 
 By hand, not in CI: it makes an environment for X-ARES (torch below 2.9: some 6 GB), and X-ARES is
 slow. What it measures goes to `tests/peer/measured.json`, which CI holds Earmark
-against (`tests/test_peer.py`). Each round runs theirs, then ours, every cache empty:
+against (`tests/end_to_end/test_peer.py`). Each round runs theirs, then ours, every cache empty:
 
 - real data: ESC-50 and the Free Spoken Digit Dataset, with times;
 - with --part twins: Earmark's synthetic twins of tasks whose faults these two do not show: frames
@@ -31,7 +31,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
-sys.path[:0] = [str(REPOSITORY), str(HERE)]
+sys.path[:0] = [str(REPOSITORY), str(HERE), str(HERE.parent / "helpers")]
 
 from stand_ins import make_bert, make_language_model  # noqa: E402
 

@@ -59,8 +59,8 @@ def operations_a_second(config: TokenizerConfig) -> float:
 
 
 def sources() -> Path:
-    """The folder `tests`, whose float64 reference of the network is used."""
-    return Path(__file__).resolve().parents[1]
+    """The folder `tests/helpers`, whose float64 reference of the network is used."""
+    return Path(__file__).resolve().parents[1] / "helpers"
 
 
 SAMPLES = CLIP_SECONDS * SAMPLE_RATE

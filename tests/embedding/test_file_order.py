@@ -1,0 +1,437 @@
+"""Embeddings as X-ARES makes them: batches in the order of the tar, padding kept, crops lost.
+
+What is expected comes from a list of crops cut into batches here, in float64, one crop at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+from clips import audio_bytes, clip_members, write_tar
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from xares_files import XARES as XARES_FILE
+
+from earmark import evaluate
+from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.protocol import STRICT, XARES
+from earmark.benchmark.settings import RunSettings
+from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.store import ShardEmbeddings
+from earmark.encoders import AudioEncoder, Frames, load_encoder
+from earmark.encoders.shared import OutputEncoder, SharedPass
+from earmark.tasks import builtin_tasks
+
+RATE, HOP = 1000, 10
+SETTINGS = EmbedSettings(device="cpu", workers=2)
+Clips = Sequence[tuple[str, np.ndarray]]
+
+
+def frames_of(waveforms: torch.Tensor) -> torch.Tensor:
+    """One more than the mean of each 10 samples, and the largest: padding is no zero in it."""
+    count = max(1, waveforms.shape[1] // HOP)
+    blocks = waveforms[:, : count * HOP].reshape(len(waveforms), count, -1)
+    return torch.stack([blocks.mean(dim=2) + 1, blocks.amax(dim=2)], dim=2)
+
+
+class Recorder(AudioEncoder):
+    """Keeps what it is given. refused: it raises where a clip holds this sample."""
+
+    name, sample_rate, embedding_dim, frame_rate = "recorder", RATE, 2, RATE / HOP
+    honours_lengths = True
+
+    def __init__(self, refused: float | None = None) -> None:
+        super().__init__()
+        self.refused = refused
+        self.seen: list[tuple[np.ndarray, list[int]]] = []
+
+    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+        self.seen.append((waveforms.clone().numpy(), lengths.tolist()))
+        if self.refused is not None and bool((waveforms == self.refused).any()):
+            raise RuntimeError("not this one")
+        return Frames(frames_of(waveforms), (lengths // HOP).clamp(min=1))
+
+
+class Expected(NamedTuple):
+    """batches: padded waveforms of each; rows: for each clip its crops' frames (F, 2)."""
+
+    batches: list[np.ndarray]
+    rows: dict[str, list[np.ndarray]]
+
+
+def worked_out(clips: Clips, size: int, crop: int | None, first_only: bool) -> Expected:
+    """As the package does it: crops in a row, cut into batches, one row a (clip, batch)."""
+    crops: list[tuple[str, np.ndarray]] = []
+    for key, samples in clips:
+        whole = [samples]
+        if crop is not None:
+            whole = [samples[i : i + crop] for i in range(0, len(samples) - crop + 1, crop)]
+            whole = whole or [np.concatenate([samples, np.zeros(crop - len(samples))])]
+        crops += [(key, piece) for piece in whole]
+    batches, rows = [], {}
+    for number in range(0, len(crops), size):
+        batch = crops[number : number + size]
+        longest = max(len(piece) for _, piece in batch)
+        padded = np.zeros((len(batch), longest))
+        written = set()
+        for row, (key, piece) in zip(padded, batch, strict=True):
+            row[: len(piece)] = piece
+            if key in written and first_only:
+                continue
+            written.add(key)
+            blocks = [row[i : i + HOP] for i in range(0, longest - HOP + 1, HOP)] or [row]
+            frames = [[np.mean(block) + 1, np.max(block)] for block in blocks]
+            rows.setdefault(key, []).append(np.array(frames))
+        batches.append(padded)
+    return Expected(batches, rows)
+
+
+def made(clips: Clips, folder: Path, extra: Any = (), at: int = 0) -> Path:
+    """A tar of the clips as they come; extra: members put in before clip number `at`."""
+    parts = [clip_members(key, audio_bytes(s, RATE, subtype="FLOAT"), {}) for key, s in clips]
+    members = [member for part in [*parts[:at], list(extra), *parts[at:]] for member in part]
+    return write_tar(folder / "clips.tar", members)
+
+
+def embed(
+    path: Path, *views: EmbeddingRequest, keys: frozenset[str] | None = None
+) -> list[ShardEmbeddings]:
+    (found,) = embed_shards([ShardJob(read_shard(path), views, keys)], SETTINGS)
+    return found
+
+
+def view(
+    encoder: AudioEncoder, size: int, crop: float | None = None, *, frames: bool = False,
+    first_only: bool = True,
+) -> EmbeddingRequest:  # fmt: skip
+    return EmbeddingRequest(
+        encoder, AudioPipeline(RATE, crop, "torchaudio"), frames, FileOrder(size, first_only)
+    )
+
+
+def noise(*lengths: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.uniform(-0.9, 0.9, n).astype(np.float32).astype(np.float64) for n in lengths]
+
+
+def named(names: str, *lengths: int) -> list[tuple[str, np.ndarray]]:
+    return list(zip(names, noise(*lengths), strict=True))
+
+
+def check(found: ShardEmbeddings, clips: Clips, expected: Expected) -> None:
+    assert found.keys == [key for key, _ in clips]
+    assert found.crops == [len(expected.rows[key]) for key in found.keys]
+    rows = [row for key in found.keys for row in expected.rows[key]]
+    if found.frames is None:
+        wanted = np.array([row.mean(axis=0) for row in rows])
+        np.testing.assert_allclose(found.embeddings, wanted, rtol=1e-5, atol=1e-6)
+    else:
+        assert found.frames == [len(row) for row in rows]
+        np.testing.assert_allclose(found.embeddings, np.concatenate(rows), atol=2e-3)
+
+
+def check_batches(encoder: Recorder, expected: Expected) -> None:
+    assert [waveforms.shape for waveforms, _ in encoder.seen] == [
+        batch.shape for batch in expected.batches
+    ]
+    for (waveforms, lengths), batch in zip(encoder.seen, expected.batches, strict=True):
+        np.testing.assert_allclose(waveforms, batch, atol=1e-7)
+        assert lengths == [batch.shape[1]] * len(batch)  # nobody is told where a clip ends
+
+
+def test_batches_follow_the_tar_not_the_keys(tmp_path: Path) -> None:
+    clips = named("zbmaqcx", 95, 40, 200, 61, 10, 140, 77)
+    encoder = Recorder()
+    (found,) = embed(made(clips, tmp_path), view(encoder, 3))
+    expected = worked_out(clips, 3, None, first_only=True)
+    check_batches(encoder, expected)
+    assert [len(waveforms) for waveforms, _ in encoder.seen] == [3, 3, 1]  # the last is short
+    check(found, clips, expected)
+    # padding counts: clip b is 40 samples of noise in a batch 200 long
+    alone = np.array([[block.mean() + 1, block.max()] for block in clips[1][1].reshape(-1, HOP)])
+    assert abs(found.embeddings[1] - alone.mean(axis=0)).max() > 0.1
+
+
+def test_clips_one_by_one_are_not_padded(tmp_path: Path) -> None:
+    clips = named("zbma", 95, 40, 200, 61)
+    encoder = Recorder()
+    (found,) = embed(made(clips, tmp_path), view(encoder, 1))
+    assert [waveforms.shape for waveforms, _ in encoder.seen] == [
+        (1, 95), (1, 40), (1, 200), (1, 61),
+    ]  # fmt: skip
+    check(found, clips, worked_out(clips, 1, None, first_only=True))
+
+
+def test_of_a_clips_crops_in_a_batch_the_first_is_kept_and_of_the_next_batch_again(
+    tmp_path: Path,
+) -> None:
+    # of 50 samples: clip z has 5 crops, b (shorter) 1, m 3 with 20 samples left over
+    clips = named("zbm", 250, 30, 170)
+    encoder = Recorder()
+    (found,) = embed(made(clips, tmp_path), view(encoder, 4, 0.05))
+    # | z0 z1 z2 z3 | z4 b0 m0 m1 | m2 |
+    assert [len(waveforms) for waveforms, _ in encoder.seen] == [4, 4, 1]
+    assert found.crops == [2, 1, 2]
+    kept = [clips[0][1][:50], clips[0][1][200:], np.pad(clips[1][1], (0, 20)), clips[2][1][:50],
+            clips[2][1][100:150]]  # fmt: skip
+    means = [[piece.mean() + 1, piece.reshape(-1, HOP).max(axis=1).mean()] for piece in kept]
+    np.testing.assert_allclose(found.embeddings, means, rtol=1e-5, atol=1e-6)
+    (every,) = embed(tmp_path / "clips.tar", view(encoder, 4, 0.05, first_only=False))
+    assert every.crops == [5, 1, 3]
+    check(every, clips, worked_out(clips, 4, 50, first_only=False))
+
+
+def test_a_batch_of_short_clips_alone_is_padded_to_the_crop(tmp_path: Path) -> None:
+    clips = named("ab", 20, 30)
+    encoder = Recorder()
+    embed(made(clips, tmp_path), view(encoder, 2, 0.05))
+    assert [waveforms.shape for waveforms, _ in encoder.seen] == [(2, 50)]
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.integers(1, 120), min_size=1, max_size=9),
+    st.integers(1, 5),
+    st.sampled_from([None, 30, 50]),
+    st.booleans(),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_equals_crops_cut_into_batches(
+    tmp_path: Path, lengths: list[int], size: int, crop: int | None, first_only: bool,
+    frames: bool, random: Any,
+) -> None:  # fmt: skip
+    names = [f"k{i:02d}" for i in range(len(lengths))]
+    random.shuffle(names)
+    clips = list(zip(names, noise(*lengths), strict=True))
+    expected = worked_out(clips, size, crop, first_only)
+    encoder = Recorder()
+    seconds = None if crop is None else crop / RATE
+    (found,) = embed(
+        made(clips, tmp_path), view(encoder, size, seconds, frames=frames, first_only=first_only)
+    )
+    check_batches(encoder, expected)
+    check(found, clips, expected)
+
+
+def test_frames_are_stored_with_their_padding(tmp_path: Path) -> None:
+    clips = named("dcba", 100, 35, 60, 20)
+    (found,) = embed(made(clips, tmp_path), view(Recorder(), 2, frames=True))
+    assert found.frames == [10, 10, 6, 6]
+    assert found.embeddings.dtype == np.float16
+    check(found, clips, worked_out(clips, 2, None, first_only=True))
+    # beyond clip c's 35 samples there is nothing but the constant
+    np.testing.assert_array_equal(found.embeddings[14:20], np.tile([1, 0], (6, 1)))
+    assert found.seconds == [0.1, 0.035, 0.06, 0.02]  # the files' own
+
+
+def test_what_cannot_be_decoded_takes_no_place_in_a_batch(tmp_path: Path) -> None:
+    clips = named("zbma", 95, 40, 200, 61)
+    path = made(clips, tmp_path, clip_members("broken", b"RIFFnothing", {}), at=1)
+    encoder = Recorder()
+    (found,) = embed(path, view(encoder, 2))
+    check_batches(encoder, worked_out(clips, 2, None, first_only=True))
+    check(found, clips, worked_out(clips, 2, None, first_only=True))
+    assert [failure.key for failure in found.failures] == ["broken"]
+
+
+def test_of_a_batch_that_the_encoder_fails_on_the_others_keep_its_padding(tmp_path: Path) -> None:
+    clips = named("zbma", 95, 40, 200, 61)
+    clips[1][1][5] = 0.5
+    (found,) = embed(made(clips, tmp_path), view(Recorder(refused=0.5), 3))
+    assert [failure.key for failure in found.failures] == ["b"]
+    assert "not this one" in found.failures[0].reason
+    assert found.transient  # it may pass, so it is not to be stored
+    expected = worked_out(clips, 3, None, first_only=True)
+    check(found, [clips[0], *clips[2:]], expected)
+
+
+def test_a_batch_ends_with_its_shard(tmp_path: Path) -> None:
+    shards = []
+    encoder = Recorder()
+    for name, keys in (("one", "zba"), ("two", "yx")):
+        clips = named(keys, *range(30, 30 + 10 * len(keys), 10))
+        shards.append(read_shard(made(clips, tmp_path / name)))
+    list(embed_shards([ShardJob(shard, (view(encoder, 2),)) for shard in shards], SETTINGS))
+    assert [waveforms.shape for waveforms, _ in encoder.seen] == [(2, 40), (1, 50), (2, 40)]
+
+
+def test_some_of_a_shards_clips_follow_the_tar_too(tmp_path: Path) -> None:
+    clips = named("zbmaq", 95, 40, 200, 61, 30)
+    encoder = Recorder()
+    path = made(clips, tmp_path)
+    (found,) = embed(path, view(encoder, 2), keys=frozenset("zaq"))
+    chosen = [clips[0], clips[3], clips[4]]
+    check_batches(encoder, worked_out(chosen, 2, None, first_only=True))
+    check(found, chosen, worked_out(chosen, 2, None, first_only=True))
+
+
+class Net(SharedPass):
+    """Frames as they are, and their negatives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passes: list[tuple[tuple[str, ...], tuple[int, ...]]] = []
+
+    def encode_outputs(
+        self, waveforms: torch.Tensor, lengths: torch.Tensor, outputs: Sequence[str]
+    ) -> dict[str, Frames]:
+        self.passes.append((tuple(outputs), tuple(waveforms.shape)))
+        values = frames_of(waveforms)
+        both = {"up": values, "down": -values}
+        return {name: Frames(both[name], (lengths // HOP).clamp(min=1)) for name in outputs}
+
+
+class Output(OutputEncoder):
+    sample_rate, embedding_dim, frame_rate = RATE, 2, RATE / HOP
+
+    def __init__(self, shared: SharedPass, output: str) -> None:
+        super().__init__(shared, output)
+        self.name = output
+
+
+def test_two_encoders_of_one_pass_take_one_and_other_batches_another(tmp_path: Path) -> None:
+    clips = named("zbmaq", 95, 40, 200, 61, 30)
+    net = Net()
+    up, down = Output(net, "up"), Output(net, "down")
+    found = embed(
+        made(clips, tmp_path),
+        view(up, 2), view(down, 2), view(up, 2, frames=True), view(up, 3), view(up, 2, 0.05),
+    )  # fmt: skip
+    by_two = worked_out(clips, 2, None, first_only=True)
+    check(found[0], clips, by_two)
+    check(found[2], clips, by_two)
+    check(found[3], clips, worked_out(clips, 3, None, first_only=True))
+    check(found[4], clips, worked_out(clips, 2, 50, first_only=True))
+    np.testing.assert_array_equal(found[1].embeddings, -found[0].embeddings)
+    shapes = [shape for outputs, shape in net.passes if len(outputs) == 2]
+    assert shapes == [batch.shape for batch in by_two.batches]
+    assert len(net.passes) == 3 + 2 + 4  # of two clips, of three, of two of 8 crops
+
+
+def test_batches_of_every_task_are_those_of_its_declaration() -> None:
+    encoder = Recorder()
+    for name, spec in builtin_tasks().items():
+        wanted = view_of(XARES.apply_to(spec), encoder, XARES)
+        size = 1 if name in ("fsc", "maestro", "vocal_imitation") else 16
+        assert wanted.file_order == FileOrder(size, first_crop_only=True)
+        assert wanted.pipeline == AudioPipeline(RATE, spec.crop_seconds, "torchaudio")
+        plain = view_of(spec, encoder)
+        assert plain.file_order is None
+        assert plain.pipeline.resampler == "soxr"
+
+
+def test_every_choice_that_makes_other_embeddings_makes_another_key(tmp_path: Path) -> None:
+    encoder = Recorder()
+    stock = CachedEmbedder({encoder: "f"}, RunSettings(cache=tmp_path, device="cpu"))
+    spec = builtin_tasks()["voxceleb1"]
+    protocols = [
+        STRICT, XARES, dataclasses.replace(XARES, crops="all"),
+        dataclasses.replace(XARES, encode_batch=8), dataclasses.replace(XARES, resampler="soxr"),
+        dataclasses.replace(STRICT, resampler="torchaudio"),
+        dataclasses.replace(XARES, encode_batch_of=(("voxceleb1", 2),)),
+    ]  # fmt: skip
+    keys = [stock.key(view_of(spec, encoder, one), "sha") for one in protocols]
+    assert len(set(keys)) == len(protocols)
+    same = dataclasses.replace(XARES, seeds=3, knn_neighbours=2, validation="held out")
+    assert stock.key(view_of(spec, encoder, same), "sha") == keys[1]
+
+
+def test_a_run_encodes_as_the_protocol_says(
+    toy: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    task, data = toy({"train": 9, "valid": 4, "test": 5})
+    protocol = dataclasses.replace(XARES, encode_batch=4)
+
+    class Heard(Recorder):
+        sample_rate, frame_rate = 16_000, 1600.0
+
+    encoder = Heard()
+    (result,) = evaluate(
+        encoder, str(task), data=data, protocol=protocol, results=tmp_path / "r", device="cpu"
+    )
+    assert result.error is None
+    shapes = [waveforms.shape for waveforms, _ in encoder.seen]
+    batches = shapes[-6:]  # before them the check of the encoder
+    assert sorted(shape[0] for shape in batches) == [1, 1, 4, 4, 4, 4]
+    assert all(lengths == [w.shape[1]] * len(w) for w, lengths in encoder.seen[-6:])
+
+
+def test_an_encoder_file_of_the_package_gets_padded_batches(tmp_path: Path) -> None:
+    """It knows no lengths; under `strict` it would get clips of one length only."""
+    file = tmp_path / "their_encoder.py"
+    file.write_text(XARES_FILE.format(name="ToneEncoder", weight=0.5))
+    encoder = load_encoder(str(file))
+    clips = noise(9_000, 4_000, 12_000)
+    members = [
+        member
+        for key, clip in zip("cab", clips, strict=True)
+        for member in clip_members(key, audio_bytes(clip, 16_000, subtype="FLOAT"), {})
+    ]
+    path = write_tar(tmp_path / "clips.tar", members)
+    wanted = EmbeddingRequest(
+        encoder, AudioPipeline(16_000, None, "torchaudio"), False, FileOrder(2, True)
+    )
+    (found,) = embed(path, wanted)
+    batch = torch.from_numpy(np.stack([clips[0], np.pad(clips[1], (0, 5_000))])).float()
+    layer = encoder.get_submodule("wrapped.layer")
+    for row, audio in zip(
+        found.embeddings, [*batch, torch.from_numpy(clips[2]).float()], strict=True
+    ):
+        frames = torch.nn.functional.pad(audio, (0, -len(audio) % 640)).view(-1, 640)
+        np.testing.assert_allclose(row, layer(frames).detach().mean(dim=0), rtol=1e-4, atol=1e-5)
+
+
+# ---- the resampler
+
+
+@pytest.mark.parametrize(("rate", "target"), [(44_100, 16_000), (8_000, 16_000), (48_000, 24_000)])
+def test_resampler_is_torchaudios_own(rate: int, target: int) -> None:
+    stereo = np.stack(noise(rate // 10, rate // 10), axis=1)
+    samples, seconds = AudioPipeline(target, None, "torchaudio").load(
+        audio_bytes(stereo, rate, subtype="FLOAT")
+    )
+    each = torch.from_numpy(stereo.T)
+    # the package mixes down afterwards; the two are linear
+    wanted = torchaudio.functional.resample(each, rate, target).mean(dim=0).numpy()
+    np.testing.assert_allclose(samples, wanted, atol=1e-5)
+    assert samples.dtype == np.float32 and seconds == 0.1
+    soxr, _ = AudioPipeline(target).load(audio_bytes(stereo, rate, subtype="FLOAT"))
+    assert len(soxr) == len(samples) and abs(soxr - samples).max() > 1e-3
+
+
+def test_the_resampler_and_its_version_are_stated() -> None:
+    said = [
+        AudioPipeline(16_000, None, name).facts()["resampler"] for name in ("torchaudio", "soxr")
+    ]
+    assert said[0] == f"torchaudio {version('torchaudio')}"
+    assert said[1].startswith(f"soxr {version('soxr')} ")
+
+
+def test_at_its_own_rate_nothing_is_resampled() -> None:
+    (mono,) = noise(500)
+    samples, _ = AudioPipeline(RATE, None, "torchaudio").load(
+        audio_bytes(mono, RATE, subtype="FLOAT")
+    )
+    np.testing.assert_array_equal(samples, mono)
+
+
+def test_a_single_sample_remains_one() -> None:
+    data = audio_bytes([0.5], 48_000, subtype="FLOAT")
+    samples, _ = AudioPipeline(16_000, None, "torchaudio").load(data)
+    assert len(samples) == 1
+    whole = AudioPipeline(16_000, 0.5, "torchaudio").crops(data)
+    assert [len(crop) for crop in whole] == [1]

@@ -1,0 +1,73 @@
+"""What the README shows runs as shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import REPOSITORY
+
+from earmark.benchmark.cli.main import main
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def block(start: str) -> str:
+    """The code block that begins with `start`."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    (found,) = [text for text in blocks if text.startswith(start)]
+    return str(found)
+
+
+def test_the_example_encoder_runs(
+    toy: Callable[..., tuple[Path, Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my_encoder.py").write_text(block("# my_encoder.py"))
+    task, data = toy()
+    encoder = f"{tmp_path / 'my_encoder.py'}:Spectrum"
+    folders = ["--data", str(data), "--results", str(tmp_path / "results")]
+    assert main(["--encoder", encoder, "--tasks", str(task), *folders]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "Toy" in line)
+    knn = float(line.split()[5])
+    assert knn > 0.8  # low against high tones, of which it sees the spectrum
+
+
+def test_the_example_in_python_runs(
+    toy: Callable[..., tuple[Path, Path]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "my_encoder.py").write_text(block("# my_encoder.py"))
+    task, data = toy()
+    monkeypatch.chdir(tmp_path)
+    code = block("from earmark import Leaderboard")
+    assert '["esc50", "speech"], data="../shared/data"' in code
+    code = code.replace('["esc50", "speech"]', repr([str(task)]))
+    exec(code.replace('"../shared/data"', repr(str(data))), {})
+    assert re.fullmatch(r"toy done [01]\.\d+\n", capsys.readouterr().out)
+
+
+def test_the_example_of_the_probe_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["low", "high"], 60)
+    values = rng.standard_normal((120, 4)) + 4 * (labels == "high")[:, None]
+    names = {
+        "train_embeddings": values[::2], "train_labels": labels[::2],
+        "train_speakers": np.arange(60) // 3,
+        "test_embeddings": values[1::2], "test_labels": labels[1::2],
+    }  # fmt: skip
+    exec(block("from earmark import LinearProbe"), names)
+    score, strength, converged = capsys.readouterr().out.split()
+    assert float(score) == 1.0 and float(strength) > 0 and converged == "True"
+
+
+def test_the_commands_are_the_two_that_set_everything_up() -> None:
+    assert block("pip install -e . ").strip() == (
+        "pip install -e . && "
+        "python run_bench.py --encoder dasheng-tiny --tasks all --data synthetic"
+    )
+    assert block("pip install -e '.[test]'").strip() == "pip install -e '.[test]' && pytest"

@@ -1,0 +1,76 @@
+"""`results/README.md` names every field of a result, and no other; its page is what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import golden
+from clips import REPOSITORY
+
+from earmark import evaluate
+from earmark.benchmark.reconstruction.result import MetricScore, ReconstructionResult
+from earmark.benchmark.result.schema import Predictions, RunResult, Score
+
+TEXT = (REPOSITORY / "results" / "README.md").read_text(encoding="utf-8")
+
+
+def rows_after(start: str) -> dict[str, str]:
+    """Rows of the first table of fields after some words: first column -> second, with ticks."""
+    lines = TEXT[TEXT.index(start) :].splitlines()
+    first = lines.index("| field | what it holds |") + 2
+    rows = {}
+    for line in lines[first:]:
+        if not line.startswith("| "):
+            break
+        _, head, text, _ = line.split("|")
+        rows[head] = text
+    return rows
+
+
+def named(text: str) -> list[str]:
+    return re.findall(r"`(\w+)`", text)
+
+
+def names_in(rows: dict[str, str]) -> list[str]:
+    return sorted(name for head in rows for name in named(head))
+
+
+def names_of(cls: type) -> list[str]:
+    return sorted(field.name for field in fields(cls) if field.name != "path")  # type: ignore[arg-type]
+
+
+def test_every_field_is_named_and_no_other() -> None:
+    assert names_in(rows_after("## The result file")) == names_of(RunResult)
+    assert names_in(rows_after("\nA score:")) == names_of(Score)
+    assert names_in(rows_after("## Reconstruction")) == names_of(ReconstructionResult)
+    (scores,) = [text for head, text in rows_after("## Reconstruction").items() if "scores" in head]
+    assert sorted(named(scores)) == names_of(MetricScore)
+
+
+def test_every_array_of_the_predictions_is_named() -> None:
+    part = TEXT[TEXT.index("## The predictions") : TEXT.index("## Audits")]
+    assert sorted(set(named(part))) == names_of(Predictions)
+
+
+def test_what_a_run_writes_is_named(toy: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
+    """Key by key, of a real result; `audit` is there once shards were audited."""
+    task, data = toy()
+    (result,) = evaluate("logmel", str(task), data=data, results=tmp_path / "r")
+    written = json.loads(Path(str(result.path)).read_text())
+    rows = {named(head)[0]: text for head, text in rows_after("## The result file").items()}
+    for part, more in (("task", set()), ("encoder", set()), ("data", {"audit"}), ("run", set())):
+        assert set(named(rows[part])) == written[part].keys() | more, part
+
+
+def test_the_page_of_the_golden_results_is_what_the_command_prints(tmp_path: Path) -> None:
+    command = (
+        "python run_bench.py leaderboard --results results/golden --format markdown "
+        "--out results/golden.md"
+    )
+    assert f"\n{command}\n" in TEXT
+    golden.write_page(tmp_path / "page.md", tmp_path / "cache")
+    assert (tmp_path / "page.md").read_text() == golden.PAGE.read_text(), f"run `{command}`"

@@ -1,0 +1,411 @@
+"""Datasets: labels, sources, shards on disk, the limit, items in an order files do not decide."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import TASK_YAML, clip_members, write_tar
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from earmark.benchmark.probe.items import Items, clip_failures, join_items
+from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
+from earmark.benchmark.shards.labels import Labelled, read_all, read_labels
+from earmark.benchmark.shards.shard import Failure, read_shard
+from earmark.benchmark.store import ShardEmbeddings
+from earmark.tasks import LabelRule, SourceRule, TaskError, TaskSpec, read_task
+
+CLASSES = ("cat", "dog", "7")
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> TaskSpec:
+    file = tmp_path / "toy.yaml"
+    file.write_text(TASK_YAML)
+    return dataclasses.replace(read_task(file), classes=CLASSES)
+
+
+def labels_of(folder: Path, spec: TaskSpec, metadata: object) -> tuple[int, ...] | str:
+    """The label of one clip with this JSON, or why it has none."""
+    path = write_tar(folder / "one.tar", clip_members("r1-k", b"sound", metadata))
+    labels, failures = read_labels(read_shard(path), spec)
+    assert len(labels) + len(failures) == 1
+    if failures:
+        assert failures[0][:2] == ("one.tar", "r1-k")
+        return failures[0].reason
+    return labels["r1-k"].label
+
+
+# ---- labels
+
+
+@pytest.mark.parametrize(
+    ("value", "index"), [("cat", 0), ("dog", 1), (" dog ", 1), ("7", 2), (7, 2), (7.0, 2)]
+)
+def test_class_by_name(tmp_path, spec, value, index):
+    assert labels_of(tmp_path, spec, {"label": value, "other": 3}) == (index,)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"label": "Cat"}, "unknown label 'Cat' (the task has 3 names)"),
+        ({"label": ""}, "unknown label"),
+        ({"label": "Cat"}, "; did you mean 'cat'? case counts"),
+        ({"label": " "}, "unknown label"),
+        ({"label": "7.0"}, "unknown label '7.0'"),
+        ({"label": True}, "not a name or a whole number"),
+        ({"label": ["cat"]}, "not a name or a whole number"),
+        ({"label": {"name": "cat"}}, "not a name or a whole number"),
+        ({"label": 1.0}, "unknown label 1.0"),
+        ({"label": 6.5}, "label 6.5 is not a name or a whole number"),
+        ({"label": float("nan")}, "label nan is not a name or a whole number"),
+        ({"label": float("inf")}, "label inf is not a name or a whole number"),
+        ({"label": 2.0**53}, "not a name or a whole number"),
+        ({"label": None}, "no field 'label'"),
+        ({"Label": "cat"}, "no field 'label'"),
+        ({}, "no field 'label'"),
+        (["cat"], "not an object"),
+        ("cat", "not an object"),
+        (None, "not an object"),
+        (b"", "JSON is broken"),
+        (b'{"label": "cat"', "JSON is broken"),
+        (b'{"label": "\xe9"}', "JSON is broken"),
+        (b"[" * 200_000, "JSON is broken"),
+        (b'{"label": ' + b"9" * 5000 + b"}", "JSON is broken"),
+    ],
+)
+def test_what_is_no_label(tmp_path, spec, metadata, words):
+    reason = labels_of(tmp_path, spec, metadata)
+    assert isinstance(reason, str) and words in reason
+    assert "\n" not in reason and len(reason) < 200
+
+
+def test_class_by_index(tmp_path, spec):
+    rule = LabelRule("class", "digit", index=True)
+    spec = dataclasses.replace(spec, classes=("0", "1", "2"), label=rule)
+    for value, index in [(2, 2), (1.0, 1), (-0.0, 0), ("1", 1), (" 2\n", 2)]:
+        assert labels_of(tmp_path, spec, {"digit": value}) == (index,), value
+    for value in (3, 3.0, -1, "-1", "3", "1.0", "01", "+1", "\uff11", "one", "", 1.5, True, [1]):
+        reason = labels_of(tmp_path, spec, {"digit": value})
+        assert isinstance(reason, str) and repr(value) in reason, value
+    assert "0 to 2" in str(labels_of(tmp_path, spec, {"digit": 3}))
+
+
+def test_a_number_of_each_way_of_writing_it_is_one_class(tmp_path, spec):
+    """A column of whole numbers as pandas writes it, without and with a gap."""
+    spec = dataclasses.replace(spec, classes=("3", "1"))
+    for value in (1, 1.0, "1"):
+        assert labels_of(tmp_path, spec, {"label": value}) == (1,)
+
+
+def test_composed_and_decomposed_letters_are_one_class(tmp_path, spec):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    for listed in (composed, decomposed):
+        spec = dataclasses.replace(spec, classes=("cat", listed))
+        for value in (composed, decomposed):
+            assert labels_of(tmp_path, spec, {"label": value}) == (1,)
+    assert isinstance(labels_of(tmp_path, spec, {"label": "cafe"}), str)
+    file = tmp_path / "twice.yaml"
+    file.write_text(TASK_YAML.replace("[low, high]", f"[{composed}, {decomposed}]"))
+    with pytest.raises(TaskError, match="is listed more than once"):
+        read_task(file)
+
+
+@pytest.mark.parametrize(
+    ("value", "separator", "expected"),
+    [
+        ("cat;dog", ";", (0, 1)),
+        ("dog; cat ;dog", ";", (0, 1)),
+        ("7", ";", (2,)),
+        ("dog,7", ",", (1, 2)),
+        (["dog", "cat"], ";", (0, 1)),
+        ([7, "cat"], ";", (0, 2)),
+        ([7.0, " cat"], ";", (0, 2)),
+        ([7.5, "cat"], ";", "label 7.5 is not a name or a whole number"),
+        ([True, "cat"], ";", "label True is not a name or a whole number"),
+        ("cat;Dog", ";", "did you mean 'dog'? case counts"),
+        (float("nan"), ";", "holds no labels: nan"),
+        ("cat,dog", ";", "unknown label 'cat,dog'"),
+        ("cat;bird", ";", "unknown label 'bird'"),
+        (["cat", ["dog"]], ";", "not a name or a whole number"),
+        ([], ";", "holds no labels"),
+        ({"cat": 1}, ";", "holds no labels"),
+        (3, ";", "holds no labels"),
+    ],
+)
+def test_multilabel(tmp_path, spec, value, separator, expected):
+    spec = dataclasses.replace(spec, label=LabelRule("multilabel", "tags", separator=separator))
+    found = labels_of(tmp_path, spec, {"tags": value})
+    assert found == expected if isinstance(expected, tuple) else expected in found
+
+
+def test_labels_of_some_keys_only(tmp_path, spec):
+    members = [m for i in range(4) for m in clip_members(f"k{i}", b"", {"label": "cat"})]
+    shard = read_shard(write_tar(tmp_path / "a.tar", [*members, *clip_members("bad", b"", b"{")]))
+    labels, failures = read_labels(shard, spec, {"k1", "k3"})
+    assert sorted(labels) == ["k1", "k3"] and failures == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        (SourceRule("file"), None),
+        (SourceRule("recording", key="(?P<source>[a-z]+)-"), "rec"),
+        (SourceRule("recording", key="(?P<source>[0-9]+)"), None),
+        (SourceRule("recording", key=".*-(?P<source>[0-9]*)x?$"), "12"),
+        (SourceRule("speaker", field="who"), "ann"),
+        (SourceRule("speaker", field="id"), "5"),
+        (SourceRule("speaker", field="missing"), None),
+    ],
+)
+def test_sources(tmp_path, spec, rule, source):
+    metadata = {"label": "cat", "who": "ann", "id": 5}
+    shard = read_shard(write_tar(tmp_path / "a.tar", clip_members("rec-12", b"", metadata)))
+    labels, _ = read_labels(shard, dataclasses.replace(spec, source=rule))
+    assert labels["rec-12"] == Labelled((0,), source)
+
+
+@pytest.mark.parametrize(
+    ("value", "source"),
+    [
+        ("ann", "ann"), (" ann\n", "ann"), ("Ann", "Ann"), (5, "5"), ("5", "5"), (5.0, "5"),
+        (-0.0, "0"), (0, "0"), ("5.0", "5.0"), ("Zoe\u0308", "Zo\u00eb"), (2**70, str(2**70)),
+        # no source
+        (None, None), (False, None), (True, None), (1.5, None), (float("nan"), None),
+        (float("inf"), None), (float("-inf"), None), (2.0**53, None), ("", None), (" ", None),
+        ([5], None), ({"id": 5}, None),
+    ],
+)  # fmt: skip
+def test_a_source_field_holds_a_source_or_the_clip_has_failed(tmp_path, spec, value, source):
+    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
+    clips = {"a": {"label": "cat", "who": "bob"}, "b": {"label": "cat", "who": value}}
+    members = [m for key, metadata in clips.items() for m in clip_members(key, b"", metadata)]
+    labels, failures = read_labels(read_shard(write_tar(tmp_path / "a.tar", members)), spec)
+    assert labels["a"].source == "bob"
+    if source is not None:
+        assert (labels["b"].source, failures) == (source, [])
+        return
+    assert "b" not in labels  # not a source of its own
+    assert failures == [Failure("a.tar", "b", f"its source field 'who' holds no source: {value!r}")]
+
+
+def test_a_clip_without_the_source_field_has_failed_where_any_other_has_it(tmp_path, spec):
+    spec = dataclasses.replace(spec, source=SourceRule("speaker", field="who"))
+    named = {"label": "cat", "who": "ann"}
+    one = read_shard(write_tar(tmp_path / "1.tar", clip_members("a", b"", {"label": "cat"})))
+    two = read_shard(write_tar(tmp_path / "2.tar", clip_members("b", b"", named)))
+    missing = Failure("1.tar", "a", "its JSON has no source field 'who'")
+    (first, lost), (second, none) = read_all([(one, None), (two, None)], spec)
+    assert (first, lost) == ({}, [missing])
+    assert (second, none) == ({"b": Labelled((0,), "ann")}, [])
+    # the field is in no clip: the rule does not fit these shards, and the result counts its clips
+    assert read_all([(one, None)], spec) == [({"a": Labelled((0,), None)}, [])]
+
+
+# ---- shards on disk
+
+
+def make_shards(folder: Path, names: list[str], clips: int = 2) -> None:
+    for name in names:
+        members = [
+            m for i in range(clips)
+            for m in clip_members(f"r1-{name}-{i}", b"", {"label": "cat"})
+        ]  # fmt: skip
+        write_tar(folder / name, members)
+
+
+def test_locate_shards(tmp_path, spec):
+    data = tmp_path / "data"
+    names = ["train-1.tar", "train-0.tar", "valid-0.tar", "test-0.tar", "train-2.tar.part", "x.tar"]
+    make_shards(data / "toy", names)
+    (data / "toy" / "train-9.tar").mkdir()
+    found = locate_shards(spec, data)
+    assert {split: [path.name for path in paths] for split, paths in found.items()} == {
+        "train": ["train-0.tar", "train-1.tar"], "valid": ["valid-0.tar"], "test": ["test-0.tar"],
+    }  # fmt: skip
+
+
+def test_locate_shards_says_what_is_missing(tmp_path, spec):
+    data = tmp_path / "data"
+    with pytest.raises(DataError, match=r"no shards for split train.*no such folder"):
+        locate_shards(spec, data)
+    make_shards(data / "toy", ["train-0.tar", "valid-0.tar"])
+    with pytest.raises(DataError) as caught:
+        locate_shards(spec, data)
+    assert str(data / "toy" / "test-*.tar") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_folder_with_the_same_shards(tmp_path, spec):
+    spec = dataclasses.replace(spec, also_in="shared")
+    make_shards(tmp_path / "shared", ["train-0.tar", "valid-0.tar", "test-0.tar"])
+    assert locate_shards(spec, tmp_path)["test"] == [tmp_path / "shared" / "test-0.tar"]
+    make_shards(tmp_path / "toy", ["train-0.tar", "valid-0.tar", "test-0.tar"])
+    assert locate_shards(spec, tmp_path)["test"] == [tmp_path / "toy" / "test-0.tar"]
+
+
+def test_a_shard_of_two_splits_is_refused(tmp_path, spec):
+    make_shards(tmp_path / "toy", ["train-0.tar", "train-valid.tar", "test-0.tar"])
+    spec = dataclasses.replace(
+        spec, splits={"train": "train-*.tar", "valid": "*valid.tar", "test": "test-*"}
+    )
+    with pytest.raises(DataError, match=r"train-valid.tar belongs to both train and valid"):
+        locate_shards(spec, tmp_path)
+
+
+# ---- limit
+
+
+def keys_of(dataset: Dataset, split: str) -> set[str]:
+    return {
+        entry.key
+        for part in dataset.shards
+        if part.split == split
+        for entry in part.shard.entries
+        if part.keys is None or entry.key in part.keys
+    }
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    spread=st.lists(st.integers(0, 3), min_size=12, max_size=12),
+    limit=st.integers(1, 20),
+    seed=st.integers(0, 9),
+)
+def test_limit_is_a_fixed_choice_however_clips_are_spread(tmp_path, spec, spread, limit, seed):
+    def opened(places: list[int]) -> Dataset:
+        folder = tmp_path / "data" / "toy"
+        for path in folder.glob("*.tar"):
+            path.unlink()
+        for split in ("train", "valid", "test"):
+            order = np.random.default_rng(seed).permutation(12)
+            for shard in set(places):
+                mine = [i for i in order if places[i] == shard]
+                members = [m for i in mine for m in clip_members(f"{split}{i}", b"", {})]
+                write_tar(folder / f"{split}-{shard}.tar", members)
+        return open_dataset(spec, tmp_path / "data", limit=limit)
+
+    one, several = opened([0] * 12), opened(spread)
+    for split in ("train", "valid", "test"):
+        chosen = keys_of(one, split)
+        assert len(chosen) == min(limit, 12)
+        assert keys_of(several, split) == chosen
+    assert one.clips == several.clips == 3 * min(limit, 12)
+
+
+def test_a_smaller_limit_takes_some_of_a_larger_ones_clips(tmp_path, spec):
+    make_shards(tmp_path / "toy", ["train-0.tar", "train-1.tar", "valid-0.tar", "test-0.tar"], 9)
+    chosen = [keys_of(open_dataset(spec, tmp_path, limit=n), "train") for n in (2, 5, 11, 18)]
+    assert [len(keys) for keys in chosen] == [2, 5, 11, 18]
+    assert chosen[0] < chosen[1] < chosen[2] < chosen[3]
+    # a choice by name would take the first of the names
+    assert chosen[1] != set(sorted(chosen[3])[:5])
+
+
+def test_progress_is_reported_for_every_shard(tmp_path, spec):
+    make_shards(tmp_path / "toy", ["train-0.tar", "train-1.tar", "valid-0.tar", "test-0.tar"])
+    steps: list[tuple[int, int]] = []
+    for limit in (None, 1):
+        open_dataset(spec, tmp_path, limit=limit, report=lambda *step: steps.append(step))
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)] * 2
+
+
+# ---- items
+
+CLIPS = {  # key -> crops, label, source
+    "r1-a": (1, "cat"), "r1-b": (3, "dog"), "r2-c": (2, "7"), "zz": (1, "cat"), "r3-d": (2, "dog"),
+}  # fmt: skip
+SPLIT_OF = {"r1-a": "train", "r1-b": "test", "r2-c": "train", "zz": "valid", "r3-d": "test"}
+
+
+def joined(folder: Path, spec: TaskSpec, seed: int, keys: list[str] | None = None) -> Items:
+    rng = np.random.default_rng(seed)
+    for split in ("train", "valid", "test"):
+        mine = [key for key in rng.permutation(sorted(CLIPS)) if SPLIT_OF[key] == split]
+        members = [m for k in mine for m in clip_members(k, b"", {"label": CLIPS[k][1]})]
+        write_tar(folder / "toy" / f"{split}-0.tar", members)
+    dataset = open_dataset(spec, folder)
+    embeddings, labels = [], []
+    for part in dataset.shards:
+        had = [e.key for e in part.shard.entries if keys is None or e.key in keys]
+        rows = [[sum(map(ord, key)), crop] for key in had for crop in range(CLIPS[key][0])]
+        matrix = np.array(rows, np.float32).reshape(-1, 2)
+        crops = [CLIPS[key][0] for key in had]
+        embeddings.append(ShardEmbeddings(matrix, had, crops, [], [1.0] * len(had)))
+        labels.append(read_labels(part.shard, spec)[0])
+    return join_items(dataset, embeddings, labels)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_items_are_in_order_of_split_key_and_crop(tmp_path, spec, seed):
+    items = joined(tmp_path, spec, seed)
+    expected = [
+        (split, key, crop)
+        for split in ("train", "valid", "test")
+        for key in sorted(CLIPS)
+        if SPLIT_OF[key] == split
+        for crop in range(CLIPS[key][0])
+    ]
+    splits, keys, crops = items.splits.tolist(), items.keys.tolist(), items.crops.tolist()
+    assert list(zip(splits, keys, crops, strict=True)) == expected
+    assert items.embeddings.tolist() == [[sum(map(ord, key)), crop] for _, key, crop in expected]
+    assert items.labels.tolist() == [CLASSES.index(CLIPS[key][1]) for _, key, _ in expected]
+
+
+def test_sources_that_straddle_and_sources_that_are_guessed(tmp_path, spec):
+    items = joined(tmp_path, spec, 0)
+    names = [items.source_names[number] for number in items.sources]
+    assert dict(zip(items.keys.tolist(), names, strict=True)) == {
+        "r1-a": "r1", "r1-b": "r1", "r2-c": "r2", "r3-d": "r3", "zz": "zz",
+    }  # fmt: skip
+    assert items.guessed_sources == 1
+    assert items.straddling_sources() == 1
+    by_file = joined(tmp_path, dataclasses.replace(spec, source=SourceRule("file")), 0)
+    assert len(by_file.source_names) == 5
+    assert by_file.guessed_sources == by_file.straddling_sources() == 0
+
+
+def test_clips_without_an_embedding_are_left_out(tmp_path, spec):
+    items = joined(tmp_path, spec, 0, keys=["r1-b", "r2-c"])
+    assert items.keys.tolist() == ["r2-c"] * 2 + ["r1-b"] * 3
+    with pytest.raises(DataError, match="no clip is left"):
+        joined(tmp_path, spec, 0, keys=[])
+
+
+def test_multilabel_items_are_a_matrix(tmp_path, spec):
+    spec = dataclasses.replace(spec, label=LabelRule("multilabel", "label"))
+    items = joined(tmp_path, spec, 0, keys=["r1-b", "r2-c"])
+    assert items.labels.dtype == np.bool_
+    assert items.labels.tolist() == [[False, False, True]] * 2 + [[False, True, False]] * 3
+
+
+def test_failures_of_clips_asked_for_each_once(tmp_path, spec):
+    make_shards(tmp_path / "toy", ["valid-0.tar", "test-0.tar"])
+    members = [m for i in range(6) for m in clip_members(f"k{i}", b"", {"label": "cat"})]
+    write_tar(tmp_path / "toy" / "train-0.tar", [*members, ("lone.wav", b""), ("b.txt", b"")])
+    dataset = open_dataset(spec, tmp_path, limit=2)
+    part = dataset.shards[0]
+    assert part.keys is not None and len(part.keys) == 2
+    inside, outside = (
+        sorted(part.keys)[0],
+        next(k for k in ("k0", "k1", "k2") if k not in part.keys),
+    )
+    blank = ShardEmbeddings(np.zeros((0, 2), np.float32), [], [], [], 0.0)
+    audio = [Failure("train-0.tar", key, "cut") for key in (inside, outside)]
+    encoded = dataclasses.replace(blank, failures=[*part.shard.failures, *audio])
+    label = [Failure("train-0.tar", inside, "no label")]
+    failures = clip_failures(dataset, [encoded, blank, blank], [label, [], []])
+    # what could not be paired is ranked among the clips, and counts where it is asked for
+    assert [failure.key for failure in failures] == sorted({inside, "lone", "b.txt"} & part.keys)
+    whole = open_dataset(spec, tmp_path)
+    both = clip_failures(whole, [encoded, blank, blank], [label, [], []])
+    assert {failure.key for failure in both} == {inside, outside, "lone", "b.txt"}
+    assert whole.clips == 8 + sum(len(other.shard.entries) for other in whole.shards[1:])
+    assert json.dumps([f._asdict() for f in failures])
