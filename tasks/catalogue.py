@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -51,3 +51,14 @@ def _specs_for(name: str) -> list[TaskSpec]:
     close = difflib.get_close_matches(name, [*known, *DOMAINS, "all"], n=1)
     hint = f"did you mean {close[0]!r}?" if close else "see `run_bench.py list tasks`"
     raise TaskError(f"unknown task {name!r}; {hint}")
+
+
+def specs_of(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
+    """Tasks by name, domain, path or as they are, each once. Raises TaskError."""
+    listed = [tasks] if isinstance(tasks, str | TaskSpec) else tasks
+    chosen: dict[str, TaskSpec] = {}
+    for task in listed:
+        for spec in [task] if isinstance(task, TaskSpec) else select_tasks(task):
+            if chosen.setdefault(spec.name, spec) != spec:
+                raise TaskError(f"two different tasks are named {spec.name!r}; rename one")
+    return list(chosen.values())

@@ -12,7 +12,7 @@ import json
 import re
 import unicodedata
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 DOMAINS = ("speech", "sound", "music")
 LABEL_KINDS = ("class", "multilabel", "events", "notes", "captions", "transcript")
@@ -220,3 +220,11 @@ class TaskSpec:
             facts["label"].pop("keep_case")
         text = json.dumps(facts, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Event(NamedTuple):
+    """Something that is heard from onset to offset, in seconds. label: its class index."""
+
+    onset: float
+    offset: float
+    label: int

@@ -17,7 +17,7 @@ from result_files import make_result
 from earmark import Leaderboard, RunResult, evaluate
 from earmark.benchmark.cli.main import main
 from earmark.benchmark.protocol import CHOICES, PROTOCOLS, STRICT, Protocol, protocol_label
-from earmark.benchmark.result.schema import result_path
+from earmark.benchmark.result.files import result_path
 
 
 def altered(**changes: Any) -> Protocol:

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from earmark.benchmark.protocol import protocol_label
+from earmark.benchmark.result.files import (
+    failed_path,
+    read_result,
+    result_files,
+)
 from earmark.benchmark.result.schema import (
     FAILED,
     Predictions,
     ResultError,
     RunResult,
-    failed_path,
-    read_result,
-    result_files,
 )
 
 # Facts of a run and versions that decide the last bits of what it computed.

@@ -25,7 +25,6 @@ from earmark.benchmark.audit.duplicates import (
     straddling,
 )
 from earmark.benchmark.audit.shard_hashes import HashJob, ShardHashes, hash_shards
-from earmark.benchmark.evaluation.run import specs_of
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.audit_report import AuditReport, store
@@ -34,6 +33,7 @@ from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, 
 from earmark.benchmark.shards.labels import Labelled, label_clips
 from earmark.benchmark.shards.shard import Failure, ShardError, shard_digest
 from earmark.tasks import TIMED_KINDS, TaskSpec
+from earmark.tasks.catalogue import specs_of
 
 
 def audit_tasks(

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.comparison.run import ComparisonError, compare
     from earmark.benchmark.io.files import write_atomically
     from earmark.benchmark.io.progress import Progress
-    from earmark.benchmark.result.groups import read_results
+    from earmark.benchmark.result.files import read_results
 
     if not arguments.results.is_dir():
         raise CannotStartError(

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from earmark.benchmark.comparison.pairs import EncoderPair, LeftOut, pairs_of, side_of
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
-from earmark.benchmark.leaderboard.board import PROBES
+from earmark.benchmark.leaderboard.table import PROBES
 from earmark.benchmark.paths import default_cache
+from earmark.benchmark.result.files import read_results
 from earmark.benchmark.result.groups import (
     Group,
     column_names,
     group_results,
     identity_of,
-    read_results,
 )
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW

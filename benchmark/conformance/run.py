@@ -27,9 +27,9 @@ from earmark.benchmark.conformance.checks import (
     EncoderChecks,
 )
 from earmark.benchmark.conformance.trial import ContractBreach, Skipped, TrialRuns
-from earmark.benchmark.embedding.embed import choose_device
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.encoders import AudioEncoder, Codec, left_as_found, load_encoder, ready_encoder
+from earmark.encoders.device import choose_device
 
 VERSION = 2  # raised where the quick checks find more than before
 OK, BREACH, SKIPPED = "ok", "BREACH", "skipped"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, clip_count, embed_shards
 from earmark.benchmark.io.progress import Progress

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.benchmark.audio.decode import AudioPipeline, Samples, cut
+from earmark.benchmark.audio.decode import Samples
+from earmark.benchmark.audio.pipeline import AudioPipeline, cut
 from earmark.benchmark.embedding.batches import (
     Encoded,
     Unfit,

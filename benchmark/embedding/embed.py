@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from earmark.benchmark.audio.containers import wav_without_size
-from earmark.benchmark.audio.decode import AudioError, AudioPipeline
+from earmark.benchmark.audio.decode import AudioError
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.audio.prefetch import prefetch
 from earmark.benchmark.embedding.collectors import (
     WINDOW_BATCHES,
@@ -28,7 +28,6 @@ from earmark.benchmark.embedding.collectors import (
 )
 from earmark.benchmark.shards.shard import ClipEntry, Shard, ShardReader
 from earmark.benchmark.store import ShardEmbeddings
-from earmark.encoders import AudioEncoder, EncoderError
 
 # Files larger than this are decoded one at a time, so that memory does not grow with the cores.
 _LARGE_FILE = 32 << 20
@@ -141,17 +140,3 @@ def _decode(
 def clip_count(jobs: Iterable[ShardJob]) -> int:
     """Clips that embedding these jobs will go through."""
     return sum(len(job.entries) for job in jobs)
-
-
-def parameter_count(encoder: AudioEncoder) -> int:
-    """Number of the encoder's weights."""
-    return sum(parameter.numel() for parameter in encoder.parameters())
-
-
-def choose_device(wanted: str) -> str:
-    """`auto` -> `cuda` where there is a GPU, else `cpu`; others as they are."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise EncoderError("device cuda: torch finds no GPU here; use --device cpu")
-    return wanted

@@ -21,13 +21,14 @@ from earmark.benchmark import synthetic
 from earmark.benchmark.conformance.preflight import Preflight
 from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
 from earmark.benchmark.embedding.collectors import EmbeddingRequest
-from earmark.benchmark.embedding.embed import parameter_count
 from earmark.benchmark.evaluation.blank import empty_result
 from earmark.benchmark.evaluation.failures import (
     TooManyFailuresError,
     check_failures,
     check_faults,
+    clip_failures,
     faulty,
+    label_faults,
     lost_clips,
 )
 from earmark.benchmark.identity.fingerprint import Identity, identify
@@ -35,9 +36,7 @@ from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.io.progress import Progress, ProgressFactory
 from earmark.benchmark.probe.items import (
     Items,
-    clip_failures,
     join_items,
-    label_faults,
     seconds_of,
     within_clips,
 )
@@ -46,15 +45,17 @@ from earmark.benchmark.probe.tokens import tokens_kind
 from earmark.benchmark.protocol import standard_of
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.audit_report import stored_audit
+from earmark.benchmark.result.files import (
+    failed_path,
+    result_path,
+    still_valid,
+    write_result,
+)
 from earmark.benchmark.result.schema import (
     DONE,
     FAILED,
     Predictions,
     RunResult,
-    failed_path,
-    result_path,
-    still_valid,
-    write_result,
 )
 from earmark.benchmark.score import add_shots, score_items
 from earmark.benchmark.settings import RunSettings
@@ -63,6 +64,7 @@ from earmark.benchmark.shards.labels import label_clips
 from earmark.benchmark.shards.shard import ShardError, shard_digest
 from earmark.benchmark.shots import METRICS, has_all
 from earmark.encoders import AudioEncoder, EncoderError, OutputEncoder
+from earmark.encoders.device import parameter_count
 from earmark.tasks import TIMED_KINDS, TaskSpec
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from earmark.benchmark.shards.dataset import DataError, Dataset
+from earmark.benchmark.shards.labels import Labelled
 from earmark.benchmark.shards.shard import Failure
+from earmark.benchmark.store import ShardEmbeddings
 
 FAILURES_LISTED = 100
 
@@ -61,3 +64,30 @@ def faulty(faults: list[Failure]) -> dict[str, Any]:
         "label_faults": len(faults),
         "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
     }
+
+
+def label_faults(
+    dataset: Dataset, labels: Sequence[dict[str, Labelled]]
+) -> tuple[list[Failure], int]:
+    """Single annotations that were left out, clip by clip; and how many there are in all."""
+    faults = []
+    total = 0
+    for part, known in zip(dataset.shards, labels, strict=True):
+        for key, found in sorted(known.items()):
+            faults += [Failure(part.shard.name, key, fault) for fault in found.faults]
+            total += len(found.label) + len(found.faults)
+    return faults, total
+
+
+def clip_failures(
+    dataset: Dataset,
+    embeddings: Sequence[ShardEmbeddings],
+    label_failures: Sequence[list[Failure]],
+) -> list[Failure]:
+    """Every failure among the clips asked for, each clip once, sorted."""
+    failures: dict[tuple[str, str], Failure] = {}
+    for part, entry, more in zip(dataset.shards, embeddings, label_failures, strict=True):
+        for failure in [*part.shard.failures, *entry.failures, *more]:
+            if part.keys is None or failure.key in part.keys:
+                failures.setdefault((failure.shard, failure.key), failure)
+    return sorted(failures.values())

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark.benchmark.embedding.embed import choose_device
 from earmark.benchmark.evaluation.blank import empty_result
 from earmark.benchmark.evaluation.cell import TaskEvaluator, make_evaluators
 from earmark.benchmark.protocol import STRICT, Protocol, protocol_named
@@ -29,7 +28,9 @@ from earmark.encoders import (
     ready_encoder,
     with_layer,
 )
-from earmark.tasks import TaskError, TaskSpec, select_tasks
+from earmark.encoders.device import choose_device
+from earmark.tasks import TaskSpec
+from earmark.tasks.catalogue import specs_of
 
 
 def evaluate(
@@ -148,14 +149,3 @@ def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> Ru
     result = empty_result(encoder, run.protocol.apply_to(spec), run, FAILED, reason)
     result.run = {"seconds": 0.0}
     return result
-
-
-def specs_of(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
-    """Tasks by name, domain, path or as they are, each once. Raises TaskError."""
-    listed = [tasks] if isinstance(tasks, str | TaskSpec) else tasks
-    chosen: dict[str, TaskSpec] = {}
-    for task in listed:
-        for spec in [task] if isinstance(task, TaskSpec) else select_tasks(task):
-            if chosen.setdefault(spec.name, spec) != spec:
-                raise TaskError(f"two different tasks are named {spec.name!r}; rename one")
-    return list(chosen.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.leaderboard.board import Row, Table
+from earmark.benchmark.leaderboard.table import Row, Table
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.shots import ALL, DRAWS, METRICS, Shots, ShotScore, order
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES

@@ -5,117 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import pandas as pd
-
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.leaderboard.board import (
+from earmark.benchmark.leaderboard.table import (
     GUESS,
     NO_GUESS,
     NOT_PUBLISHED,
     PROBES,
     PUBLISHED,
     Cell,
-    Leaderboard,
     Mean,
     Row,
     Table,
 )
-from earmark.benchmark.leaderboard.label_efficiency import curves_of, grid_of
-from earmark.benchmark.result.schema import FAILED
-from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
+from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES
 
 # How a metric is shown where it must be short; files hold its full name.
 SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
-
-
-def to_markdown(board: Leaderboard) -> str:
-    """All tables as GitHub-flavoured Markdown."""
-    parts = []
-    for table in board.tables:
-        for title, columns in views(table):
-            parts += _in_markdown(title, _grid(table, columns, _bold_markdown), texts=2)
-        if table.footnotes:
-            parts += [f"- {_escape(note)}" for note in table.footnotes] + [""]
-        curves = curves_of(table)
-        if curves is not None:
-            parts += _in_markdown(curves.caption, grid_of(curves), texts=3)
-            parts += [f"- {_escape(note)}" for note in curves.notes] + [""]
-    return "\n".join(parts)
-
-
-def _in_markdown(title: str, lines: list[list[str]], texts: int) -> list[str]:
-    """A table with its title; so many of its columns are texts, the others numbers."""
-    grid = [[_escape(cell) for cell in line] for line in lines]
-    widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
-    rule = ["-" * width if i < texts else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    shown = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in [grid[0], rule, *grid[1:]]
-    ]
-    return [f"**{_escape(title)}**\n", *shown, ""]
-
-
-def to_csv(board: Leaderboard) -> str:
-    """All tables as one CSV: a line a task or mean, columns per encoder and probe.
-
-    `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
-    task holds `failed`, one that did not run is empty. `low` and `high` are empty where there is no
-    interval, and `interval` says `too few sources` where that is why. `best` is true for the best
-    of a row and what cannot be told from it, false for all where that is all, and empty where
-    nothing can be compared. `8 shots`, with `low` and `high`: label efficiency.
-    """
-    lines: list[dict[str, object]] = []
-    for table in board.tables:
-        facts: dict[str, object] = {
-            "data": "synthetic" if table.synthetic else "real",
-            "protocol": table.protocol,
-            "seeds": table.seeds,
-            "limit": table.limit,
-        }
-        for row in table.rows:
-            line = facts | {
-                "task": row.name, "title": row.title, "domain": row.domain, "metric": row.metric,
-            }  # fmt: skip
-            for column, probe in _pairs(table):
-                line |= _csv_cell(row.cell(column, probe), f"{column} {probe}")
-                if row.cell(column, probe).score is not None and probe in row.best:
-                    line[f"{column} {probe} best"] = str(row.is_best(column, probe)).lower()
-            lines.append(line)
-        means: dict[str, dict[str, object]] = {}
-        for probe in table.probes:
-            for name, by_column in table.means(probe).items():
-                line = means.setdefault(name, facts | {"task": name, "title": name})
-                for column, mean in by_column.items():
-                    if table.fills(column, probe):
-                        line[f"{column} {probe}"] = mean.value
-                        line[f"{column} {probe} items"] = mean.tasks
-        lines += means.values()
-    return str(pd.DataFrame(lines, dtype=object).to_csv(index=False))
-
-
-def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
-    if cell.status in (PUBLISHED, GUESS):
-        return {head: cell.value}
-    if cell.score is None:
-        return {head: FAILED} if cell.status == FAILED else {}
-    low, high = cell.score.interval or (math.nan, math.nan)
-    facts: dict[str, object] = {
-        head: cell.score.value,
-        f"{head} low": low,
-        f"{head} high": high,
-        f"{head} items": cell.score.items,
-    }
-    if cell.score.interval is None and cell.score.sources < FEWEST_SOURCES:
-        facts[f"{head} interval"] = TOO_FEW
-    for one in cell.score.shots or ():
-        low, high = one.interval or (math.nan, math.nan)
-        facts[f"{head} {one.shots} shots"] = one.value
-        facts |= {f"{head} {one.shots} shots low": low, f"{head} {one.shots} shots high": high}
-    return facts
-
-
-def _pairs(table: Table) -> list[tuple[str, str]]:
-    return [(column, probe) for probe in table.probes for column in table.filled(probe)]
 
 
 def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
@@ -151,12 +56,6 @@ def _grid(
         ]
         grid.append([row.title, SHORT_METRICS.get(row.metric, row.metric), *shown])
     return grid + mean_lines(table, columns)
-
-
-def _bold_markdown(text: str) -> str:
-    """The score in bold, its interval not."""
-    score, space, interval = text.partition(" ")
-    return f"**{score}**{space}{interval}"
 
 
 def measured_rows(table: Table, columns: list[tuple[str, str, str]]) -> list[Row]:
@@ -235,7 +134,3 @@ def fitting(
 def head_in_lines(head: str) -> str:
     """A column's head; the mark of published values, which can be long, on a line of its own."""
     return head.replace(" [pub", "\n[pub")
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -11,7 +11,7 @@ from earmark.benchmark.result.schema import FAILED, RunResult
 from earmark.benchmark.result.scores import Score
 
 if TYPE_CHECKING:
-    from earmark.benchmark.leaderboard.board import Row
+    from earmark.benchmark.leaderboard.table import Row
 
 
 def mark_best(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.leaderboard.training_notes import training_notes
 from earmark.benchmark.result.groups import part_of_classes
@@ -111,3 +114,25 @@ def _on_sources(result: RunResult, tested: int) -> list[str]:
     if result.protocol.get("interval", PERCENTILES) != PERCENTILES or tested >= FEW_FOR_PERCENTILES:
         return []
     return [f"{name}: intervals rest on {tested} sources ({unit}) and are too narrow"]
+
+
+def audit_notes(audits: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+    """What a table says of audits. audits: names of tasks with their results' `data["audit"]`.
+
+    One line for each task with audio in two splits or folds, one line for all without; other
+    findings of theirs are told by the audit alone.
+    """
+    notes, clean = [], []
+    for name, audit in audits:
+        count, part = audit["in_two_splits"], audit["parts"]
+        if count:
+            notes.append(
+                f"{name}: LEAK: {count} of {audit['clips']} clips have a copy in another {part} "
+                f"(audited {audit['audited'][:10]})"
+            )
+        else:
+            clean.append(name)
+    if clean:
+        shown = ", ".join(dict.fromkeys(clean))
+        notes.append(f"audited, no clip has a copy in another split or fold: {shown}")
+    return notes

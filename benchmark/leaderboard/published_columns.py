@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from earmark.benchmark.leaderboard.board import (
+from earmark.benchmark.leaderboard.table import (
     NOT_PUBLISHED,
     PUBLISHED,
     Cell,

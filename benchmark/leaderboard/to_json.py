@@ -34,7 +34,12 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from earmark.benchmark.leaderboard.board import Leaderboard, Mean, Row, Table
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.table import (
+    Mean,
+    Row,
+    Table,
+)
 from earmark.benchmark.shots import ShotScore
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from itertools import groupby
 
-from earmark.benchmark.leaderboard.board import Leaderboard, Row, Table
+from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.label_efficiency import Curves, curves_of, grid_of
 from earmark.benchmark.leaderboard.layout import (
     SHORT_METRICS,
@@ -20,6 +20,7 @@ from earmark.benchmark.leaderboard.layout import (
     measured_rows,
     views,
 )
+from earmark.benchmark.leaderboard.table import Row, Table
 
 _CLOSED = [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
 _WIDTH = 140  # characters side by side; a line of usual length shrinks them to about 6 points

@@ -18,17 +18,7 @@ from rich.text import Text
 
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.io.terminal import in_runs, print_table, printable, wrap
-from earmark.benchmark.leaderboard.board import (
-    GUESS,
-    NO_GUESS,
-    NOT_PUBLISHED,
-    PUBLISHED,
-    Cell,
-    Leaderboard,
-    Mean,
-    Row,
-    Table,
-)
+from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.label_efficiency import curves_of
 from earmark.benchmark.leaderboard.layout import (
     SHORT_METRICS,
@@ -37,6 +27,16 @@ from earmark.benchmark.leaderboard.layout import (
     mean_lines,
     measured_rows,
     views,
+)
+from earmark.benchmark.leaderboard.table import (
+    GUESS,
+    NO_GUESS,
+    NOT_PUBLISHED,
+    PUBLISHED,
+    Cell,
+    Mean,
+    Row,
+    Table,
 )
 from earmark.benchmark.leaderboard.to_terminal_shots import print_shots
 from earmark.benchmark.result.schema import DONE, FAILED

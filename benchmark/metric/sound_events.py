@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 # Times are compared to this many decimals of a segment: 0.3 / 0.1 is below 3 in floating point.
 _DECIMALS = 6

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 ONSET_TOLERANCE_S = 0.05
 _DECIMALS = 4  # to which mir_eval rounds the distance of onsets

@@ -17,7 +17,7 @@ from earmark.benchmark.metric import (
     segments_of_frames,
 )
 from earmark.benchmark.probe.frames import BLOCK, Span
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 _DECIMALS = 6  # of a frame, to which times are compared
 _HELD = 1 << 28  # bytes of targets that are kept

@@ -183,19 +183,6 @@ def within_clips(
     return made
 
 
-def label_faults(
-    dataset: Dataset, labels: Sequence[dict[str, Labelled]]
-) -> tuple[list[Failure], int]:
-    """Single annotations that were left out, clip by clip; and how many there are in all."""
-    faults = []
-    total = 0
-    for part, known in zip(dataset.shards, labels, strict=True):
-        for key, found in sorted(known.items()):
-            faults += [Failure(part.shard.name, key, fault) for fault in found.faults]
-            total += len(found.label) + len(found.faults)
-    return faults, total
-
-
 def seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
     """Audio of the clips asked for; an entry of the store may hold more clips."""
     total = sum(
@@ -205,20 +192,6 @@ def seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
         if part.keys is None or key in part.keys
     )
     return round(total, 3)
-
-
-def clip_failures(
-    dataset: Dataset,
-    embeddings: Sequence[ShardEmbeddings],
-    label_failures: Sequence[list[Failure]],
-) -> list[Failure]:
-    """Every failure among the clips asked for, each clip once, sorted."""
-    failures: dict[tuple[str, str], Failure] = {}
-    for part, entry, more in zip(dataset.shards, embeddings, label_failures, strict=True):
-        for failure in [*part.shard.failures, *entry.failures, *more]:
-            if part.keys is None or failure.key in part.keys:
-                failures.setdefault((failure.shard, failure.key), failure)
-    return sorted(failures.values())
 
 
 def _label_array(

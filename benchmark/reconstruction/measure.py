@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import soundfile
 
-from earmark.benchmark.audio.decode import AudioError, cut, decode
+from earmark.benchmark.audio.decode import AudioError, decode
+from earmark.benchmark.audio.pipeline import cut
 from earmark.benchmark.audio.prefetch import prefetch
 from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.reconstruction.clips import ClipFile, ClipSet

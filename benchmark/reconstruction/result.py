@@ -24,7 +24,12 @@ from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.io.strict_json import parse, without_nan
 from earmark.benchmark.reconstruction.measure import ItemRecord
 from earmark.benchmark.reconstruction.metric.registry import Metric
-from earmark.benchmark.result.schema import DONE, FAILED, RECONSTRUCTION, ResultError
+from earmark.benchmark.result.files import RECONSTRUCTION
+from earmark.benchmark.result.schema import (
+    DONE,
+    FAILED,
+    ResultError,
+)
 from earmark.benchmark.uncertainty.interval import PERCENTILES, additive_interval
 
 SCHEMA = 1

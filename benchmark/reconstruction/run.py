@@ -22,7 +22,6 @@ import soundfile
 import torch
 
 from earmark.benchmark.conformance.preflight import Preflight
-from earmark.benchmark.embedding.embed import choose_device, parameter_count
 from earmark.benchmark.identity.fingerprint import identify
 from earmark.benchmark.io.files import remove_leftovers
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
@@ -58,6 +57,7 @@ from earmark.encoders import (
     names_of,
     ready_encoder,
 )
+from earmark.encoders.device import choose_device, parameter_count
 
 FAILURES_LISTED = 100
 _ABANDONED_S = 24 * 3600.0

@@ -18,13 +18,12 @@ from typing import Any
 
 from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.io.strict_json import parse
-from earmark.benchmark.result.schema import (
+from earmark.benchmark.result.files import (
     AUDITS,
-    ResultError,
-    check_audit,
     read_result,
     result_files,
 )
+from earmark.benchmark.result.schema import ResultError, check_audit
 from earmark.tasks import TaskSpec
 
 SCHEMA = 1
@@ -153,25 +152,3 @@ def _join(finding: AuditReport, results: Path) -> int:
                 result.data["audit"] = finding.summary()
                 write_atomically(path, result.to_json().encode())
     return joined
-
-
-def audit_notes(audits: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
-    """What a table says of audits. audits: names of tasks with their results' `data["audit"]`.
-
-    One line for each task with audio in two splits or folds, one line for all without; other
-    findings of theirs are told by the audit alone.
-    """
-    notes, clean = [], []
-    for name, audit in audits:
-        count, part = audit["in_two_splits"], audit["parts"]
-        if count:
-            notes.append(
-                f"{name}: LEAK: {count} of {audit['clips']} clips have a copy in another {part} "
-                f"(audited {audit['audited'][:10]})"
-            )
-        else:
-            clean.append(name)
-    if clean:
-        shown = ", ".join(dict.fromkeys(clean))
-        notes.append(f"audited, no clip has a copy in another split or fold: {shown}")
-    return notes

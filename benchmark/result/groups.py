@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from earmark.benchmark.protocol import protocol_label
-from earmark.benchmark.result.schema import ResultError, RunResult, read_result, result_files
+from earmark.benchmark.result.schema import RunResult
 
 _WITHOUT_SEEDS = {"knn"}
 
@@ -35,17 +34,6 @@ class Group(NamedTuple):
         if self.limit >= 0:
             words.append(f"LIMITED to {self.limit} clips a split")
         return ", ".join(words)
-
-
-def read_results(folder: Path) -> tuple[list[RunResult], list[str]]:
-    """All result files under a folder; and one line for each that cannot be read."""
-    results, unreadable = [], []
-    for path in result_files(folder):
-        try:
-            results.append(read_result(path))
-        except ResultError as error:
-            unreadable.append(str(error))
-    return results, unreadable
 
 
 def group_results(results: Iterable[RunResult]) -> dict[Group, list[RunResult]]:

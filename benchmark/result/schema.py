@@ -7,14 +7,9 @@ predictions are whole.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import math
-import re
-import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.io.strict_json import parse, without_nan
 from earmark.benchmark.result.linear_fit import LinearFit
 from earmark.benchmark.result.scores import Score
@@ -31,9 +25,6 @@ from earmark.tasks import DOMAINS
 
 SCHEMA = 1
 DONE, FAILED = "done", "failed"
-_LONGEST_FOLDER = 100  # characters; file systems allow 255 bytes
-RECONSTRUCTION = ".reconstruction.json"  # how results of another kind end, see `reconstruction/`
-AUDITS = "audits"  # the folder of findings about shards, which are no results
 
 # what the tables read; a file without them is no result
 _NUMBER = (int, float)
@@ -126,9 +117,9 @@ class RunResult:
                     f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
                     "run the task again"
                 )
-            scores = {name: _score(score) for name, score in raw.pop("scores").items()}
+            scores = {name: score_from(score) for name, score in raw.pop("scores").items()}
             result = cls(**raw, scores=scores)
-            _check(result)
+            check_result(result)
             return result
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             if isinstance(error, ResultError):
@@ -174,124 +165,7 @@ class Predictions:
             return cls(**{name: arrays[name] for name in arrays.files})
 
 
-def result_path(
-    root: Path, *, encoder: str, fingerprint: str, protocol: str, task: str,
-    synthetic: bool, limit: int | None, seeds: int | None = None,
-) -> Path:  # fmt: skip
-    """Where a cell's finished result lies.
-
-    Two checkpoints, protocols, limits or numbers of seeds share no file. protocol: its label.
-    seeds: None where it is the protocol's own number.
-    """
-    suffix = ".synthetic" if synthetic else ""
-    if limit is not None:
-        suffix += f".limit-{limit}"
-    if seeds is not None:
-        suffix += f".seeds-{seeds}"
-    column = f"{_safe(encoder) or 'encoder'}-{fingerprint[:8]}"
-    return root / column / _protocol_folder(protocol) / f"{task}{suffix}.json"
-
-
-def _protocol_folder(label: str) -> str:
-    """A protocol's label as a folder; with digits of its own where it holds a path or is long."""
-    name = _safe(label) or "protocol"
-    if "/" not in label and len(name) <= _LONGEST_FOLDER:
-        return name
-    return f"{name[:_LONGEST_FOLDER]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
-
-
-def _safe(name: str) -> str:
-    """A name as part of a path: `strict (failed_share=0.5)` -> `strict-failed_share=0.5`."""
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name).strip(".-")
-
-
-def failed_path(path: Path) -> Path:
-    """Where a failed attempt at the result at `path` is noted: beside it, so nothing is lost."""
-    return path.with_name(f"{path.stem}.failed.json")
-
-
-def write_result(path: Path, result: RunResult, predictions: Predictions | None) -> None:
-    """Write a cell; its predictions first, each file whole or not at all.
-
-    A failure goes beside an earlier success, not over it, and is cleared by the next success.
-    """
-    if result.status == FAILED or predictions is None:
-        write_atomically(failed_path(path), result.to_json().encode())
-        return
-    beside = path.with_suffix(".predictions.npz")
-    data = predictions.to_bytes()
-    result.predictions = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
-    write_atomically(beside, data)
-    write_atomically(path, result.to_json().encode())
-    result.path = path
-    failed_path(path).unlink(missing_ok=True)
-
-
-def read_result(path: Path) -> RunResult:
-    """Read one result file. Raises ResultError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
-    result = RunResult.from_json(text, str(path))
-    result.path = path
-    return result
-
-
-def predictions_path(result: RunResult) -> Path:
-    """Where the predictions of a result lie. Raises ResultError where it names none."""
-    name = (result.predictions or {}).get("file")
-    if result.path is None or not isinstance(name, str) or Path(name).name != name:
-        raise ResultError(f"{result.path or 'a result in memory'}: names no file of predictions")
-    return result.path.with_name(name)
-
-
-def predictions_bytes(result: RunResult) -> bytes:
-    """The file that a result rests on, whole and the one it was written with, or ResultError."""
-    path = predictions_path(result)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
-    if hashlib.sha256(data).hexdigest() != (result.predictions or {}).get("sha256"):
-        raise ResultError(f"{path}: not what its result file names; run the task again")
-    return data
-
-
-def read_predictions(result: RunResult) -> Predictions:
-    """The per-item predictions that a result rests on. Raises ResultError."""
-    path, data = predictions_path(result), predictions_bytes(result)
-    try:
-        return Predictions.load(io.BytesIO(data))
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ResultError(f"{path}: not a file of predictions ({error})") from error
-
-
-def still_valid(path: Path, inputs: str) -> RunResult | None:
-    """The finished result at `path` if it was made from these very inputs and is whole."""
-    if not path.is_file():
-        return None
-    try:
-        result = read_result(path)
-        if result.status != DONE or result.inputs != inputs:
-            return None
-        predictions_bytes(result)
-    except ResultError:
-        return None
-    return result
-
-
-def result_files(root: Path) -> Iterator[Path]:
-    """Every result file of a task under a folder, sorted; findings of audits are none."""
-    found = (
-        path
-        for path in root.rglob("*.json")
-        if not path.name.startswith(".") and not path.name.endswith(RECONSTRUCTION)
-    )
-    yield from sorted(path for path in found if AUDITS not in path.relative_to(root).parts[:-1])
-
-
-def _check(result: RunResult) -> None:
+def check_result(result: RunResult) -> None:
     """Raise ValueError, in a few words, where the tables could not show a result."""
     if result.status not in (DONE, FAILED):
         raise ValueError(f"its status is {result.status!r}")
@@ -343,7 +217,7 @@ def _check_part(part: dict[str, Any], needed: dict[str, Any], where: str) -> Non
             raise ValueError(f"the {key} of {where} is {part[key]!r:.40}")
 
 
-def _score(raw: dict[str, Any]) -> Score:
+def score_from(raw: dict[str, Any]) -> Score:
     if raw.get("value") is None:
         raw["value"] = math.nan
     if None in (raw.get("interval") or ()):  # NaN, where it was written

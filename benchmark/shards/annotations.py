@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from earmark.tasks import plain_name
+from earmark.tasks.spec import Event
 
 # The characters of a transcript, in the order of the CTC probe's outputs after the blank.
 ALPHABET = " 'abcdefghijklmnopqrstuvwxyz"
@@ -22,14 +23,6 @@ _LATEST_S = 1e9  # 31 years; what is beyond, infinity too, would overflow where 
 
 class LabelError(ValueError):
     """A clip's JSON from which no label can be read; says why in a few words."""
-
-
-class Event(NamedTuple):
-    """Something that is heard from onset to offset, in seconds. label: its class index."""
-
-    onset: float
-    offset: float
-    label: int
 
 
 class Annotated(NamedTuple):

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.audio.decode import AudioError, AudioPipeline
+from earmark.benchmark.audio.decode import AudioError
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.audio.prefetch import prefetch
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.io.sealed import make_folder

@@ -16,7 +16,6 @@ from typing import Any
 
 from filelock import Timeout
 
-from earmark.benchmark.embedding.embed import choose_device
 from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.io.sealed import locked
@@ -34,6 +33,7 @@ from earmark.encoders.dasheng.training import (
 from earmark.encoders.dasheng.training import train as train_stage
 from earmark.encoders.dasheng.training.processes import is_first
 from earmark.encoders.dasheng.training.semantic_source import find_semantic
+from earmark.encoders.device import choose_device
 
 RUN_FILE = "training/run.json"
 CURVES_FILE = "training/curves.png"

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
+from earmark.benchmark.result.files import predictions_bytes, read_predictions
 from earmark.benchmark.result.schema import (
     Predictions,
     ResultError,
     RunResult,
-    predictions_bytes,
-    read_predictions,
 )
 from earmark.benchmark.uncertainty.cache import Values, key_of, load_values, save_values
 from earmark.benchmark.uncertainty.pairing import UnpairedError, fingerprint, pair

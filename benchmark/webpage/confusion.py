@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.leaderboard.board import Row
-from earmark.benchmark.result.schema import Predictions, ResultError, read_predictions
+from earmark.benchmark.leaderboard.table import Row
+from earmark.benchmark.result.files import read_predictions
+from earmark.benchmark.result.schema import Predictions, ResultError
 from earmark.tasks import builtin_tasks
 
 _MOST_CLASSES = (60, 40, 24, 16, 10)  # tried in turn

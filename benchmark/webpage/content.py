@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from earmark.benchmark.io.progress import ProgressFactory
-from earmark.benchmark.leaderboard.board import (
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.layout import SHORT_METRICS
+from earmark.benchmark.leaderboard.table import (
     NOT_PUBLISHED,
     NOT_RUN,
     PROBES,
     PUBLISHED,
-    Leaderboard,
     Row,
     Table,
 )
-from earmark.benchmark.leaderboard.layout import SHORT_METRICS
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.shots import ShotScore
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW

@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 
 from earmark.benchmark.io.progress import ProgressFactory
-from earmark.benchmark.leaderboard.board import Row, Table
+from earmark.benchmark.leaderboard.table import Row, Table
 from earmark.benchmark.uncertainty.cache import Values
 from earmark.benchmark.uncertainty.significance import difference_of
 from earmark.benchmark.uncertainty.values import values_of

@@ -18,7 +18,8 @@ from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.paths import default_cache
 from earmark.benchmark.reconstruction.result import ReconstructionResult, asked_of
 from earmark.benchmark.reconstruction.result import read_results as read_codec_results
-from earmark.benchmark.result.groups import identity_of, read_results, variant_of
+from earmark.benchmark.result.files import read_results
+from earmark.benchmark.result.groups import identity_of, variant_of
 from earmark.benchmark.result.schema import DONE, RunResult
 from earmark.benchmark.webpage.charts import CHARTS
 from earmark.benchmark.webpage.codecs import codec_tables_of

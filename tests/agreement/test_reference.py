@@ -20,7 +20,7 @@ from result_files import make_score
 from earmark import check
 from earmark.benchmark.agreement.run import CheckError, Tolerance
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.result.schema import failed_path, read_result
+from earmark.benchmark.result.files import failed_path, read_result
 from earmark.tasks import builtin_tasks
 
 FLIPPED = class_predictions(linear=[[0, 0], [1, 3], [2, 0], [3, 3]])

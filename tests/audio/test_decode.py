@@ -17,7 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from earmark.benchmark.audio.containers import mp3_samples
-from earmark.benchmark.audio.decode import AudioError, AudioPipeline, cut, decode
+from earmark.benchmark.audio.decode import AudioError, decode
+from earmark.benchmark.audio.pipeline import AudioPipeline, cut
 
 RATE = 16_000
 

@@ -20,7 +20,7 @@ from task_files import task
 from zenodo import Zenodo, content, record, serving
 
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.result.schema import read_result
+from earmark.benchmark.result.files import read_result
 
 NUMBER = "123"
 BIG = random.Random(0).randbytes(3 << 20)

@@ -16,7 +16,8 @@ import pytest
 from clips import REPOSITORY, TASK_YAML
 
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.result.schema import Predictions, RunResult, read_result
+from earmark.benchmark.result.files import read_result
+from earmark.benchmark.result.schema import Predictions, RunResult
 from earmark.encoders import encoder_names
 from earmark.tasks import builtin_tasks
 

@@ -21,7 +21,8 @@ import earmark
 from earmark.benchmark.cli.main import main
 from earmark.benchmark.comparison.run import Comparison, ComparisonError, TaskComparison, compare
 from earmark.benchmark.leaderboard.board import Leaderboard
-from earmark.benchmark.result.schema import Predictions, RunResult, write_result
+from earmark.benchmark.result.files import write_result
+from earmark.benchmark.result.schema import Predictions, RunResult
 from earmark.benchmark.uncertainty.significance import Difference
 
 SOURCES = np.repeat(np.arange(40), 3)
@@ -137,7 +138,7 @@ def test_an_encoder_against_itself(folder: Path) -> None:
 
 
 def test_it_is_the_same_every_time_and_from_results_in_memory(folder: Path) -> None:
-    from earmark.benchmark.result.groups import read_results
+    from earmark.benchmark.result.files import read_results
 
     results, _ = read_results(folder)
     tables = [

@@ -15,7 +15,7 @@ from clips import audio_bytes, clip_members, write_tar
 from frame_tasks import RATE, make_task, write_shards, write_task
 
 from earmark import RunResult, evaluate
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.probe.items import join_items

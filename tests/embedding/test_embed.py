@@ -14,7 +14,7 @@ from clips import audio_bytes, clip_members, write_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.batches import Want, encode_batches, pad, plan_batches, pool
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards

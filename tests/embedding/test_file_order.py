@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from xares_files import XARES as XARES_FILE
 
 from earmark import evaluate
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards

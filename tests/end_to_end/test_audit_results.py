@@ -15,10 +15,11 @@ from result_files import make_result
 
 from earmark import Leaderboard, audit_tasks, evaluate
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.leaderboard.layout import to_markdown
+from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.benchmark.protocol import STRICT
 from earmark.benchmark.result.audit_report import AuditReport, store
-from earmark.benchmark.result.schema import ResultError, RunResult, read_result, result_files
+from earmark.benchmark.result.files import read_result, result_files
+from earmark.benchmark.result.schema import ResultError, RunResult
 
 Toy = Callable[..., tuple[Path, Path]]
 COUNTS = {

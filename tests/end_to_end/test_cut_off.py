@@ -13,7 +13,7 @@ from clips import REPOSITORY, TASK_YAML, audio_bytes, clip_members
 from result_files import make_result
 
 from earmark.benchmark.io.progress import Progress
-from earmark.benchmark.result.schema import write_result
+from earmark.benchmark.result.files import write_result
 
 
 def cut_off(*words: object, errors_too: bool = False) -> tuple[int, str]:

@@ -16,7 +16,8 @@ from clips import audio_bytes, clip_members, write_tar
 from frame_tasks import RATE, make_task, write_shards, write_task
 
 from earmark import RunResult, evaluate
-from earmark.benchmark.audio.decode import AudioPipeline, Samples
+from earmark.benchmark.audio.decode import Samples
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.conformance.checks import IN_TIME_LENGTHS
 from earmark.benchmark.conformance.trial import make_clip
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings

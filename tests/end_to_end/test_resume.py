@@ -16,7 +16,7 @@ from clips import REPOSITORY
 from killed_runs import CONTEXT, in_process, outcome, run, run_until
 
 from earmark import evaluate
-from earmark.benchmark.result.schema import read_result
+from earmark.benchmark.result.files import read_result
 
 Toy = Callable[..., tuple[Path, Path]]
 

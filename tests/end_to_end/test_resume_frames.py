@@ -16,7 +16,7 @@ from frame_tasks import make_task, write_task
 from killed_runs import CONTEXT, in_process, outcome, run, run_until
 
 from earmark import RunResult, evaluate
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.protocol import STRICT
 
 KINDS = ("events", "notes", "captions", "transcript")

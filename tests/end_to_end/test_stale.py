@@ -13,7 +13,7 @@ import torch
 
 from earmark import evaluate
 from earmark.benchmark.result import provenance
-from earmark.benchmark.result.schema import read_result
+from earmark.benchmark.result.files import read_result
 from earmark.encoders import find_encoder, load_encoder, ready_encoder
 
 Toy = Callable[..., tuple[Path, Path]]

@@ -30,8 +30,13 @@ from earmark.benchmark.protocol import (
     protocol_named,
     standard_of,
 )
+from earmark.benchmark.result.files import (
+    read_result,
+    result_files,
+    result_path,
+)
 from earmark.benchmark.result.provenance import command
-from earmark.benchmark.result.schema import Predictions, read_result, result_files, result_path
+from earmark.benchmark.result.schema import Predictions
 from earmark.benchmark.shards.dataset import DataError
 from earmark.tasks import TaskSpec, builtin_tasks
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from earmark.benchmark.probe.items import Items
-from earmark.benchmark.shards.annotations import Event
 from earmark.tasks import LabelRule, ProbeSettings, SourceRule, TaskSpec
+from earmark.tasks.spec import Event
 
 RATE, DIMENSION = 10.0, 6
 

@@ -9,7 +9,7 @@ import torch
 
 from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.splits import Split
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 RATE, SEGMENT, CLASSES, DIMENSION = 10.0, 0.5, 3, 6
 

@@ -20,12 +20,11 @@ from earmark import evaluate
 from earmark.benchmark.agreement.run import Tolerance
 from earmark.benchmark.cli.main import main as earmark
 from earmark.benchmark.protocol import PROTOCOLS
+from earmark.benchmark.result.files import read_result, write_result
 from earmark.benchmark.result.schema import (
     DONE,
     Predictions,
     RunResult,
-    read_result,
-    write_result,
 )
 from earmark.tasks import builtin_tasks
 

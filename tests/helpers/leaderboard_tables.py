@@ -10,7 +10,12 @@ import pytest
 from result_files import make_result
 
 from earmark.benchmark.leaderboard.board import Leaderboard
-from earmark.benchmark.result.schema import RunResult, failed_path, result_path, write_result
+from earmark.benchmark.result.files import (
+    failed_path,
+    result_path,
+    write_result,
+)
+from earmark.benchmark.result.schema import RunResult
 
 
 def only_table(*results: RunResult) -> Any:

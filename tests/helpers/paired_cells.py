@@ -12,7 +12,8 @@ import numpy as np
 from result_files import make_result
 from sklearn.metrics import average_precision_score, f1_score
 
-from earmark.benchmark.result.schema import Predictions, RunResult, result_path, write_result
+from earmark.benchmark.result.files import result_path, write_result
+from earmark.benchmark.result.schema import Predictions, RunResult
 
 CLASSES = 10  # of events and notes: not a whole number of bytes
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from result_files import make_result
 
-from earmark.benchmark.result.schema import Predictions, RunResult, write_result
+from earmark.benchmark.result.files import write_result
+from earmark.benchmark.result.schema import Predictions, RunResult
 
 MACHINE = {
     "device": "cpu x86_64", "system": "Linux", "processor": "A", "instructions": "wide",

@@ -16,7 +16,8 @@ from result_files import make_result
 from earmark.benchmark.protocol import PROTOCOLS
 from earmark.benchmark.reconstruction import result as codec_result
 from earmark.benchmark.reconstruction.measure import plot_file, sound_files
-from earmark.benchmark.result.schema import RunResult, failed_path, result_path
+from earmark.benchmark.result.files import failed_path, result_path
+from earmark.benchmark.result.schema import RunResult
 from earmark.tasks import builtin_tasks
 
 # breaks out of an element, of an attribute in either quotes, of a script, of a comment, of CSS

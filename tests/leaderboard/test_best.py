@@ -18,12 +18,15 @@ from rich.console import Console
 
 from earmark import evaluate
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.leaderboard.board import Leaderboard, Row
-from earmark.benchmark.leaderboard.layout import to_csv, to_markdown
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.table import Row
+from earmark.benchmark.leaderboard.to_csv import to_csv
 from earmark.benchmark.leaderboard.to_json import to_json
 from earmark.benchmark.leaderboard.to_latex import to_latex
+from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.benchmark.leaderboard.to_terminal import to_terminal
-from earmark.benchmark.result.schema import Predictions, RunResult, read_result, result_files
+from earmark.benchmark.result.files import read_result, result_files
+from earmark.benchmark.result.schema import Predictions, RunResult
 
 Toy = Callable[..., tuple[Path, Path]]
 SOURCES = np.repeat(np.arange(30), 4)

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from earmark.benchmark.cli.main import main
 from earmark.benchmark.leaderboard.board import Leaderboard
-from earmark.benchmark.leaderboard.layout import to_csv, to_markdown
+from earmark.benchmark.leaderboard.to_csv import to_csv
+from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.benchmark.leaderboard.to_terminal import to_terminal
 from earmark.tasks import builtin_tasks
 

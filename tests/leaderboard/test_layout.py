@@ -7,7 +7,7 @@ from leaderboard_tables import markdown_rows, means_of, only_table
 from result_files import make_result
 
 from earmark.benchmark.leaderboard.board import Leaderboard
-from earmark.benchmark.leaderboard.layout import to_markdown
+from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.tasks import builtin_tasks
 
 

@@ -19,8 +19,10 @@ from result_files import make_result
 from rich.console import Console
 
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.leaderboard.board import Leaderboard, Table
-from earmark.benchmark.leaderboard.layout import to_csv, to_markdown
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.table import Table
+from earmark.benchmark.leaderboard.to_csv import to_csv
+from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.benchmark.leaderboard.to_terminal import to_terminal
 from earmark.benchmark.result.published import PublishedError, load_published
 from earmark.tasks import builtin_tasks

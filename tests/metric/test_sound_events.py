@@ -20,7 +20,7 @@ from earmark.benchmark.metric import (
     segments_of_events,
     segments_of_frames,
 )
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 RATES = ["6.25", "25", "50", "99.9"]
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.benchmark.metric import NoteScores, note_scores, notes_of_frames
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 
 def by_mir_eval(

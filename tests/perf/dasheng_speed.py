@@ -32,14 +32,15 @@ import numpy as np
 import soundfile
 import torch
 
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.batches import pool
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
-from earmark.benchmark.embedding.embed import ShardJob, embed_shards, parameter_count
+from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.shards.shard import read_shard
 from earmark.encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
 from earmark.encoders.dasheng.config import CHUNK_TOKENS, HOP, SAMPLE_RATE
 from earmark.encoders.dasheng.tokenizer import DashengTokenizer
+from earmark.encoders.device import parameter_count
 
 TINY = TokenizerConfig(
     embed_dim=64, depth=2, num_heads=4, decoder_embed_dim=48, decoder_depth=2,

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from earmark import evaluate
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.batches import plan_batches, pool
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import WINDOW_BATCHES, ShardJob, embed_shards

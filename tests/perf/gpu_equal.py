@@ -23,9 +23,10 @@ from earmark.benchmark.probe.frames import train_on_frames
 from earmark.benchmark.probe.knn import knn_predict
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.probe.two_towers import Captions, train_towers
-from earmark.benchmark.shards.annotations import ALPHABET, Event
+from earmark.benchmark.shards.annotations import ALPHABET
 from earmark.encoders import Frames
 from earmark.encoders.dasheng import OUTPUTS, TokenizerConfig, random_weights
+from earmark.tasks.spec import Event
 
 # Largest ||found - expected|| / ||expected||. Rounding alone was measured on a CPU: through 32
 # blocks float32 is 4e-7 from float64 (decoded 1e-6), and products in bfloat16 are 6e-3 from float32

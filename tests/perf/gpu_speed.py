@@ -23,7 +23,8 @@ from gpu_encoder import CLIP_SECONDS, codecs, full, noise, operations_a_second
 from gpu_machine import clocks, product_rate, repeated, timed, wait
 from gpu_record import AT_LEAST, Facts, Figure, Measured, Settings
 
-from earmark.benchmark.audio.decode import AudioPipeline, Samples
+from earmark.benchmark.audio.decode import Samples
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.batches import pad, pool
 from earmark.benchmark.embedding.collectors import (
     WINDOW_BATCHES,

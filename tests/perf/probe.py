@@ -33,7 +33,7 @@ from earmark.benchmark.probe.logistic import STRENGTHS, Problem
 from earmark.benchmark.probe.logistic import Path as StrengthPath
 from earmark.benchmark.probe.splits import Split, make_splits
 from earmark.benchmark.protocol import STRICT
-from earmark.benchmark.result.groups import read_results
+from earmark.benchmark.result.files import read_results
 from earmark.encoders import load_encoder
 from earmark.tasks import read_task
 

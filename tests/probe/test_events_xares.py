@@ -27,8 +27,8 @@ from earmark.benchmark.probe.events_xares import XaresEventObjective
 from earmark.benchmark.probe.frames import Span, train_on_frames
 from earmark.benchmark.probe.splits import Split, make_splits
 from earmark.benchmark.score import score_items
-from earmark.benchmark.shards.annotations import Event
 from earmark.tasks import ProbeSettings
+from earmark.tasks.spec import Event
 
 
 def ceil_frames(seconds: float, hop_ms: float) -> int:

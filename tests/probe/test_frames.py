@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from earmark.benchmark.probe import HeadKey, Training, initial_parameters, split_parameters
 from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.frames import FrameResult, Span, train_on_frames
-from earmark.benchmark.shards.annotations import Event
+from earmark.tasks.spec import Event
 
 EPOCHS = 4
 

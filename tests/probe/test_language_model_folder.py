@@ -26,7 +26,8 @@ from earmark.benchmark.leaderboard.formats import FORMATS
 from earmark.benchmark.probe.adapter import SpellingResult
 from earmark.benchmark.probe.language_model import load_language_model, model_digest, model_folder
 from earmark.benchmark.protocol import STRICT, XARES
-from earmark.benchmark.result.schema import Predictions, read_result
+from earmark.benchmark.result.files import read_result
+from earmark.benchmark.result.schema import Predictions
 from earmark.benchmark.score import score_items
 from earmark.benchmark.shards.dataset import DataError
 from earmark.tasks import LabelRule, ProbeSettings, builtin_tasks

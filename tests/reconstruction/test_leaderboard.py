@@ -26,8 +26,9 @@ from earmark.benchmark.reconstruction.result import (
     summarise,
     write_result,
 )
+from earmark.benchmark.result.files import result_files
 from earmark.benchmark.result.published import PublishedValue, load_published, sources
-from earmark.benchmark.result.schema import ResultError, result_files
+from earmark.benchmark.result.schema import ResultError
 
 
 def record(value: float, source: str = "a", **changes: object) -> ItemRecord:

@@ -19,17 +19,19 @@ from reconstruction_files import make_result as codec_result
 
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.reconstruction.result import ReconstructionResult
-from earmark.benchmark.result.schema import (
-    Predictions,
-    ResultError,
-    RunResult,
-    Score,
+from earmark.benchmark.result.files import (
     failed_path,
     read_result,
     result_files,
     result_path,
     still_valid,
     write_result,
+)
+from earmark.benchmark.result.schema import (
+    Predictions,
+    ResultError,
+    RunResult,
+    Score,
 )
 
 ROOT = Path("results")

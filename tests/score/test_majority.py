@@ -19,11 +19,12 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from earmark import evaluate
 from earmark.benchmark.probe.splits import Split, make_splits
-from earmark.benchmark.result.schema import Predictions, RunResult, read_predictions
+from earmark.benchmark.result.files import read_predictions
+from earmark.benchmark.result.schema import Predictions, RunResult
 from earmark.benchmark.score import score_items
 from earmark.benchmark.score.majority import constant_guess, majority_score
-from earmark.benchmark.shards.annotations import Event
 from earmark.tasks import LabelRule
+from earmark.tasks.spec import Event
 
 FOLDS = {"1": 60, "2": 100, "3": 40}
 FOLDED = dataclasses.replace(PROTOCOL, fold_score="folds", absent_classes="zero")

@@ -15,8 +15,8 @@ from earmark import Leaderboard, evaluate
 from earmark.benchmark.probe.splits import make_splits
 from earmark.benchmark.score import score_items
 from earmark.benchmark.score.presence import class_presence
-from earmark.benchmark.shards.annotations import Event
 from earmark.tasks import LabelRule
+from earmark.tasks.spec import Event
 
 FOLDS = {"1": 60, "2": 100, "3": 40}
 

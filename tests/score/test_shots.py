@@ -26,7 +26,8 @@ from earmark.benchmark.leaderboard.formats import FORMATS
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.splits import Split, make_splits
 from earmark.benchmark.protocol import STRICT
-from earmark.benchmark.result.schema import RunResult, read_result
+from earmark.benchmark.result.files import read_result
+from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.score import add_shots, score_items
 from earmark.benchmark.score.draws import Draw
 from earmark.benchmark.shots import ShotScore, checked_shots

@@ -16,7 +16,6 @@ from task_files import DROP, load, task
 
 from earmark.benchmark.shards.annotations import (
     ALPHABET,
-    Event,
     LabelError,
     read_captions,
     read_events,
@@ -27,6 +26,7 @@ from earmark.benchmark.shards.annotations import (
 from earmark.benchmark.shards.labels import Labelled, read_labels, within_clip
 from earmark.benchmark.shards.shard import Failure, read_shard
 from earmark.tasks import TaskSpec
+from earmark.tasks.spec import Event
 
 CLASSES = {"Cat": 0, "Dog": 1, "Running_water": 2}
 KEYS = {str(note): note - 21 for note in range(21, 108)}

@@ -12,7 +12,8 @@ from clips import TASK_YAML, clip_members, write_tar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earmark.benchmark.probe.items import Items, clip_failures, join_items
+from earmark.benchmark.evaluation.failures import clip_failures
+from earmark.benchmark.probe.items import Items, join_items
 from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
 from earmark.benchmark.shards.labels import Labelled, read_all, read_labels
 from earmark.benchmark.shards.shard import Failure, read_shard

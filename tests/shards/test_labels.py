@@ -17,11 +17,16 @@ from task_files import fault_of, task
 
 from earmark import RunResult, evaluate
 from earmark.benchmark.prepare.verify import verify
-from earmark.benchmark.shards.annotations import Event, LabelError, read_events, read_notes
+from earmark.benchmark.shards.annotations import (
+    LabelError,
+    read_events,
+    read_notes,
+)
 from earmark.benchmark.shards.dataset import open_dataset
 from earmark.benchmark.shards.labels import Labelled, label_clips, read_labels
 from earmark.benchmark.shards.shard import read_shard
 from earmark.tasks import SourceRule, TaskSpec, read_task
+from earmark.tasks.spec import Event
 
 NFC, NFD = "Küche", unicodedata.normalize("NFD", "Küche")
 NONE = (None, math.nan)

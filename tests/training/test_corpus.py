@@ -11,7 +11,7 @@ import soundfile
 import soxr
 from clips import audio_bytes, clip_members, write_tar
 
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.shards.dataset import DataError
 from earmark.benchmark.synthetic import RECIPES, SEED
 from earmark.benchmark.synthetic.recipe import Draw

@@ -19,7 +19,8 @@ from webpage_files import EVIL, fill, write, write_codec, write_large, write_pai
 from earmark import compare, report
 from earmark.benchmark.protocol import PROTOCOLS, STRICT
 from earmark.benchmark.reconstruction import result as codec_result
-from earmark.benchmark.result.schema import ResultError, write_result
+from earmark.benchmark.result.files import write_result
+from earmark.benchmark.result.schema import ResultError
 from earmark.benchmark.shots import ShotScore
 
 selenium = pytest.importorskip("selenium", reason="no browser tests: selenium is not installed")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from clips import REPOSITORY
 
-from earmark.benchmark.audio.decode import AudioPipeline
+from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.reconstruction.clips import open_material
 from earmark.encoders import EncoderError, load_encoder, load_encoders
 from earmark.encoders.dasheng import random_weights
