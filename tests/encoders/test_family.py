@@ -64,8 +64,8 @@ def load_one(name: str, weights: Path | None) -> AudioEncoder:
 @pytest.fixture(autouse=True)
 def toy_families(monkeypatch: pytest.MonkeyPatch) -> None:
     CALLS.clear()
-    monkeypatch.setitem(FAMILIES, "toy", Family("test_families:load", ("", "left", "right")))
-    monkeypatch.setitem(FAMILIES, "toy-one", Family("test_families:load_one", by_name=True))
+    monkeypatch.setitem(FAMILIES, "toy", Family(f"{__name__}:load", ("", "left", "right")))
+    monkeypatch.setitem(FAMILIES, "toy-one", Family(f"{__name__}:load_one", by_name=True))
     monkeypatch.setitem(FAMILIES, "toy-gone", Family("no_such_module_anywhere:load"))
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from leaderboard_tables import folder  # noqa: F401  (a fixture)
 from pylatexenc.latex2text import LatexNodes2Text
 from pylatexenc.latexwalker import LatexEnvironmentNode, LatexWalker
 from result_files import make_result
@@ -304,7 +303,7 @@ def test_json_tells_published_columns_and_values() -> None:
 
 @pytest.mark.parametrize("form", ["latex", "json"])
 def test_command_writes_these_forms(
-    folder: Path,  # noqa: F811
+    folder: Path,
     form: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

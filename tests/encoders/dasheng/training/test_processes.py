@@ -27,7 +27,8 @@ CONFIGS = (
 
 def by_torchrun(count: int, out: Path) -> tuple[int, str, str]:
     """This file as a program, in so many processes: status, output and errors."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "helpers")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     process = subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node",
          str(count), __file__, str(out)],
