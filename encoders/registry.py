@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import earmark
+from earmark.encoders.control import Asked, parsed, permute_weights
 from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
 from earmark.encoders.home import Home, inside, settle
@@ -89,6 +90,7 @@ def encoder_names() -> dict[str, str]:
 
 def is_registered(name: str) -> bool:
     """Whether a name is known because a program registered it, and so to no command."""
+    name = parsed(name).base
     return name in _registered and name not in _BUILTIN and name.partition(":")[0] not in FAMILIES
 
 
@@ -97,9 +99,11 @@ def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str
     if len(names) == len(encoders):
         return list(names)
     # only a family's names stand for several encoders
-    family = names[0].partition(":")[0]
+    family, draw = names[0].partition(":")[0], parsed(names[0]).draw
     return [
-        full_name(family, one.output) if isinstance(one, OutputEncoder) else one.name
+        Asked(full_name(family, one.output), draw).name
+        if isinstance(one, OutputEncoder)
+        else one.name
         for one in encoders
     ]
 
@@ -131,6 +135,7 @@ def load_encoders(
     weights: folder with a local copy of the model; names must be of one family then.
     layer: number of a hidden layer to take instead of the output, 0 being what goes into the
         first; `all` gives every layer as an encoder of its own. Needs names that have layers.
+    `NAME:permuted` is the encoder NAME with permuted weights, see `permute_weights`.
     Raises EncoderError as `load_encoder` does.
     """
     groups = group_names([with_layer(name, layer) for name in names], weights)
@@ -147,7 +152,9 @@ def group_names(names: Sequence[str], weights: str | Path | None = None) -> list
         family = name.partition(":")[0]
         find_encoder(name)
         by_name = family not in FAMILIES or FAMILIES[family].by_name
-        groups.setdefault(name if by_name else family, []).append(name)
+        # a control has weights of its own
+        together = name if by_name else Asked(family, parsed(name).draw).name
+        groups.setdefault(together, []).append(name)
         if weights is not None and family not in FAMILIES:
             raise EncoderError(f"encoder {name!r} has no weights to take from {weights}")
     if weights is not None and len(groups) > 1:
@@ -162,17 +169,27 @@ def with_layer(name: str, layer: int | str | None) -> str:
     """The name of a hidden layer of an encoder: `hubert-large`, 12 -> `hubert-large:layer-12`."""
     if layer is None:
         return name
+    name, draw = parsed(name)
     if name not in FAMILIES or not FAMILIES[name].layers:
         find_encoder(name)
         layered = ", ".join(key for key, family in FAMILIES.items() if family.layers)
         raise EncoderError(f"encoder {name!r} has no layers to choose from; {layered} have")
     if not (str(layer).isdecimal() or layer == "all"):
         raise EncoderError(f"layer {layer!r}: must be a whole number from 0, or `all`")
-    return full_name(name, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
+    full = full_name(name, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
+    return Asked(full, draw).name
 
 
 def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     """Encoders whose names `group_names` put together."""
+    asked = [parsed(name) for name in names]
+    made = _load_together([one.base for one in asked], weights)
+    if asked[0].draw:
+        permute_weights(made, asked[0].draw)
+    return made
+
+
+def _load_together(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     for name in names:
         _say_others(name)
     family = names[0].partition(":")[0]
@@ -231,7 +248,11 @@ def find_encoder(name: str) -> Callable[[], Any]:
 
 
 def _found(name: str) -> tuple[Callable[[], Any], Home]:
-    """What makes the encoder of this name, and where that is to be done. Raises EncoderError."""
+    """What makes the encoder of this name, and where that is to be done. Raises EncoderError.
+
+    Of a control that of the encoder whose weights are to be permuted.
+    """
+    name = parsed(name).base
     if ".py:" in name:
         path, _, attribute = name.rpartition(":")
         module = _module_from_file(Path(path))
