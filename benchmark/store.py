@@ -3,10 +3,13 @@
 An entry is a folder that appears whole or not at all:
 
     <root>/<first two hex digits of the key>/<key>/embeddings.npy
+                                                   spread.npy
                                                    manifest.json
 
-The array holds one row a crop, the mean over its frames (float32); where a task needs them, the
-frames themselves, one crop after the other (float16; the manifest has how many each has).
+The array holds one row a crop, the mean over its frames (float32), and `spread.npy` their standard
+deviation and maximum; where a task needs them, the frames themselves, one crop after the other
+(float16; the manifest has how many each has). Entries of before there was a spread have none: they
+are read where the mean is enough.
 
 The key is a SHA-256 over everything that decides the numbers: the encoder's fingerprint, the
 audio pipeline, how frames are pooled, how batches are padded, the shard's own hash, and which of
@@ -32,6 +35,7 @@ from earmark.benchmark.io.sealed import say_bad
 from earmark.benchmark.shards.shard import Failure
 
 FORMAT = 1
+SPREAD = "spread.npy"
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -46,6 +50,8 @@ class ShardEmbeddings:
     failures: clips that could not be decoded or encoded.
     seconds: audio encoded of each clip; by frame, the length of its file.
     frames: how many frames each crop has; None where rows are means.
+    spread: (N, 2, D) float32, standard deviation and maximum over each crop's valid frames; None by
+        frame, and where it was not asked for or an older version wrote the entry.
     made: where and with what it was made; information, not part of the key.
     transient: a clip failed for a reason that may pass (the encoder, memory, the disk) and not
         because of its audio. Such an entry is used but never stored.
@@ -57,6 +63,7 @@ class ShardEmbeddings:
     failures: list[Failure]
     seconds: list[float]
     frames: list[int] | None = None
+    spread: NDArray[np.float32] | None = None
     made: dict[str, Any] = field(default_factory=dict)
     transient: bool = False
 
@@ -98,15 +105,20 @@ class EmbeddingStore:
     def folder(self, key: str) -> Path:
         return self.root / key[:2] / key
 
-    def get(self, key: str) -> ShardEmbeddings | None:
-        """The entry, or None where there is none or it is damaged (said; it is then made again)."""
+    def get(self, key: str, *, spread: bool = False) -> ShardEmbeddings | None:
+        """The entry, or None where there is none or it is damaged (said; it is then made again).
+
+        spread: whether deviation and maximum are wanted too; an entry without them is None then.
+        """
         folder = self.folder(key)
-        entry = self._read(folder, key)
+        if spread and self.has(key) and not self.has(key, spread=True):
+            return None
+        entry = self._read(folder, key, spread)
         if entry is None and os.path.lexists(folder):
             say_bad(folder, "is damaged")
         return entry
 
-    def _read(self, folder: Path, key: str) -> ShardEmbeddings | None:
+    def _read(self, folder: Path, key: str, spread: bool) -> ShardEmbeddings | None:
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
             stated = manifest.pop("sha256")
@@ -119,6 +131,7 @@ class EmbeddingStore:
                 embeddings = _map(file) if manifest["frames"] else np.array(_map(file), np.float32)
             return ShardEmbeddings(
                 embeddings=embeddings,
+                spread=_whole(folder / SPREAD, manifest["spread"]) if spread else None,
                 keys=manifest["keys"],
                 crops=manifest["crops"],
                 failures=[Failure(*failure) for failure in manifest["failures"]],
@@ -129,9 +142,10 @@ class EmbeddingStore:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def has(self, key: str) -> bool:
-        """Whether there is an entry, intact or not: quicker than to get it."""
-        return (self.folder(key) / "manifest.json").is_file()
+    def has(self, key: str, *, spread: bool = False) -> bool:
+        """Whether there is an entry (with its spread), intact or not: quicker than to get it."""
+        folder = self.folder(key)
+        return (folder / "manifest.json").is_file() and (not spread or (folder / SPREAD).is_file())
 
     def put(self, key: str, entry: ShardEmbeddings) -> None:
         """Write an entry; an intact one that another process wrote meanwhile stays.
@@ -144,7 +158,7 @@ class EmbeddingStore:
         damaged_or_forced = os.path.lexists(folder)
         with folder_written_whole(folder, replace=damaged_or_forced) as temporary:
             np.save(temporary / "embeddings.npy", entry.embeddings, allow_pickle=False)
-            manifest = {
+            manifest: dict[str, Any] = {
                 "format": FORMAT,
                 "key": key,
                 "seconds": entry.seconds,
@@ -154,6 +168,10 @@ class EmbeddingStore:
                 "crops": entry.crops,
                 "keys": entry.keys,
             }
+            if entry.spread is not None:
+                np.save(temporary / SPREAD, entry.spread, allow_pickle=False)
+                with (temporary / SPREAD).open("rb") as file:
+                    manifest["spread"] = hashlib.file_digest(file, "sha256").hexdigest()
             with (temporary / "embeddings.npy").open("rb") as file:
                 manifest["sha256"] = _digest(file, _to_text(manifest))
             (temporary / "manifest.json").write_text(_to_text(manifest), encoding="utf-8")
@@ -170,6 +188,14 @@ def _map(file: BufferedReader) -> NDArray[np.float32] | NDArray[np.float16]:
     np.lib.format.read_magic(file)
     shape, _, kind = np.lib.format.read_array_header_1_0(file)
     return np.memmap(file, dtype=kind, mode="r", offset=file.tell(), shape=shape)
+
+
+def _whole(path: Path, sha256: str) -> NDArray[np.float32]:
+    """The array of a .npy file. Raises ValueError where the file is not of this SHA-256."""
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise ValueError(f"{path} is damaged")
+        return np.array(_map(file), np.float32)
 
 
 def _to_text(manifest: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from earmark.benchmark.audio.decode import Samples
+from earmark.benchmark.embedding.pooling import deviation_and_maximum, pool
 from earmark.encoders import AudioEncoder, EncoderError, Frames, encode_each
 
 # How far the number of frames may be off what frame_rate promises: edges of windows, rounding; of a
@@ -22,7 +23,8 @@ FRAME_SLACK_IN_TIME = 3.0
 
 
 class Want(NamedTuple):
-    """What is wanted of a batch: an encoder's frames themselves, or (the default) their mean."""
+    """What is wanted of a batch: an encoder's frames themselves, or (the default) statistics of
+    them."""
 
     encoder: AudioEncoder
     frames: bool = False
@@ -32,7 +34,8 @@ class Unfit(str):
     """Why what an encoder returned cannot be used: the same again for the same audio."""
 
 
-# A crop's mean (D,) float32 or its frames (F, D) float16; in words where it has none.
+# A crop's mean, deviation and maximum (3, D) float32, or its frames (F, D) float16; in words where
+# it has none.
 Encoded = NDArray[np.float32] | NDArray[np.float16] | str
 
 
@@ -57,15 +60,6 @@ def plan_batches(
     if current:
         batches.append(current)
     return batches
-
-
-def pool(frames: Frames) -> torch.Tensor:
-    """Mean over each clip's valid frames: (B, F, D) with lengths (B,) -> (B, D) float32."""
-    values, lengths = frames.values, frames.lengths.to(frames.values.device)
-    beyond = torch.arange(values.shape[1], device=values.device) >= lengths[:, None]
-    # not a product with a mask: what lies beyond may be NaN
-    total = values.float().masked_fill(beyond[:, :, None], 0.0).sum(dim=1)
-    return total / lengths[:, None]
 
 
 class Padded(NamedTuple):
@@ -147,10 +141,11 @@ def _wanted(want: Want, frames: Frames) -> list[Encoded]:
     """One element a crop."""
     who = f"encoder {want.encoder.name}"
     if not want.frames:
-        rows = pool(frames).cpu().numpy()
+        means = pool(frames)
+        rows = torch.cat([means[:, None], deviation_and_maximum(frames, means)], dim=1)
         return [
             row if np.isfinite(row).all() else Unfit(f"{who}: NaN or infinity in its output")
-            for row in rows
+            for row in rows.cpu().numpy()
         ]
     kept: list[Encoded] = []
     for values, length in zip(frames.values, frames.lengths.tolist(), strict=True):

@@ -56,26 +56,29 @@ class CachedEmbedder:
         view: EmbeddingRequest,
         label: str,
         others: Sequence[EmbeddingRequest] = (),
+        *,
+        spread: bool = False,
     ) -> CachedClips:
         """Every shard's entry of a view.
 
         digests: the shards'. others: views of the same clips that other cells of this run will
-        want; what has to be decoded now is encoded for them too, and stored. Raises DataError where
-        a shard was replaced meanwhile, and EncoderError.
+        want; what has to be decoded now is encoded for them too, and stored. spread: deviation and
+        maximum are wanted too; entries without them, of an older version, are made again. Raises
+        DataError where a shard was replaced meanwhile, and EncoderError.
         """
         entries: dict[int, ShardEmbeddings] = {}
         jobs: list[ShardJob] = []
         numbers: list[int] = []
         for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
             key = self._key_of(view, part, sha256)
-            known = None if self._forced(key) else self.store.get(key)
+            known = None if self._forced(key) else self.store.get(key, spread=spread)
             if known is not None and _covers(known, part):
                 entries[number] = known
                 continue
             wanted = []
             for other in others:
                 key = self._key_of(other, part, sha256)
-                if self._forced(key) or not self.store.has(key):
+                if self._forced(key) or not self.store.has(key, spread=spread and not other.frames):
                     wanted.append(other)
             jobs.append(ShardJob(part.shard, (view, *wanted), part.keys))
             numbers.append(number)
@@ -97,7 +100,9 @@ class CachedEmbedder:
                 encoded += sum(found[0].seconds)
                 # from the store where it is: else frames would lie on the disk twice
                 mine = (
-                    None if found[0].transient else self.store.get(self._key_of(view, part, sha256))
+                    None
+                    if found[0].transient
+                    else self.store.get(self._key_of(view, part, sha256), spread=spread)
                 )
                 entries[number] = mine or found[0]
         return CachedClips([entries[number] for number in range(len(dataset.shards))], encoded)

@@ -270,8 +270,10 @@ class _Gathered:
         self.seconds.append(round(encoded, 3) if self.spilled is None else clip.seconds)
 
     def finish(self) -> ShardEmbeddings:
+        embeddings, spread = self._matrices()
         return ShardEmbeddings(
-            embeddings=self._matrix(),
+            embeddings=embeddings,
+            spread=spread,
             keys=self.keys,
             crops=self.crops,
             frames=None if self.spilled is None else self.frames,
@@ -286,11 +288,17 @@ class _Gathered:
             },
         )
 
-    def _matrix(self) -> NDArray[np.float32] | NDArray[np.float16]:
+    def _matrices(
+        self,
+    ) -> tuple[NDArray[np.float32] | NDArray[np.float16], NDArray[np.float32] | None]:
+        """Means (N, D) with deviations and maxima (N, 2, D); or frames (F, D) with None."""
         dimension = self.view.encoder.embedding_dim
         if self.spilled is None:
-            return np.stack(self.rows) if self.rows else np.zeros((0, dimension), np.float32)
+            empty = np.zeros((0, 3, dimension), np.float32)
+            rows: NDArray[np.float32] = np.stack(self.rows) if self.rows else empty
+            return np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1:])
         if not self.frames:
-            return np.zeros((0, dimension), np.float16)
+            return np.zeros((0, dimension), np.float16), None
         self.spilled.flush()
-        return np.memmap(self.spilled, np.float16, "r", shape=(sum(self.frames), dimension))
+        frames = np.memmap(self.spilled, np.float16, "r", shape=(sum(self.frames), dimension))
+        return frames, None

@@ -22,6 +22,8 @@ class Items:
     """All items (crops) of a task, sorted by split, clip key, shard and crop.
 
     embeddings: (N, D) float32, where a clip's mean is wanted; else (0, D).
+    spread: (N, 2, D) float32, standard deviation and maximum over the frames whose mean
+        `embeddings` holds, where they were asked for; else None.
     labels: (N,) int64 class indices, or (N, C) bool for a multi-label task; else (0,).
     splits, keys, crops: (N,) the split or fold, clip key and number of the crop.
     sources: (N,) int64, numbers of the sources; source_names: their names.
@@ -42,6 +44,7 @@ class Items:
     frames: list[NDArray[np.float16]] = field(default_factory=list)
     annotations: list[tuple[Any, ...]] = field(default_factory=list)
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    spread: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -90,6 +93,7 @@ def join_items(
     sources, names = _sources(rows, [label.source for label in found])
     return Items(
         embeddings=_matrix(rows, embeddings),
+        spread=_spread(rows, embeddings),
         frames=_frames(rows, embeddings),
         labels=_label_array([label.label for label in found] if by_class else [], dataset),
         annotations=[] if by_class else [label.label for label in found],
@@ -116,16 +120,25 @@ class _Row(NamedTuple):
 
 
 def _matrix(rows: list[_Row], embeddings: Sequence[ShardEmbeddings]) -> NDArray[np.float32]:
-    dimension = embeddings[0].embeddings.shape[1]
     if embeddings[0].frames is not None:
-        return np.zeros((0, dimension), np.float32)
-    matrix = np.empty((len(rows), dimension), np.float32)
+        return np.zeros((0, embeddings[0].embeddings.shape[1]), np.float32)
+    return _gathered(rows, [np.asarray(entry.embeddings, np.float32) for entry in embeddings])
+
+
+def _spread(rows: list[_Row], embeddings: Sequence[ShardEmbeddings]) -> NDArray[np.float32] | None:
+    known = [entry.spread for entry in embeddings if entry.spread is not None]
+    return _gathered(rows, known) if len(known) == len(embeddings) else None
+
+
+def _gathered(rows: list[_Row], arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The rows' own elements of the shards' arrays, one array a shard."""
+    found = np.empty((len(rows), *arrays[0].shape[1:]), np.float32)
     shard_of = np.array([row.number for row in rows])
     place_of = np.array([row.place for row in rows])
-    for number, entry in enumerate(embeddings):
+    for number, array in enumerate(arrays):
         mine = np.flatnonzero(shard_of == number)
-        matrix[mine] = entry.embeddings[place_of[mine]]
-    return matrix
+        found[mine] = array[place_of[mine]]
+    return found
 
 
 def _frames(rows: list[_Row], embeddings: Sequence[ShardEmbeddings]) -> list[NDArray[np.float16]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from earmark.benchmark.readouts import ReadoutScore
 from earmark.benchmark.result.linear_fit import LinearFit
 from earmark.benchmark.shots import ShotScore
 
@@ -39,6 +40,8 @@ class Score:
         fifth of the training, see `probe/search.py`; null where no rate was chosen.
     shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was
         not asked for, of kNN, and of tasks whose clips have no classes.
+    readouts: the linear probe on each readout that was asked for, and on the best of them by
+        validation (`ReadoutScore`); null likewise.
     """
 
     metric: str
@@ -63,3 +66,4 @@ class Score:
     still_learning: dict[str, list[bool]] | None = None
     majority: float | None = None
     shots: list[ShotScore] | None = None
+    readouts: list[ReadoutScore] | None = None

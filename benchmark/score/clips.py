@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from earmark.benchmark.io.progress import ProgressFactory
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.metric import accuracy, average_precision, mean_average_precision
 from earmark.benchmark.probe import ProbeResult, ProbeTraining, train_heads
 from earmark.benchmark.probe.items import Items
@@ -52,13 +52,7 @@ def score_clips(
     track: ProgressFactory,
 ) -> Scored:
     """Train and test the probes of a task with classes."""
-    by_clip = protocol.tested == "clips"
-    clips = items.clips
-    # the first item of a clip stands for it: its key, its labels, its source
-    judged = [
-        replace(split, test=split.test[first_of_clips(clips[split.test])]) if by_clip else split
-        for split in splits
-    ]
+    judged = judged_by_clip(items, splits, protocol)
     fitted = protocol.linear_probe == "logistic regression"
     trained = (_fitted if fitted else _by_adam)(items, splits, spec, protocol, device, track)
     tested = tested_items(judged)
@@ -79,6 +73,29 @@ def score_clips(
         scores["knn"] = _accuracy_score(items, judged, knn[:, None], protocol)
     predictions = predictions_of(items, judged, labels=items.labels[tested], linear=linear, knn=knn)
     return Scored(scores, predictions)
+
+
+def judged_by_clip(items: Items, splits: list[Split], protocol: Protocol) -> list[Split]:
+    """Splits whose test items are those that count: of each clip the first, or all."""
+    if protocol.tested != "clips":
+        return splits
+    clips = items.clips
+    # the first item of a clip stands for it: its key, its labels, its source
+    return [replace(split, test=split.test[first_of_clips(clips[split.test])]) for split in splits]
+
+
+def score_of_clips(
+    items: Items,
+    judged: list[Split],
+    scores: list[NDArray[np.float32]],
+    spec: TaskSpec,
+    protocol: Protocol,
+) -> Score:
+    """The score of one probe a split. scores: of each split (tested, C), see `judged_by_clip`."""
+    if spec.metric == "accuracy":
+        predicted = np.concatenate([part.argmax(axis=1) for part in scores])
+        return _accuracy_score(items, judged, predicted[:, None], protocol)
+    return _map_score(items, judged, [part[None] for part in scores], protocol, no_progress)
 
 
 def _fitted(

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.batches import Want, encode_batches, pad, plan_batches, pool
+from earmark.benchmark.embedding.batches import Want, encode_batches, pad, plan_batches
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.embedding.pooling import pool
 from earmark.benchmark.shards.shard import read_shard
 from earmark.benchmark.store import ShardEmbeddings
 from earmark.encoders import AudioEncoder, EncoderError, Frames, load_encoder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from earmark.benchmark.embedding.batches import pool
+from earmark.benchmark.embedding.pooling import pool
 from earmark.encoders import AudioEncoder, load_encoder
 
 RATE, HOP, WINDOW, FFT, BANDS, STACK = 16_000, 160, 400, 512, 64, 4

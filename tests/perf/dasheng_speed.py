@@ -33,9 +33,9 @@ import soundfile
 import torch
 
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.batches import pool
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.embedding.pooling import pool
 from earmark.benchmark.shards.shard import read_shard
 from earmark.encoders.dasheng import TokenizerConfig, load, random_weights, save_checkpoint
 from earmark.encoders.dasheng.config import CHUNK_TOKENS, HOP, SAMPLE_RATE

@@ -28,9 +28,10 @@ import torch
 
 from earmark import evaluate
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.batches import plan_batches, pool
+from earmark.benchmark.embedding.batches import plan_batches
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import WINDOW_BATCHES, ShardJob, embed_shards
+from earmark.benchmark.embedding.pooling import pool
 from earmark.benchmark.probe.items import Items, join_items
 from earmark.benchmark.shards.dataset import open_dataset
 from earmark.benchmark.shards.labels import read_labels

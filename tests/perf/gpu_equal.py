@@ -14,7 +14,7 @@ from gpu_probe import clip_features, fit_clips
 from gpu_record import Figure, Measured, Settings, differing_share, relative_error
 from numpy.typing import NDArray
 
-from earmark.benchmark.embedding.batches import pool
+from earmark.benchmark.embedding.pooling import pool
 from earmark.benchmark.metric import character_edits
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.ctc import CTCObjective

@@ -25,7 +25,7 @@ from gpu_record import AT_LEAST, Facts, Figure, Measured, Settings
 
 from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.batches import pad, pool
+from earmark.benchmark.embedding.batches import pad
 from earmark.benchmark.embedding.collectors import (
     WINDOW_BATCHES,
     DecodedClip,
@@ -34,6 +34,7 @@ from earmark.benchmark.embedding.collectors import (
     make_collectors,
 )
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
+from earmark.benchmark.embedding.pooling import pool
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.shard import Shard, ShardReader, read_shard
 from earmark.encoders.dasheng import TokenizerCodec

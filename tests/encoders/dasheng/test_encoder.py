@@ -8,7 +8,7 @@ import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC, noise
 
-from earmark.benchmark.embedding.batches import pool
+from earmark.benchmark.embedding.pooling import pool
 from earmark.encoders import EncoderError, Frames
 from earmark.encoders.dasheng import (
     load,

@@ -1,0 +1,129 @@
+"""The linear probe on other readouts than the mean, and on the best of them by validation.
+
+Each readout is probed as the mean is: standardised by the training items, the strength chosen on
+the validation items, fitted again to both. One more choice of the same kind is made for `best`: in
+each fold the readout with the least validation loss. Losses of readouts may be compared as those of
+strengths are: they are of the same items and labels, and no test item takes part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from earmark.benchmark.io.progress import ProgressFactory, no_progress
+from earmark.benchmark.probe.items import Items
+from earmark.benchmark.probe.linear import clip_means, fit_linear
+from earmark.benchmark.probe.splits import Split, make_splits
+from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.readouts import BEST, MEAN, ReadoutScore
+from earmark.benchmark.result.linear_fit import LinearFit
+from earmark.benchmark.result.scores import Score
+from earmark.benchmark.score.clips import judged_by_clip, score_of_clips
+from earmark.tasks import TaskSpec
+
+_PARTS = {"mean": 0, "std": 1, "max": 2}
+
+
+class _Tried(NamedTuple):
+    """One readout in one fold. scores: (tested, C). loss: None without validation."""
+
+    scores: NDArray[np.float32]
+    fit: LinearFit
+
+    @property
+    def loss(self) -> float | None:
+        return min(self.fit.validation_loss, default=None)
+
+
+def features_of(items: Items, readout: str) -> NDArray[np.float32]:
+    """(N, D), (N, 2 D) or (N, 3 D): the readout's statistics side by side."""
+    if readout == MEAN:
+        return items.embeddings
+    if items.spread is None:
+        raise ValueError(f"readout {readout}: the items have means alone")
+    all_three = (items.embeddings, items.spread[:, 0], items.spread[:, 1])
+    return np.concatenate([all_three[_PARTS[part]] for part in readout.split("+")], axis=1)
+
+
+def add_readouts(
+    score: Score,
+    items: Items,
+    spec: TaskSpec,
+    protocol: Protocol,
+    asked: tuple[str, ...],
+    *,
+    device: str = "cpu",
+    track: ProgressFactory = no_progress,
+) -> None:
+    """Compute the readouts asked for and the best of them into a linear probe's score.
+
+    asked: as `checked_readouts` gives them, two at least; items have a spread.
+    """
+    splits = make_splits(items, spec, protocol)
+    tried: dict[str, list[_Tried]] = {}
+    with track("readouts", len(asked) * len(splits), "fits") as bar:
+        for readout in asked:
+            features = features_of(items, readout)
+            tried[readout] = []
+            for split in splits:
+                tried[readout].append(_fit(features, items, split, spec, protocol, device))
+                bar.advance(1)
+    judged = judged_by_clip(items, splits, protocol)
+    found = [_scored(one, tried[one], items, judged, spec, protocol) for one in asked]
+    chosen = [_least(tried, number) for number in range(len(splits))]
+    best = [tried[readout][number] for number, readout in enumerate(chosen)]
+    names = dict(zip((split.name for split in splits), chosen, strict=True))
+    found.append(replace(_scored(BEST, best, items, judged, spec, protocol), chosen=names))
+    score.readouts = found
+
+
+def _fit(
+    features: NDArray[np.float32],
+    items: Items,
+    split: Split,
+    spec: TaskSpec,
+    protocol: Protocol,
+    device: str,
+) -> _Tried:
+    clips = items.clips if protocol.tested == "clips" else np.arange(len(items))
+    held_out = len(split.train) < len(split.given_train)
+    model, fit = fit_linear(
+        features, items.labels, train=split.train, valid=split.valid,
+        every=split.given_train if held_out else None, classes=spec.num_classes, clips=clips,
+        device=device,
+    )  # fmt: skip
+    return _Tried(clip_means(model.scores(features[split.test]), clips[split.test]), fit)
+
+
+def _least(tried: dict[str, list[_Tried]], split: int) -> str:
+    """The readout with the least validation loss in a fold; of equal ones the first.
+
+    The mean where nothing was validated.
+    """
+    losses = {readout: found[split].loss for readout, found in tried.items()}
+    known = {readout: loss for readout, loss in losses.items() if loss is not None}
+    return min(known, key=lambda readout: known[readout], default=MEAN)
+
+
+def _scored(
+    readout: str,
+    tried: list[_Tried],
+    items: Items,
+    judged: list[Split],
+    spec: TaskSpec,
+    protocol: Protocol,
+) -> ReadoutScore:
+    score = score_of_clips(items, judged, [one.scores for one in tried], spec, protocol)
+    losses = {
+        split.name: one.loss
+        for split, one in zip(judged, tried, strict=True)
+        if one.loss is not None
+    }
+    return ReadoutScore(
+        readout, score.value, score.interval, score.per_split, losses,
+        converged=all(one.fit.converged for one in tried),
+    )  # fmt: skip
