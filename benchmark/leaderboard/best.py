@@ -61,7 +61,7 @@ def _told(
     told, faults = set(), []
     for column in scores.keys() - {top}:
         try:
-            one, other = _paired(top, column, results, values, cache)
+            one, other = paired_values(top, column, results, values, cache)
         except (UnpairedError, ResultError) as error:
             faults.append(f"{column}: {error}")
             continue
@@ -74,7 +74,7 @@ def _told(
     return told, faults
 
 
-def _paired(
+def paired_values(
     top: str,
     column: str,
     results: Mapping[str, RunResult],
