@@ -12,12 +12,14 @@ from earmark.benchmark import synthetic
 from earmark.benchmark.bounds import check_positive, check_positive_int
 from earmark.benchmark.paths import default_cache, default_data
 from earmark.benchmark.protocol import STRICT, Protocol
+from earmark.benchmark.readouts import checked_readouts
 from earmark.benchmark.shots import Shots, checked_shots
 from earmark.benchmark.zenodo.status import shards_folder
 from earmark.tasks import TaskSpec
 
 SYNTHETIC = "synthetic"
 BATCH_SECONDS = 120.0
+CONTROLS = ("permuted", "labels")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -34,7 +36,9 @@ class RunSettings:
     force: compute again what is there already. not_fetched: by a task's name, why its shards, where
     they are not there, were not fetched; it is said in the task's failure. shots: numbers of clips
     a class, and `all`, at which label efficiency is measured beside the scores, which stay as they
-    are; it has none for tasks whose clips have no classes.
+    are; it has none for tasks whose clips have no classes. readouts: those that the linear probe is
+    scored on beside the mean (`READOUTS`, or `all`), and the best of them by validation; likewise.
+    control: `permuted`, `labels`: which controls of each encoder are scored too.
     """
 
     data: str | Path = dataclasses.field(default_factory=default_data)
@@ -48,6 +52,8 @@ class RunSettings:
     force: bool = False
     not_fetched: Mapping[str, str] = dataclasses.field(default_factory=dict)
     shots: tuple[Shots, ...] = ()
+    readouts: tuple[str, ...] = ()
+    control: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("results", "cache"):
@@ -60,11 +66,18 @@ class RunSettings:
             check_positive_int("limit", self.limit)
         check_positive("batch_seconds", self.batch_seconds)
         object.__setattr__(self, "shots", checked_shots(self.shots))
-        if self.shots and self.protocol.linear_probe != "logistic regression":
-            raise ValueError(
-                f"shots are of logistic regression, which protocol {self.protocol.name} does not "
-                "train; leave them out, or take strict"
-            )
+        object.__setattr__(self, "readouts", checked_readouts(self.readouts))
+        for what in ("shots", "readouts"):
+            if getattr(self, what) and self.protocol.linear_probe != "logistic regression":
+                raise ValueError(
+                    f"{what} are of logistic regression, which protocol {self.protocol.name} does "
+                    "not train; omit them, or take strict"
+                )
+        unknown = [one for one in self.control if one not in CONTROLS]
+        if unknown or isinstance(self.control, str):
+            asked = self.control if isinstance(self.control, str) else unknown[0]
+            raise ValueError(f"control must be a list of {', '.join(CONTROLS)}, not {asked!r}")
+        object.__setattr__(self, "control", tuple(self.control))
         if self.device not in DEVICES:
             raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
 

@@ -23,19 +23,22 @@ FRAME_SLACK_IN_TIME = 3.0
 
 
 class Want(NamedTuple):
-    """What is wanted of a batch: an encoder's frames themselves, or (the default) statistics of
-    them."""
+    """What is wanted of a batch: an encoder's frames themselves, or (the default) their mean.
+
+    spread: their standard deviation and maximum beside the mean.
+    """
 
     encoder: AudioEncoder
     frames: bool = False
+    spread: bool = False
 
 
 class Unfit(str):
     """Why what an encoder returned cannot be used: the same again for the same audio."""
 
 
-# A crop's mean, deviation and maximum (3, D) float32, or its frames (F, D) float16; in words where
-# it has none.
+# A crop's mean (1, D) float32, with deviation and maximum (3, D), or its frames (F, D) float16; in
+# words where it has none.
 Encoded = NDArray[np.float32] | NDArray[np.float16] | str
 
 
@@ -142,7 +145,9 @@ def _wanted(want: Want, frames: Frames) -> list[Encoded]:
     who = f"encoder {want.encoder.name}"
     if not want.frames:
         means = pool(frames)
-        rows = torch.cat([means[:, None], deviation_and_maximum(frames, means)], dim=1)
+        rows = means[:, None]
+        if want.spread:
+            rows = torch.cat([rows, deviation_and_maximum(frames, means)], dim=1)
         return [
             row if np.isfinite(row).all() else Unfit(f"{who}: NaN or infinity in its output")
             for row in rows.cpu().numpy()

@@ -28,7 +28,7 @@ class CachedClips(NamedTuple):
 class CachedEmbedder:
     """What encoders made of shards. run.device must be chosen by now (`cpu` or `cuda`).
 
-    fingerprints: of every encoder that views may name.
+    fingerprints: of every encoder that requests may name.
     """
 
     def __init__(self, fingerprints: dict[AudioEncoder, str], run: RunSettings) -> None:
@@ -37,31 +37,33 @@ class CachedEmbedder:
         self.store.remove_leftovers()
         self.made: set[str] = set()  # keys of this run, which need not be forced again
 
-    def key(self, view: EmbeddingRequest, sha256: str, clips: Sequence[str] | None = None) -> str:
+    def key(
+        self, request: EmbeddingRequest, sha256: str, clips: Sequence[str] | None = None
+    ) -> str:
         """The store's key of one shard, or of some of its clips."""
         return self.store.key(
-            encoder_fingerprint=self.fingerprints[view.encoder],
-            audio=view.pipeline.facts(),
-            batches=_batches(view),
+            encoder_fingerprint=self.fingerprints[request.encoder],
+            audio=request.pipeline.facts(),
+            batches=_batches(request),
             shard_sha256=sha256,
             clips=clips,
-            frames=view.frames,
-            compute=view.encoder.compute_dtype(self.run.device),
+            frames=request.frames,
+            compute=request.encoder.compute_dtype(self.run.device),
         )
 
     def entries(
         self,
         dataset: Dataset,
         digests: Sequence[str],
-        view: EmbeddingRequest,
+        request: EmbeddingRequest,
         label: str,
         others: Sequence[EmbeddingRequest] = (),
         *,
         spread: bool = False,
     ) -> CachedClips:
-        """Every shard's entry of a view.
+        """Every shard's entry of a request.
 
-        digests: the shards'. others: views of the same clips that other cells of this run will
+        digests: the shards'. others: requests of the same clips that other cells of this run will
         want; what has to be decoded now is encoded for them too, and stored. spread: deviation and
         maximum are wanted too; entries without them, of an older version, are made again. Raises
         DataError where a shard was replaced meanwhile, and EncoderError.
@@ -70,7 +72,7 @@ class CachedEmbedder:
         jobs: list[ShardJob] = []
         numbers: list[int] = []
         for number, (part, sha256) in enumerate(zip(dataset.shards, digests, strict=True)):
-            key = self._key_of(view, part, sha256)
+            key = self._key_of(request, part, sha256)
             known = None if self._forced(key) else self.store.get(key, spread=spread)
             if known is not None and _covers(known, part):
                 entries[number] = known
@@ -80,7 +82,7 @@ class CachedEmbedder:
                 key = self._key_of(other, part, sha256)
                 if self._forced(key) or not self.store.has(key, spread=spread and not other.frames):
                     wanted.append(other)
-            jobs.append(ShardJob(part.shard, (view, *wanted), part.keys))
+            jobs.append(ShardJob(part.shard, (request, *wanted), part.keys))
             numbers.append(number)
         settings = EmbedSettings(
             self.run.device, self.run.batch_seconds, self.run.workers, self.store.root
@@ -92,7 +94,7 @@ class CachedEmbedder:
                 part, sha256 = dataset.shards[number], digests[number]
                 if shard_digest(part.shard.path, self.run.cache) != sha256:
                     raise DataError(f"shard {part.shard.path} was replaced meanwhile; run it again")
-                for one, entry in zip(job.views, found, strict=True):
+                for one, entry in zip(job.requests, found, strict=True):
                     key = self._key_of(one, part, sha256)
                     self.store.put(key, entry)
                     if not entry.transient:  # else it is not in the store
@@ -102,7 +104,7 @@ class CachedEmbedder:
                 mine = (
                     None
                     if found[0].transient
-                    else self.store.get(self._key_of(view, part, sha256), spread=spread)
+                    else self.store.get(self._key_of(request, part, sha256), spread=spread)
                 )
                 entries[number] = mine or found[0]
         return CachedClips([entries[number] for number in range(len(dataset.shards))], encoded)
@@ -111,8 +113,8 @@ class CachedEmbedder:
         """Whether an entry is to be made though the store may have it."""
         return self.run.force and key not in self.made
 
-    def _key_of(self, view: EmbeddingRequest, part: DatasetShard, sha256: str) -> str:
-        return self.key(view, sha256, None if part.keys is None else sorted(part.keys))
+    def _key_of(self, request: EmbeddingRequest, part: DatasetShard, sha256: str) -> str:
+        return self.key(request, sha256, None if part.keys is None else sorted(part.keys))
 
 
 def _covers(entry: ShardEmbeddings, part: DatasetShard) -> bool:
@@ -124,7 +126,9 @@ def _covers(entry: ShardEmbeddings, part: DatasetShard) -> bool:
     )
 
 
-def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) -> EmbeddingRequest:
+def request_of(
+    spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT
+) -> EmbeddingRequest:
     """How a task wants its clips embedded under a protocol."""
     pipeline = AudioPipeline(encoder.sample_rate, spec.crop_seconds, protocol.resampler)
     order = None
@@ -133,10 +137,10 @@ def view_of(spec: TaskSpec, encoder: AudioEncoder, protocol: Protocol = STRICT) 
     return EmbeddingRequest(encoder, pipeline, spec.by_frame, order)
 
 
-def _batches(view: EmbeddingRequest) -> str:
-    """How a view's batches are made, in words of the store's key."""
-    order = view.file_order
+def _batches(request: EmbeddingRequest) -> str:
+    """How a request's batches are made, in words of the store's key."""
+    order = request.file_order
     if order is not None:
         kept = "first crop of a clip" if order.first_crop_only else "all crops"
         return f"{order.size} in file order, padding kept, {kept}"
-    return "padded, lengths given" if view.encoder.honours_lengths else "clips of equal length"
+    return "padded, lengths given" if request.encoder.honours_lengths else "clips of equal length"

@@ -86,21 +86,21 @@ Report = Callable[[int, float], None]  # clips, seconds of audio
 
 def make_collectors(
     shard: str,
-    views: Sequence[EmbeddingRequest],
+    requests: Sequence[EmbeddingRequest],
     budget: int,
     settings: EmbedSettings,
     report: Report | None,
 ) -> list[Collector]:
-    """One for all views of equal crops and batches; the first of them reports.
+    """One for all requests of equal crops and batches; the first of them reports.
 
     budget: samples in a batch by length.
     """
     alike: dict[tuple[AudioPipeline, FileOrder | None], list[EmbeddingRequest]] = {}
-    for view in dict.fromkeys(views):
-        alike.setdefault((view.pipeline, view.file_order), []).append(view)
+    for request in dict.fromkeys(requests):
+        alike.setdefault((request.pipeline, request.file_order), []).append(request)
     made: list[Collector] = []
     for (pipeline, order), own in alike.items():
-        gathered = [_Gathered(view, settings) for view in own]
+        gathered = [_Gathered(request, settings) for request in own]
         common = (shard, pipeline, gathered, settings.device, None if made else report)
         made.append(
             _ByLength(*common, budget=budget) if order is None else _InFileOrder(*common, order)
@@ -110,7 +110,7 @@ def make_collectors(
 
 @dataclass
 class Collector(ABC):
-    """Gathers one shard's clips and encodes them, for all views of equal crops and batches."""
+    """Gathers one shard's clips and encodes them, for all requests of equal crops and batches."""
 
     shard: str
     pipeline: AudioPipeline
@@ -128,9 +128,9 @@ class Collector(ABC):
         self._take(clip)
 
     def finish(self) -> dict[EmbeddingRequest, ShardEmbeddings]:
-        """Encode what is left, and return what each view holds of the shard."""
+        """Encode what is left, and return what each request holds of the shard."""
         self._flush()
-        return {one.view: one.finish() for one in self.gathered}
+        return {one.request: one.finish() for one in self.gathered}
 
     @abstractmethod
     def _take(self, clip: DecodedClip) -> None: ...
@@ -140,10 +140,14 @@ class Collector(ABC):
 
     @property
     def _wants(self) -> list[Want]:
-        return [Want(one.view.encoder, one.view.frames) for one in self.gathered]
+        return [
+            # padded frames have a mean that a protocol defines, and no other statistics
+            Want(one.request.encoder, one.request.frames, one.request.file_order is None)
+            for one in self.gathered
+        ]
 
     def _keep(self, clip: DecodedClip, rows: list[list[Encoded]], samples: int) -> None:
-        """What was made of a clip: for each of its crops one element a view."""
+        """What was made of a clip: for each of its crops one element a request."""
         for column, one in enumerate(self.gathered):
             own = [row[column] for row in rows]
             errors = [row for row in own if isinstance(row, str)]
@@ -234,13 +238,13 @@ class _InFileOrder(Collector):
 
 
 class _Gathered:
-    """One view of a shard as it grows, clips as they come; frames go to the disk."""
+    """One request of a shard as it grows, clips as they come; frames go to the disk."""
 
-    def __init__(self, view: EmbeddingRequest, settings: EmbedSettings) -> None:
-        self.view, self.settings = view, settings
+    def __init__(self, request: EmbeddingRequest, settings: EmbedSettings) -> None:
+        self.request, self.settings = request, settings
         self.rows: list[NDArray[np.float32]] = []
         self.spilled: IO[bytes] | None = None
-        if view.frames:
+        if request.frames:
             if settings.spill is not None:
                 settings.spill.mkdir(parents=True, exist_ok=True)
             self.spilled = tempfile.TemporaryFile(dir=settings.spill)  # noqa: SIM115
@@ -265,7 +269,7 @@ class _Gathered:
             else:
                 self.frames.append(len(row))
                 self.spilled.write(np.asarray(row, np.float16).tobytes())
-        encoded = samples / self.view.pipeline.sample_rate
+        encoded = samples / self.request.pipeline.sample_rate
         # by frame the file's own length, which is the same for encoders of any sample rate
         self.seconds.append(round(encoded, 3) if self.spilled is None else clip.seconds)
 
@@ -281,7 +285,7 @@ class _Gathered:
             seconds=self.seconds,
             transient=self.transient,
             made={
-                "encoder": self.view.encoder.name,
+                "encoder": self.request.encoder.name,
                 "device": self.settings.device,
                 "torch": torch.__version__,
                 "batch_seconds": self.settings.batch_seconds,
@@ -292,11 +296,13 @@ class _Gathered:
         self,
     ) -> tuple[NDArray[np.float32] | NDArray[np.float16], NDArray[np.float32] | None]:
         """Means (N, D) with deviations and maxima (N, 2, D); or frames (F, D) with None."""
-        dimension = self.view.encoder.embedding_dim
+        dimension = self.request.encoder.embedding_dim
         if self.spilled is None:
-            empty = np.zeros((0, 3, dimension), np.float32)
+            count = 3 if self.request.file_order is None else 1
+            empty = np.zeros((0, count, dimension), np.float32)
             rows: NDArray[np.float32] = np.stack(self.rows) if self.rows else empty
-            return np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 1:])
+            spread = np.ascontiguousarray(rows[:, 1:]) if count == 3 else None
+            return np.ascontiguousarray(rows[:, 0]), spread
         if not self.frames:
             return np.zeros((0, dimension), np.float16), None
         self.spilled.flush()

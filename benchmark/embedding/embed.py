@@ -37,14 +37,14 @@ class ShardJob(NamedTuple):
     """One shard to encode, in which ways, and the keys of its clips to encode (None: all)."""
 
     shard: Shard
-    views: tuple[EmbeddingRequest, ...]
+    requests: tuple[EmbeddingRequest, ...]
     keys: frozenset[str] | None = None
 
     @property
     def entries(self) -> list[ClipEntry]:
-        """By key; as they lie in the file where a view's batches follow that."""
+        """By key; as they lie in the file where a request's batches follow that."""
         chosen = [e for e in self.shard.entries if self.keys is None or e.key in self.keys]
-        if any(view.file_order is not None for view in self.views):
+        if any(request.file_order is not None for request in self.requests):
             chosen.sort(key=lambda entry: entry.audio.offset)
         return chosen
 
@@ -54,18 +54,18 @@ def embed_shards(
     settings: EmbedSettings,
     on_clips: Callable[[int, float], None] | None = None,
 ) -> Iterator[list[ShardEmbeddings]]:
-    """Yield each job's embeddings, one a view, as soon as its shard is encoded, in order.
+    """Yield each job's embeddings, one a request, as soon as its shard is encoded, in order.
 
-    Every clip is decoded once for all views; views of equal crops whose encoders share a forward
+    Every clip is decoded once for all requests; those of equal crops whose encoders share a forward
     pass take one. All pipelines must decode alike. on_clips(clips, seconds of audio)
     is called after every batch. Raises EncoderError where an encoder breaks its contract; a clip
     on which it merely fails is named in `failures`.
     """
     if not jobs:
         return
-    whole = {replace(v.pipeline, crop_seconds=None) for job in jobs for v in job.views}
+    whole = {replace(v.pipeline, crop_seconds=None) for job in jobs for v in job.requests}
     (decoder,) = whole
-    for encoder in {view.encoder for job in jobs for view in job.views}:
+    for encoder in {request.encoder for job in jobs for request in job.requests}:
         encoder.to(settings.device)
     budget = max(1, int(settings.batch_seconds * decoder.sample_rate))
     readers: dict[int, ShardReader] = {}
@@ -94,17 +94,17 @@ def embed_shards(
     )
     try:
         for number, job in enumerate(jobs):
-            collectors = make_collectors(job.shard.name, job.views, budget, settings, on_clips)
+            collectors = make_collectors(job.shard.name, job.requests, budget, settings, on_clips)
             for _ in job.entries:
                 clip = next(clips)
                 for collector in collectors:
                     collector.add(clip)
             made = {
-                view: entry
+                request: entry
                 for collector in collectors
-                for view, entry in collector.finish().items()
+                for request, entry in collector.finish().items()
             }
-            yield [made[view] for view in job.views]
+            yield [made[request] for request in job.requests]
             # all its clips have been read; a data set may have more shards than a process files
             if number in readers:
                 readers.pop(number).close()

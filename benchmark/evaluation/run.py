@@ -1,33 +1,25 @@
-"""Evaluate encoders on tasks: the Python face of the benchmark.
-
-from earmark import evaluate
-results = evaluate("logmel", ["esc50"], data="data")
-"""
+"""Evaluate encoders on tasks: the Python face of the benchmark."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from earmark.benchmark.evaluation.blank import empty_result
-from earmark.benchmark.evaluation.cell import TaskEvaluator, make_evaluators
+from earmark.benchmark.evaluation.assemble import empty_result
+from earmark.benchmark.evaluation.cell import Together
+from earmark.benchmark.evaluation.shuffled import applies
+from earmark.benchmark.identity.asked import Group, grouped, lent, load_group
+from earmark.benchmark.io.progress import log
 from earmark.benchmark.protocol import STRICT, Protocol, protocol_named
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.schema import FAILED, RunResult
-from earmark.benchmark.settings import RunSettings
-from earmark.encoders import (
-    AudioEncoder,
-    EncoderError,
-    group_names,
-    left_as_found,
-    load_encoders,
-    names_of,
-    ready_encoder,
-    with_layer,
-)
+from earmark.benchmark.settings import BATCH_SECONDS, RunSettings
+from earmark.benchmark.shots import Shots
+from earmark.encoders import AudioEncoder, EncoderError, left_as_found
+from earmark.encoders.control import control_name, control_of, has_parameters, parsed
 from earmark.encoders.device import choose_device
 from earmark.tasks import TaskSpec
 from earmark.tasks.catalogue import specs_of
@@ -43,109 +35,176 @@ def evaluate(
     seeds: int | None = None,
     failed_share: float | None = None,
     language_model: str | Path | None = None,
+    shots: Sequence[Shots] = (),
+    readouts: Sequence[str] = (),
+    control: Sequence[str] = (),
+    data: str | Path | None = None,
+    results: str | Path = Path("results/runs"),
+    cache: str | Path | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    batch_seconds: float = BATCH_SECONDS,
+    workers: int | None = None,
+    force: bool = False,
+    not_fetched: Mapping[str, str] | None = None,
     on_result: Callable[[RunResult], None] | None = None,
-    **settings: Any,
 ) -> list[RunResult]:
     """Score encoders on tasks and return one RunResult for each pair, encoder by encoder.
 
-    encoder: names, `path/to/file.py:Class`, or loaded encoders, which are given back in the mode
-    and on the device that they came in. tasks: names, domains, `all`, paths of task files, or
-    TaskSpecs. weights: folder with a local copy of the encoder's model. layer: number of a hidden
-    layer to score instead of the output, or `all`. protocol: one, or the name of one. seeds: heads
-    trained a fold (default: the protocol's number). failed_share: the share of a task's clips that
-    may fail before the task has (default 0.01). language_model: folder or hub name of what spells
-    under `xares-0.1.3`, if not the protocol's own. settings: fields of `RunSettings`, such as
-    shots=[8, 32, "all"]. on_result is called as each result is there.
+    Args:
+        encoder: names, `path/to/file.py:Class`, or loaded encoders, which are given back in the
+            mode and on the device that they came in. `NAME:permuted` has permuted weights.
+        tasks: names, domains, `all`, paths of task files, or TaskSpecs.
+        weights: folder with a local copy of the encoder's model.
+        layer: number of a hidden layer to score instead of the output, or `all`.
+        protocol: one, or the name of one.
+        seeds: heads trained a fold, where heads are; default: the protocol's number.
+        failed_share: the share of a task's clips that may fail before the task has; default 0.01.
+        language_model: folder or hub name of what spells under `xares-0.1.3`.
+        shots: numbers of clips a class, and `all`, at which label efficiency is measured.
+        readouts: those that the linear probe is scored on beside the mean, or `all`.
+        control: `permuted` and `labels`: each encoder's controls are scored too.
+        data: folder with the tasks' folders, or `synthetic`; default: $EARMARK_DATA, else `data`.
+        results: folder of result files; cache: of embeddings and synthetic audio, by default
+            $EARMARK_CACHE, else ~/.cache/earmark.
+        limit: at most so many clips of each split or fold.
+        device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch. workers: decoding
+            threads. force: compute again what is there.
+        not_fetched: by a task's name, why its shards were not fetched; said in its failure.
+        on_result: called as each result is there.
 
-    A task that cannot be scored comes back with status `failed` and its reason in `error`; the
-    others go on, and so do the other encoders where one cannot be loaded. Raises, before anything
-    is computed, ValueError for a setting that cannot be and TaskError or EncoderError for an
-    unknown name; and EncoderError where no encoder at all can be loaded.
+    Returns:
+        Results in the order of encoders, then tasks. A task that cannot be scored comes back with
+        status `failed` and its reason in `error`; the others go on, and so do the other encoders
+        where one cannot be loaded.
+
+    Raises:
+        ValueError, TaskError, EncoderError: before anything is computed, for a setting that cannot
+            be or an unknown name; EncoderError too where no encoder at all can be loaded.
+
+    Example:
+        >>> import earmark
+        >>> results = earmark.evaluate("logmel", "esc50", data="synthetic", limit=20)
+        >>> print(results[0].scores["linear"].value)
     """
-    changes: dict[str, Any] = {}
-    if seeds is not None:
-        changes["seeds"] = seeds
-    if failed_share is not None:
-        changes["failed_share"] = failed_share
-    if language_model is not None:
-        changes["language_model"] = str(language_model)
-    chosen_protocol = protocol_named(protocol) if isinstance(protocol, str) else protocol
-    run = RunSettings(**settings, protocol=chosen_protocol)
-    run = dataclasses.replace(
-        run,
-        protocol=dataclasses.replace(run.protocol, **changes),
-        device=choose_device(run.device),
-    )
-    specs = specs_of(tasks)
     chosen = [encoder] if isinstance(encoder, str | AudioEncoder) else list(encoder)
-    groups = _groups(chosen, weights, layer)
+    given = {"data": data, "cache": cache, "workers": workers, "not_fetched": not_fetched}
+    run = RunSettings(
+        protocol=_protocol(protocol, seeds, failed_share, language_model),
+        results=Path(results), limit=limit, device=device, batch_seconds=batch_seconds,
+        force=force, shots=tuple(shots) if not isinstance(shots, str) else shots,  # type: ignore[arg-type]
+        readouts=readouts, control=control,  # type: ignore[arg-type]
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+    )  # fmt: skip
+    run = dataclasses.replace(run, device=choose_device(run.device))
+    return _evaluated(grouped(chosen, weights, layer), weights, specs_of(tasks), run, on_result)
+
+
+def _protocol(
+    protocol: str | Protocol,
+    seeds: int | None,
+    failed_share: float | None,
+    language_model: str | Path | None,
+) -> Protocol:
+    """A protocol with what was asked for in place of its own."""
+    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    changes: dict[str, Any] = {
+        "seeds": seeds,
+        "failed_share": failed_share,
+        "language_model": None if language_model is None else str(language_model),
+    }
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(chosen, **changes)
+
+
+def _evaluated(
+    groups: list[Group],
+    weights: str | Path | None,
+    specs: list[TaskSpec],
+    run: RunSettings,
+    on_result: Callable[[RunResult], None] | None,
+) -> list[RunResult]:
+    """Group after group. Raises EncoderError where nothing can be loaded."""
     results: list[RunResult] = []
     any_loaded = False
     for group in groups:
-        makers: list[TaskEvaluator] = []
-        reason = ""
-        lent = [one for one in group if isinstance(one, AudioEncoder)]
-        with left_as_found(lent[0]) if lent else contextlib.nullcontext():
+        own = lent(group)
+        with contextlib.nullcontext() if own is None else left_as_found(own):
             try:
-                makers = _makers(group, weights, run, specs)
+                found = _of_group(group, weights, specs, run)
                 any_loaded = True
             except EncoderError as error:
                 if len(groups) == 1:
                     raise
-                reason = str(error)
-            for maker in makers:
-                for spec in specs:
-                    results.append(maker.evaluate(spec))
-                    if on_result is not None:
-                        on_result(results[-1])
-        for one in [] if makers else group:
-            for spec in specs:
-                results.append(_not_loaded(str(one), spec, run, reason))
+                found = _not_loaded(group, specs, run, str(error))
+            for result in found:
+                results.append(result)
                 if on_result is not None:
-                    on_result(results[-1])
+                    on_result(result)
     if not any_loaded:
         raise EncoderError("; ".join(dict.fromkeys(str(result.error) for result in results)))
     return results
 
 
-def _groups(
-    chosen: Sequence[str | AudioEncoder], weights: str | Path | None, layer: int | str | None
-) -> list[list[str] | list[AudioEncoder]]:
-    """What is loaded together, in the order asked for. Raises EncoderError for unknown names."""
-    loaded = [one for one in chosen if isinstance(one, AudioEncoder)]
-    if loaded and not (weights is None and layer is None):
-        raise EncoderError(
-            f"encoder {loaded[0].name!r} is loaded already: weights and layer go with names only"
-        )
-    names = [with_layer(one, layer) for one in chosen if isinstance(one, str)]
-    by_name = {group[0]: group for group in group_names(names, weights)}
-    groups: list[list[str] | list[AudioEncoder]] = []
-    for one in dict.fromkeys(chosen):
-        if isinstance(one, AudioEncoder):
-            groups.append([one])
-        elif with_layer(one, layer) in by_name:
-            groups.append(by_name[with_layer(one, layer)])
-    return groups
+def _of_group(
+    group: Group, weights: str | Path | None, specs: list[TaskSpec], run: RunSettings
+) -> Iterator[RunResult]:
+    """Results of encoders that are loaded together, then those of their controls.
+
+    Raises EncoderError, before anything is computed, where they cannot be loaded.
+    """
+    loaded = load_group(group, weights)
+    asked = {provenance.asked_for(name, weights): encoder for name, encoder in loaded.items()}
+    together = Together.of(asked, run, specs)
+    return _cells(together, group, weights, specs, run)
 
 
-def _makers(
-    group: list[str] | list[AudioEncoder],
+def _cells(
+    together: Together,
+    group: Group,
     weights: str | Path | None,
-    run: RunSettings,
     specs: list[TaskSpec],
-) -> list[TaskEvaluator]:
-    first = group[0]
-    if isinstance(first, AudioEncoder):
-        return make_evaluators({provenance.OBJECT: ready_encoder(first)}, run, specs)
-    names = [str(name) for name in group]
-    encoders = load_encoders(names, weights=weights)
-    words = [provenance.asked_for(name, weights) for name in names_of(names, encoders)]
-    return make_evaluators(dict(zip(words, encoders, strict=True)), run, specs)
+    run: RunSettings,
+) -> Iterator[RunResult]:
+    evaluators = together.evaluators()
+    if "labels" in run.control:
+        left_out = [spec.name for spec in specs if not applies(spec)]
+        if left_out:
+            log(f"no control of labels, as clips have no classes: {', '.join(left_out)}")
+        evaluators += together.evaluators(shuffled_labels=True)
+    for evaluator in evaluators:
+        for spec in specs:
+            if evaluator.has_task(spec):
+                yield evaluator.evaluate(spec)
+    if "permuted" in run.control:
+        controls = _controls(together, group)
+        if controls:
+            plain = dataclasses.replace(run, control=())
+            try:
+                yield from _of_group(controls, weights, specs, plain)
+            except EncoderError as error:
+                yield from _not_loaded(controls, specs, run, str(error))
 
 
-def _not_loaded(asked: str, spec: TaskSpec, run: RunSettings, reason: str) -> RunResult:
+def _controls(together: Together, group: Group) -> Group:
+    """What the controls of a group's encoders are asked for as."""
+    own = lent(group)
+    without = [encoder.name for encoder in together.asked if not has_parameters(encoder)]
+    if without:
+        log(f"no control of permuted weights, as there are none: {', '.join(without)}")
+    if own is not None:
+        return [] if without else [control_of(own)]
+    names = [str(name) for name in group if not parsed(str(name)).draw]
+    return [] if without else [control_name(name) for name in names]
+
+
+def _not_loaded(
+    group: Group, specs: list[TaskSpec], run: RunSettings, reason: str
+) -> Iterator[RunResult]:
     """Not written to a file: without a fingerprint nobody could say whose failure it is."""
-    encoder = {"name": asked, "spec": asked, "fingerprint": ""}
-    result = empty_result(encoder, run.protocol.apply_to(spec), run, FAILED, reason)
-    result.run = {"seconds": 0.0}
-    return result
+    for asked in map(str, group):
+        for spec in specs:
+            encoder = {"name": asked, "spec": asked, "fingerprint": ""}
+            result = empty_result(encoder, run.protocol.apply_to(spec), run, FAILED, reason)
+            result.run = {"seconds": 0.0}
+            yield result

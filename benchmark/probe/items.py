@@ -25,6 +25,7 @@ class Items:
     spread: (N, 2, D) float32, standard deviation and maximum over the frames whose mean
         `embeddings` holds, where they were asked for; else None.
     labels: (N,) int64 class indices, or (N, C) bool for a multi-label task; else (0,).
+    taught: labels that probes are taught in place of `labels`, where a control shuffles them.
     splits, keys, crops: (N,) the split or fold, clip key and number of the crop.
     sources: (N,) int64, numbers of the sources; source_names: their names.
     guessed_sources: clips that the source rule did not fit, so that each is its own source.
@@ -45,6 +46,12 @@ class Items:
     annotations: list[tuple[Any, ...]] = field(default_factory=list)
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     spread: NDArray[np.float32] | None = None
+    taught: NDArray[np.int64] | NDArray[np.bool_] | None = None
+
+    @property
+    def taught_labels(self) -> NDArray[np.int64] | NDArray[np.bool_]:
+        """What probes learn; tested are always `labels`."""
+        return self.labels if self.taught is None else self.taught
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -106,7 +106,7 @@ def asked_for(name: str, weights: str | Path | None) -> str:
     return name if weights is None else f"{name}{_WEIGHTS}{weights}"
 
 
-_SHOTS = "--shots"  # the last option of a command
+_ADDITIONS = ("--shots", "--readout")  # the last options of a command
 # How an encoder was asked for that a program made and handed over.
 OBJECT = "a Python object"
 
@@ -136,7 +136,7 @@ def no_command(asked: str, name: str, fingerprint: str, of: str) -> str:
 
 def command(
     encoder: str, spec: TaskSpec, data: str | Path, limit: int | None, protocol: Protocol,
-    shots: tuple[Shots, ...] = (),
+    shots: tuple[Shots, ...] = (), readouts: tuple[str, ...] = (),
 ) -> str:  # fmt: skip
     """The command that makes one cell again. encoder: as `asked_for` puts it."""
     name, option, weights = encoder.partition(_WEIGHTS)
@@ -157,14 +157,31 @@ def command(
         words += ["--seeds", str(protocol.seeds)]
     if protocol.failed_share != standard.failed_share:
         words += ["--failed-share", f"{protocol.failed_share:g}"]
-    return with_shots(shlex.join(words), shots)
+    return with_additions(shlex.join(words), shots, readouts)
 
 
-def with_shots(text: str, shots: Sequence[Shots]) -> str:
-    """A command that asks for this label efficiency, whatever it asked for; other words stay."""
-    if not shots or not is_command(text):
+def with_additions(text: str, shots: Sequence[Shots], readouts: Sequence[str]) -> str:
+    """A command that asks for this label efficiency and these readouts beside the scores.
+
+    Whatever of them it asked for before is replaced where anything is asked for now; words that
+    are no command stay.
+    """
+    if not (shots or readouts) or not is_command(text):
         return text
     words = shlex.split(text)
-    if words[-2:-1] == [_SHOTS]:
-        words = words[:-2]
-    return shlex.join([*words, _SHOTS, ",".join(map(str, shots))])
+    ends = [words.index(option) for option in _ADDITIONS if option in words]
+    words = words[: min(ends, default=len(words))]
+    if shots:
+        words += ["--shots", ",".join(map(str, shots))]
+    if readouts:
+        words += ["--readout", *readouts]
+    return shlex.join(words)
+
+
+def with_shuffled_labels(text: str) -> str:
+    """The command of the control whose probes are taught shuffled labels."""
+    if not is_command(text):
+        return text
+    words = shlex.split(text)
+    place = min((words.index(one) for one in _ADDITIONS if one in words), default=len(words))
+    return shlex.join([*words[:place], "--control", "labels", *words[place:]])

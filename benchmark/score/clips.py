@@ -113,7 +113,7 @@ def _fitted(
         for split in splits:
             held_out = len(split.train) < len(split.given_train)
             model, fits[split.name] = fit_linear(
-                items.embeddings, items.labels, train=split.train, valid=split.valid,
+                items.embeddings, items.taught_labels, train=split.train, valid=split.valid,
                 every=split.given_train if held_out else None, classes=spec.num_classes,
                 clips=clips, device=device,
             )  # fmt: skip
@@ -144,7 +144,7 @@ def _by_adam(
     )
     seeds = range(protocol.seeds)
     with track("training probes", training.epochs, "epochs") as bar:
-        probed = train_heads(items.embeddings, items.labels, splits, seeds, training, bar.to)
+        probed = train_heads(items.embeddings, items.taught_labels, splits, seeds, training, bar.to)
     epochs = [
         probed.best_epochs[[key.split == number for key in probed.keys]]
         for number in range(len(splits))
@@ -181,7 +181,7 @@ def _by_split(probed: ProbeResult) -> list[list[NDArray[np.float32]]]:
 def _neighbours(
     items: Items, split: Split, spec: TaskSpec, protocol: Protocol, device: str
 ) -> NDArray[np.int64]:
-    labels = np.asarray(items.labels, np.int64)
+    labels = np.asarray(items.taught_labels, np.int64)
     votes = knn_votes(
         items.embeddings[split.given_train],
         labels[split.given_train],

@@ -92,7 +92,7 @@ def _fit(
     clips = items.clips if protocol.tested == "clips" else np.arange(len(items))
     held_out = len(split.train) < len(split.given_train)
     model, fit = fit_linear(
-        features, items.labels, train=split.train, valid=split.valid,
+        features, items.taught_labels, train=split.train, valid=split.valid,
         every=split.given_train if held_out else None, classes=spec.num_classes, clips=clips,
         device=device,
     )  # fmt: skip

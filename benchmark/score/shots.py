@@ -139,7 +139,7 @@ class _Probed:
         if place in self.known:
             return self.known[place]._replace(subset=subset)
         model, fit = fit_linear(
-            self.items.embeddings, self.items.labels, train=subset.train, valid=subset.valid,
+            self.items.embeddings, self.items.taught_labels, train=subset.train, valid=subset.valid,
             every=subset.every if len(subset.valid) else None, classes=self.spec.num_classes,
             clips=self.clips, device=self.device, strengths=GRID,
         )  # fmt: skip

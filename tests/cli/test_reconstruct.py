@@ -10,14 +10,14 @@ from reconstruction_files import InThisProcess, make_result, voice, write_clips
 
 from earmark.benchmark.agreement.reconstruction import read_codecs
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.reconstruction import run as running
+from earmark.benchmark.reconstruction import evaluator as running
 from earmark.benchmark.reconstruction.result import write_result
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "speed", lambda codec, device: 5.0)
-    monkeypatch.setattr(running, "Workers", InThisProcess)
+    monkeypatch.setattr("earmark.benchmark.reconstruction.run.Workers", InThisProcess)
 
 
 def test_a_run_prints_its_table_and_writes_all_tables(

@@ -22,7 +22,7 @@ from xares_files import XARES as XARES_FILE
 
 from earmark import evaluate
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
+from earmark.benchmark.embedding.cached import CachedEmbedder, request_of
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.protocol import STRICT, XARES
@@ -325,11 +325,11 @@ def test_two_encoders_of_one_pass_take_one_and_other_batches_another(tmp_path: P
 def test_batches_of_every_task_are_those_of_its_declaration() -> None:
     encoder = Recorder()
     for name, spec in builtin_tasks().items():
-        wanted = view_of(XARES.apply_to(spec), encoder, XARES)
+        wanted = request_of(XARES.apply_to(spec), encoder, XARES)
         size = 1 if name in ("fsc", "maestro", "vocal_imitation") else 16
         assert wanted.file_order == FileOrder(size, first_crop_only=True)
         assert wanted.pipeline == AudioPipeline(RATE, spec.crop_seconds, "torchaudio")
-        plain = view_of(spec, encoder)
+        plain = request_of(spec, encoder)
         assert plain.file_order is None
         assert plain.pipeline.resampler == "soxr"
 
@@ -344,10 +344,10 @@ def test_every_choice_that_makes_other_embeddings_makes_another_key(tmp_path: Pa
         dataclasses.replace(STRICT, resampler="torchaudio"),
         dataclasses.replace(XARES, encode_batch_of=(("voxceleb1", 2),)),
     ]  # fmt: skip
-    keys = [stock.key(view_of(spec, encoder, one), "sha") for one in protocols]
+    keys = [stock.key(request_of(spec, encoder, one), "sha") for one in protocols]
     assert len(set(keys)) == len(protocols)
     same = dataclasses.replace(XARES, seeds=3, knn_neighbours=2, validation="held out")
-    assert stock.key(view_of(spec, encoder, same), "sha") == keys[1]
+    assert stock.key(request_of(spec, encoder, same), "sha") == keys[1]
 
 
 def test_a_run_encodes_as_the_protocol_says(

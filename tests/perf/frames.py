@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from earmark.benchmark.embedding.cached import view_of
+from earmark.benchmark.embedding.cached import request_of
 from earmark.benchmark.embedding.collectors import EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.shards.shard import read_shard
@@ -46,7 +46,7 @@ def main() -> None:
 def store_size(folder: Path) -> None:
     """Bytes of the frame store beyond 2 x D a frame, in %."""
     encoder = load_encoder("logmel")
-    view = view_of(read_task(REPOSITORY / "tasks" / "librispeech_100h.yaml"), encoder)
+    view = request_of(read_task(REPOSITORY / "tasks" / "librispeech_100h.yaml"), encoder)
     paths = sorted(folder.glob("*.tar"))
     jobs = [ShardJob(read_shard(path), (view,)) for path in paths]
     frames, total = 0, 0

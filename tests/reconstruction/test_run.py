@@ -18,7 +18,7 @@ from reconstruction_files import InThisProcess, voice, write_clips
 
 from earmark import reconstruct
 from earmark.benchmark.reconstruction import codec as through
-from earmark.benchmark.reconstruction import run as running
+from earmark.benchmark.reconstruction import evaluator as running
 from earmark.benchmark.reconstruction.journal import Journal
 from earmark.benchmark.reconstruction.leaderboard import make_tables
 from earmark.benchmark.reconstruction.metric.pair import AudioPair, measure_pair
@@ -35,7 +35,9 @@ CHECK = running.Preflight.check
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "speed", lambda codec, device: 5.0)
-    monkeypatch.setattr(running, "Workers", InThisProcess)  # the true ones: test_workers.py
+    monkeypatch.setattr(
+        "earmark.benchmark.reconstruction.run.Workers", InThisProcess
+    )  # the true ones: test_workers.py
     monkeypatch.setattr(running.Preflight, "check", lambda gate, codec: None)  # seen below
 
 

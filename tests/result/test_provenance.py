@@ -11,7 +11,7 @@ import pytest
 
 from earmark import evaluate
 from earmark.benchmark.conformance.preflight import Preflight
-from earmark.benchmark.result.provenance import with_shots
+from earmark.benchmark.result.provenance import with_additions
 from earmark.benchmark.result.schema import RunResult
 from earmark.encoders import load_encoder
 
@@ -74,6 +74,6 @@ def test_an_encoder_is_checked_before_label_efficiency_is_added(
 
 def test_only_the_numbers_of_a_command_are_replaced() -> None:
     asked = "python run_bench.py --encoder 'my enc' --shots 2,all"
-    assert with_shots(asked, [2, 4, "all"]).endswith("--encoder 'my enc' --shots 2,4,all")
-    assert with_shots(asked, []) == asked
-    assert with_shots("no command: it was made", [2]) == "no command: it was made"
+    assert with_additions(asked, [2, 4, "all"], ()).endswith("--encoder 'my enc' --shots 2,4,all")
+    assert with_additions(asked, [], ()) == asked
+    assert with_additions("no command: it was made", [2], ()) == "no command: it was made"
