@@ -10,6 +10,7 @@ from pathlib import Path
 
 from earmark.benchmark import synthetic
 from earmark.benchmark.bounds import check_positive, check_positive_int
+from earmark.benchmark.controls import checked_controls
 from earmark.benchmark.paths import default_cache, default_data
 from earmark.benchmark.protocol import STRICT, Protocol
 from earmark.benchmark.readouts import checked_readouts
@@ -19,7 +20,6 @@ from earmark.tasks import TaskSpec
 
 SYNTHETIC = "synthetic"
 BATCH_SECONDS = 120.0
-CONTROLS = ("permuted", "labels")
 DEVICES = ("auto", "cpu", "cuda")
 
 
@@ -73,11 +73,7 @@ class RunSettings:
                     f"{what} are of logistic regression, which protocol {self.protocol.name} does "
                     "not train; omit them, or take strict"
                 )
-        unknown = [one for one in self.control if one not in CONTROLS]
-        if unknown or isinstance(self.control, str):
-            asked = self.control if isinstance(self.control, str) else unknown[0]
-            raise ValueError(f"control must be a list of {', '.join(CONTROLS)}, not {asked!r}")
-        object.__setattr__(self, "control", tuple(self.control))
+        object.__setattr__(self, "control", checked_controls(self.control))
         if self.device not in DEVICES:
             raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
 

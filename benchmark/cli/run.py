@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from earmark.benchmark.cli.arguments import layer, positive, seconds, share, shots
+from earmark.benchmark.controls import CONTROLS, PERMUTED
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
+from earmark.benchmark.readouts import READOUTS
 
 if TYPE_CHECKING:
     from earmark.benchmark.result.schema import RunResult
@@ -26,6 +28,14 @@ def add_parser(commands: Any) -> None:
         description="Score encoders on tasks. What has been computed already and is still valid "
         "is used again, so an interrupted run is taken up by the same command.",
     )
+    _add_what(parser)
+    _add_beside(parser)
+    _add_where(parser)
+    parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    """Which encoders on which tasks, under which protocol."""
     parser.add_argument(
         "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
         help="names (see `list encoders`) or path/to/file.py:ClassName",
@@ -44,6 +54,50 @@ def add_parser(commands: Any) -> None:
         "(default: all)",
     )  # fmt: skip
     parser.add_argument(
+        "--protocol", default="strict", metavar="NAME",
+        help="how embeddings become scores: strict (the default), or xares-0.1.3, which published "
+        "numbers were made with, faults included (see `list protocols`)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", type=positive, metavar="N",
+        help="train every probe N times (default: strict 5, xares-0.1.3 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--language-model", metavar="DIR",
+        help="xares-0.1.3 only: what spells LibriSpeech-100h, as a folder or a name on the hub "
+        "(default: Qwen/Qwen2.5-0.5B)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--failed-share", type=share, metavar="SHARE",
+        help="share of a task's clips that may fail before the task has (default: 0.01)",
+    )  # fmt: skip
+
+
+def _add_beside(parser: argparse.ArgumentParser) -> None:
+    """What is measured beside the scores."""
+    parser.add_argument(
+        "--shots", type=shots, metavar="K,K,...",
+        help="label efficiency besides: the linear probe on 10 draws of K clips a class, as in "
+        "--shots 8,32,128,all; all: the score itself. Only of strict, and of tasks whose clips "
+        "have classes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--readout", dest="readouts", nargs="+", action="extend", choices=(*READOUTS, "all"),
+        metavar="NAME",
+        help="statistics over a clip's frames that the linear probe sees besides the mean, and the "
+        f"best of them by validation: {', '.join(READOUTS)}, all. Of strict, and of tasks whose "
+        "clips have classes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--control", nargs="*", action="extend", choices=CONTROLS, metavar="KIND",
+        help="score each encoder's controls too: permuted (the default; its weights permuted, as "
+        "NAME:permuted does), labels (probes taught shuffled labels)",
+    )  # fmt: skip
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    """Where data, results and embeddings lie, and how the run goes about it."""
+    parser.add_argument(
         "--data", metavar="DIR",
         help="folder with the tasks' folders of shards, or `synthetic` for audio made by "
         "procedure (default: $EARMARK_DATA, else data)",
@@ -60,30 +114,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--limit", type=positive, metavar="N", help="at most N clips of each split or fold"
     )
-    parser.add_argument(
-        "--protocol", default="strict", metavar="NAME",
-        help="how embeddings become scores: strict (the default), or xares-0.1.3, which published "
-        "numbers were made with, faults included (see `list protocols`)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seeds", type=positive, metavar="N",
-        help="train every probe N times (default: strict 5, xares-0.1.3 1)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--shots", type=shots, metavar="K,K,...",
-        help="label efficiency besides: the linear probe on 10 draws of K clips a class, as in "
-        "--shots 8,32,128,all; all: the score itself. Only of strict, and of tasks whose clips "
-        "have classes",
-    )  # fmt: skip
-    parser.add_argument(
-        "--language-model", metavar="DIR",
-        help="xares-0.1.3 only: what spells LibriSpeech-100h, as a folder or a name on the hub "
-        "(default: Qwen/Qwen2.5-0.5B)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--failed-share", type=share, metavar="SHARE",
-        help="share of a task's clips that may fail before the task has (default: 0.01)",
-    )  # fmt: skip
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
@@ -106,7 +136,6 @@ def add_parser(commands: Any) -> None:
         "--dry-run", action="store_true",
         help="say what would be done: bytes to fetch, clips, hours; do nothing",
     )  # fmt: skip
-    parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -131,7 +160,7 @@ def run(arguments: argparse.Namespace) -> int:
             complete = print_plan(loaded, specs, settings, sys.stdout, to_fetch)
             return ALL_DONE if complete else NOT_ALL_DONE
         check_results(settings)
-        _say_without_shots(specs, settings)
+        _say_not_applicable(specs, settings)
         if not (ask and may_be_made(arguments.data, specs)):
             check_data(settings)
         not_fetched = fetch_lacking(specs, settings, ask=ask)
@@ -160,7 +189,16 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
 
     given: dict[str, Any] = {
         name: getattr(arguments, name)
-        for name in ("data", "results", "cache", "limit", "batch_seconds", "workers", "shots")
+        for name in (
+            "data",
+            "results",
+            "cache",
+            "limit",
+            "batch_seconds",
+            "workers",
+            "shots",
+            "readouts",
+        )
         if getattr(arguments, name) is not None
     }
     changes = {
@@ -177,22 +215,24 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
             f"--language-model: protocol {protocol.name} spells without one; give --protocol "
             "xares-0.1.3 too"
         )
-    if arguments.shots and protocol.linear_probe != "logistic regression":
-        raise CannotStartError(
-            f"--shots: of logistic regression, which protocol {protocol.name} does not train; "
-            "leave out --shots or --protocol"
-        )
+    for option, asked in (("--shots", arguments.shots), ("--readout", arguments.readouts)):
+        if asked and protocol.linear_probe != "logistic regression":
+            raise CannotStartError(
+                f"{option}: of logistic regression, which protocol {protocol.name} does not train; "
+                f"omit {option} or --protocol"
+            )
+    if arguments.control is not None:
+        given["control"] = tuple(arguments.control) or (PERMUTED,)
     return RunSettings(**given, protocol=protocol, device=arguments.device, force=arguments.force)
 
 
-def _say_without_shots(specs: list[TaskSpec], settings: RunSettings) -> None:
+def _say_not_applicable(specs: list[TaskSpec], settings: RunSettings) -> None:
     from earmark.benchmark.shots import METRICS
 
-    others = [spec.name for spec in specs if spec.metric not in METRICS]
-    if settings.shots and others:
-        print(
-            f"--shots: not applicable to {', '.join(others)}: no classes of clips", file=sys.stderr
-        )
+    others = ", ".join(spec.name for spec in specs if spec.metric not in METRICS)
+    for option, asked in (("--shots", settings.shots), ("--readout", settings.readouts)):
+        if asked and others:
+            print(f"{option}: not applicable to {others}: no classes of clips", file=sys.stderr)
 
 
 def _announce(result: RunResult, begun: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from earmark.benchmark.controls import LABELS, PERMUTED
 from earmark.benchmark.evaluation.assemble import empty_result
 from earmark.benchmark.evaluation.cell import Together
 from earmark.benchmark.evaluation.shuffled import applies
@@ -167,7 +168,7 @@ def _cells(
     run: RunSettings,
 ) -> Iterator[RunResult]:
     evaluators = together.evaluators()
-    if "labels" in run.control:
+    if LABELS in run.control:
         left_out = [spec.name for spec in specs if not applies(spec)]
         if left_out:
             log(f"no control of labels, as clips have no classes: {', '.join(left_out)}")
@@ -176,7 +177,7 @@ def _cells(
         for spec in specs:
             if evaluator.has_task(spec):
                 yield evaluator.evaluate(spec)
-    if "permuted" in run.control:
+    if PERMUTED in run.control:
         controls = _controls(together, group)
         if controls:
             plain = dataclasses.replace(run, control=())
