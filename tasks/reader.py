@@ -34,7 +34,22 @@ _TIMED = " or ".join(name for name, kind in LABEL_KINDS.items() if kind.timed)
 
 
 def read_task(path: str | Path) -> TaskSpec:
-    """Read and check one task file. Raises TaskError with one line that says how to mend it."""
+    """Read and check one task file.
+
+    Args:
+        path: of a YAML file; `tasks/README.md` has every key with an example.
+
+    Returns:
+        The task; its name is that of the file unless it states another.
+
+    Raises:
+        TaskError: the file cannot be read, or does not declare a task. One line: file, key, fault
+            and fix.
+
+    Example:
+        >>> read_task("my_task.yaml").metric
+        'accuracy'
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")

@@ -128,8 +128,27 @@ def mean_average_precision_interval(
         return share_interval(left, sizes, confidence)
     if len(sizes) < 2:
         return None
-    weights = source_weights(sources, resamples)
-    weights = np.concatenate([np.ones_like(weights[:1]), weights])  # first the sample itself
+    values = _resampled(
+        folds, numbers, source_weights(sources, resamples), absent_classes, on_resamples
+    )
+    low, high = _percentiles(values[1:], confidence)
+    twice = 2 * float(values[0])
+    return max(0.0, twice - high), min(1.0, twice - low)
+
+
+def _resampled(
+    folds: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]],
+    numbers: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    absent_classes: str,
+    on_resamples: Callable[[int, int], None] | None,
+) -> NDArray[np.float64]:
+    """mAP of the sample, then of each resample: (1 + resamples,).
+
+    numbers: (N,) each item's source. weights: (resamples, g) how often a source is drawn.
+    """
+    resamples = len(weights)
+    weights = np.concatenate([np.ones_like(weights[:1]), weights])
     values = np.empty(len(weights))
     ends = np.cumsum([len(labels) for labels, _ in folds])
     for start in range(0, len(weights), _CHUNK):
@@ -144,9 +163,7 @@ def mean_average_precision_interval(
         values[start : start + _CHUNK] = np.mean(rounds, axis=0)
         if on_resamples is not None:
             on_resamples(min(start + _CHUNK, resamples), resamples)
-    low, high = _percentiles(values[1:], confidence)
-    twice = 2 * float(values[0])
-    return max(0.0, twice - high), min(1.0, twice - low)
+    return values
 
 
 def weighted_mean_average_precision(
