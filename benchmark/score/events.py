@@ -92,9 +92,6 @@ def _scored(inputs: ScoreInputs, objective: EventObjective, trained: list[FrameR
         linear=np.concatenate(found, axis=1),
     )
     score = counted_score(predictions, "linear", inputs)
-    if objective.average == "macro" and objective.absent_classes == "left out":
-        occurs = np.unpackbits(predictions.labels, axis=1, count=objective.outputs).any(axis=0)
-        score.not_computed = int((~occurs).sum())
     training = training_of(inputs.spec, inputs.protocol, inputs.device)
     tell_training(score, inputs.splits, trained, training)
     return Scored({"linear": score}, predictions)

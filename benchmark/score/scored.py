@@ -101,7 +101,20 @@ def counted_score(predictions: Predictions, probe: str, inputs: ScoreInputs) -> 
         sums = counts[predictions.splits == split.name].sum(axis=0)
         seeds = sums.sum(axis=0, keepdims=True) if metric.linear else sums
         per_split.append(metric.value(seeds, absent).mean())
-    return score_of(per_seed.tolist(), interval, inputs, per_split)
+    score = score_of(per_seed.tolist(), interval, inputs, per_split)
+    if metric.average == "macro" and absent == "left out":
+        score.not_computed = spec.num_classes - _occurring(predictions, spec.num_classes)
+    return score
+
+
+def _occurring(predictions: Predictions, classes: int) -> int:
+    """How many classes any tested item, or segment, is of."""
+    labels = predictions.labels
+    if labels.ndim == 1:
+        return len(np.unique(labels))
+    packed = predictions.segments is not None
+    hot = np.unpackbits(labels, axis=1, count=classes) if packed else labels
+    return int(hot.any(axis=0).sum())
 
 
 def score_of(
