@@ -14,24 +14,14 @@ import unicodedata
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from earmark.tasks.kinds import LABEL_KINDS, LabelKind
+
 DOMAINS = ("speech", "sound", "music")
-LABEL_KINDS = ("class", "multilabel", "events", "notes", "captions", "transcript")
-TIMED_KINDS = ("events", "notes")  # something is there from one second to another
-TEXT_KINDS = ("captions", "transcript")  # text in place of classes
-_SEGMENT_F1 = ("segment_f1_macro", "segment_f1_micro")
-METRICS = {
-    "class": ("accuracy",),
-    "multilabel": ("mAP",),
-    "events": _SEGMENT_F1,
-    "notes": _SEGMENT_F1,
-    "captions": ("recall@1",),
-    "transcript": ("WER_inv",),
-}
 SPLIT_NAMES = ("train", "valid", "test")
 
 
 class TaskError(ValueError):
-    """A task file that cannot be used. The message names the file, the fault and the mend."""
+    """A task file that cannot be used. The message names the file, the fault and the fix."""
 
 
 def plain_name(value: Any) -> str | None:
@@ -194,9 +184,14 @@ class TaskSpec:
         return ("linear", "knn") if self.knn else ("linear",)
 
     @property
+    def kind(self) -> LabelKind:
+        """What holds for labels of the task's kind."""
+        return LABEL_KINDS[self.label.kind]
+
+    @property
     def by_frame(self) -> bool:
         """Whether the probe sees single frames, not their mean over the clip."""
-        return self.label.kind in TIMED_KINDS or self.label.kind == "transcript"
+        return self.kind.by_frame
 
     @property
     def shard_patterns(self) -> dict[str, str]:

@@ -16,7 +16,6 @@ from earmark.benchmark.probe.items import Items, join_items, seconds_of, within_
 from earmark.benchmark.shards.dataset import Dataset
 from earmark.benchmark.shards.labels import label_clips
 from earmark.benchmark.store import ShardEmbeddings
-from earmark.tasks import TIMED_KINDS
 
 
 class Joined(NamedTuple):
@@ -38,7 +37,7 @@ def join(dataset: Dataset, embeddings: list[ShardEmbeddings], allowed: float) ->
     """
     read = label_clips(dataset)
     labels, lost = [found for found, _ in read], [failed for _, failed in read]
-    if dataset.spec.label.kind in TIMED_KINDS:
+    if dataset.spec.kind.timed:
         within = within_clips(dataset, labels, embeddings)
         labels = [found for found, _ in within]
         lost = [[*own, *late] for own, (_, late) in zip(lost, within, strict=True)]

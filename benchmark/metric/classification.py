@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import average_precision_score
 
+from earmark.benchmark.result.schema import Predictions
+
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
     """Share of items whose predicted class is right. Both (N,); NaN where N is 0."""
@@ -43,3 +45,42 @@ def mean_average_precision(
     return float(
         np.nansum(values) / len(values) if absent_classes == "zero" else np.nanmean(values)
     )
+
+
+def correct_counts(predictions: Predictions, probe: str, _: int | None) -> NDArray[np.float64]:
+    """Whether each item's class is right, and 1: (N, S, 2), S seeds."""
+    found = predictions.linear if probe == "linear" else predictions.knn
+    assert found is not None, f"nothing of {probe}"
+    right = found.reshape(len(predictions.labels), -1) == predictions.labels[:, None]
+    return np.stack([right, np.ones_like(right)], axis=-1).astype(np.float64)
+
+
+def share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """First over second: (..., 2) -> (...); NaN where the second is 0."""
+    with np.errstate(invalid="ignore"):
+        shares: NDArray[np.float64] = sums[..., 0] / sums[..., 1]
+    return shares
+
+
+def most_common(active: NDArray[np.int64], _: int) -> NDArray[np.bool_]:
+    """The class that most training items have, of equals the first: counts (C,) -> (C,)."""
+    common: NDArray[np.bool_] = np.arange(len(active)) == active.argmax()
+    return common
+
+
+def prevalence(tested: Predictions, absent_classes: str) -> float:
+    """mAP of the same scores for every item: each class's share of positives; mean over folds.
+
+    absent_classes: see `mean_average_precision`. NaN where a fold has no positive item.
+    """
+    names = dict.fromkeys(tested.splits.tolist())
+    folds = [_mean_share(tested.labels[tested.splits == name], absent_classes) for name in names]
+    return float(np.mean(folds))
+
+
+def _mean_share(labels: NDArray[np.bool_], absent_classes: str) -> float:
+    """Mean share of positives (N, C) over the classes that have any; or over all."""
+    shares = labels.mean(axis=0)
+    if not (shares > 0).any():
+        return float("nan")
+    return float(shares.mean() if absent_classes == "zero" else shares[shares > 0].mean())

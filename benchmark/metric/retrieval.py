@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.benchmark.result.schema import Predictions
+
 
 def first_rank(similarity: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Rank, from 0, of the first relevant candidate of each query: two (Q, C) -> (Q,).
@@ -53,6 +55,21 @@ def recall_counts(
     np.add.at(counts[:, :, 1, 0], owners, text_hits)
     np.add.at(counts[:, :, 1, 1], owners, 1)
     return counts
+
+
+def top_rank_counts(predictions: Predictions, _: str, __: int | None) -> NDArray[np.float64]:
+    """`recall_counts` of what ranks first."""
+    assert predictions.caption_ranks is not None, "no ranks of captions"
+    ranks = predictions.linear, predictions.caption_ranks
+    return recall_counts(ranks[0] == 0, ranks[1] == 0, predictions.labels)
+
+
+def random_recall(tested: Predictions) -> float:
+    """Mean recall at 1 of a random order: a caption's clip is the first of all N once in N times.
+
+    The same holds of a clip's captions, on average.
+    """
+    return 1 / len(tested.keys)
 
 
 def mean_recall(sums: NDArray[np.float64]) -> NDArray[np.float64]:

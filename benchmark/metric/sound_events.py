@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from earmark.benchmark.result.schema import Predictions
 from earmark.tasks.spec import Event
 
 # Times are compared to this many decimals of a segment: 0.3 / 0.1 is below 3 in floating point.
@@ -63,6 +64,29 @@ def segment_counts(reference: NDArray[np.bool_], predicted: NDArray[np.bool_]) -
     return np.stack([hits, predicted.sum(axis=0) - hits, reference.sum(axis=0) - hits], axis=1)
 
 
+def segment_item_counts(
+    predictions: Predictions, _: str, classes: int | None, *, average: str
+) -> NDArray[np.float64]:
+    """`segment_counts` of each item by each seed: (N, S, C, 3).
+
+    Args:
+        predictions: of events or notes: packed segments.
+        classes: C; where it is not known, what packing filled up counts as classes that do not
+            occur.
+        average: of `micro` F1 the classes are summed, C is 1: these are fewer to resample.
+    """
+    assert predictions.segments is not None, "no segments"
+    wanted = np.unpackbits(predictions.labels, axis=1, count=classes)
+    items = np.flatnonzero(predictions.segments)  # an item may have none; it adds nothing
+    starts = (np.cumsum(predictions.segments) - predictions.segments)[items]
+    counts = np.zeros((len(predictions.segments), len(predictions.linear), wanted.shape[1], 3))
+    for seed, packed in enumerate(predictions.linear):
+        found = np.unpackbits(packed, axis=1, count=classes)
+        for kind, cells in enumerate((wanted & found, found & ~wanted, wanted & ~found)):
+            counts[items, seed, :, kind] = np.add.reduceat(cells & 1, starts, dtype=np.int64)
+    return counts.sum(axis=2, keepdims=True) if average == "micro" else counts
+
+
 def f1_of_counts(
     counts: ArrayLike, average: str, absent_classes: str = "left out"
 ) -> NDArray[np.float64]:
@@ -90,6 +114,27 @@ def f1_of_counts(
 def segment_f1(reference: NDArray[np.bool_], predicted: NDArray[np.bool_], average: str) -> float:
     """F1 of predicted segments, both (N, C). average: `macro` or `micro`."""
     return float(f1_of_counts(segment_counts(reference, predicted), average))
+
+
+def constant_guess(active: NDArray[np.int64], total: int, average: str) -> NDArray[np.bool_]:
+    """Which classes to take as always active, for the highest segment F1: (C,).
+
+    active: (C,) in how many of the segments, of which there are `total`, each class is active.
+    average: `macro` or `micro`. Macro: a class that is never predicted has an F1 of 0, one that
+    always is 2p / (1 + p) where p is its share of the segments: all that occur. Micro: the F1 of
+    always predicting k classes is 2 h / (k N + P), where h is how often these are active and P how
+    often all are; of k classes the most active are the best, so every k is tried.
+    """
+    if average == "macro":
+        return np.asarray(active > 0)
+    order = np.argsort(-active, kind="stable")
+    hits = np.cumsum(active[order])
+    with np.errstate(invalid="ignore"):
+        f1 = 2 * hits / (np.arange(1, len(active) + 1) * total + active.sum())
+    guess = np.zeros(len(active), np.bool_)
+    if active.any():
+        guess[order[: int(f1.argmax()) + 1]] = True
+    return guess
 
 
 def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jiwer
 import numpy as np
 from numpy.typing import NDArray
+
+from earmark.benchmark.result.schema import Predictions
 
 
 def word_edits(reference: str, hypothesis: str) -> tuple[int, int]:
@@ -19,6 +23,21 @@ def character_edits(reference: str, hypothesis: str) -> tuple[int, int]:
     found = jiwer.process_characters(reference, hypothesis)
     errors = found.substitutions + found.deletions + found.insertions
     return errors, found.hits + found.substitutions + found.deletions
+
+
+def edit_counts(
+    predictions: Predictions,
+    _: str = "linear",
+    __: int | None = None,
+    *,
+    edits: Callable[[str, str], tuple[int, int]] = word_edits,
+) -> NDArray[np.float64]:
+    """`word_edits`, or others, of each item's transcript by each seed, in lower case: (N, S, 2)."""
+    texts = zip(predictions.labels.tolist(), predictions.linear.tolist(), strict=True)
+    return np.array(
+        [[edits(wanted.lower(), text.lower()) for text in found] for wanted, found in texts],
+        np.float64,
+    )
 
 
 def share_right(sums: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -96,14 +96,14 @@ def join_items(
     if not rows:
         raise DataError("no clip is left to score")
     found = [labels[row.number][row.key] for row in rows]
-    by_class = dataset.spec.label.kind in ("class", "multilabel")
+    of_clips = dataset.spec.kind.of_clips
     sources, names = _sources(rows, [label.source for label in found])
     return Items(
         embeddings=_matrix(rows, embeddings),
         spread=_spread(rows, embeddings),
         frames=_frames(rows, embeddings),
-        labels=_label_array([label.label for label in found] if by_class else [], dataset),
-        annotations=[] if by_class else [label.label for label in found],
+        labels=_label_array([label.label for label in found] if of_clips else [], dataset),
+        annotations=[] if of_clips else [label.label for label in found],
         seconds=np.array([row.seconds for row in rows]),
         splits=np.array([row.split for row in rows]),
         keys=np.array([row.key for row in rows]),
@@ -217,7 +217,7 @@ def seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
 def _label_array(
     labels: list[tuple[int, ...]], dataset: Dataset
 ) -> NDArray[np.int64] | NDArray[np.bool_]:
-    if dataset.spec.label.kind == "class":
+    if not dataset.spec.kind.several:
         return np.array([label[0] for label in labels], np.int64)
     hot = np.zeros((len(labels), dataset.spec.num_classes), np.bool_)
     for row, label in zip(hot, labels, strict=True):

@@ -23,6 +23,7 @@ from earmark.benchmark.readouts import BEST, MEAN, ReadoutScore
 from earmark.benchmark.result.linear_fit import LinearFit
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.score.clips import judged_by_clip, score_of_clips
+from earmark.benchmark.score.scored import ScoreInputs
 from earmark.tasks import TaskSpec
 
 _PARTS = {"mean": 0, "std": 1, "max": 2}
@@ -64,37 +65,32 @@ def add_readouts(
     asked: as `checked_readouts` gives them, two at least; items have a spread.
     """
     splits = make_splits(items, spec, protocol)
+    inputs = ScoreInputs(items, splits, spec, protocol, 0.0, device, track)
     tried: dict[str, list[_Tried]] = {}
     with track("readouts", len(asked) * len(splits), "fits") as bar:
         for readout in asked:
             features = features_of(items, readout)
             tried[readout] = []
             for split in splits:
-                tried[readout].append(_fit(features, items, split, spec, protocol, device))
+                tried[readout].append(_fit(features, split, inputs))
                 bar.advance(1)
-    judged = judged_by_clip(items, splits, protocol)
-    found = [_scored(one, tried[one], items, judged, spec, protocol) for one in asked]
+    judged = judged_by_clip(inputs)
+    found = [_scored(one, tried[one], judged) for one in asked]
     chosen = [_least(tried, number) for number in range(len(splits))]
     best = [tried[readout][number] for number, readout in enumerate(chosen)]
     names = dict(zip((split.name for split in splits), chosen, strict=True))
-    found.append(replace(_scored(BEST, best, items, judged, spec, protocol), chosen=names))
+    found.append(replace(_scored(BEST, best, judged), chosen=names))
     score.readouts = found
 
 
-def _fit(
-    features: NDArray[np.float32],
-    items: Items,
-    split: Split,
-    spec: TaskSpec,
-    protocol: Protocol,
-    device: str,
-) -> _Tried:
-    clips = items.clips if protocol.tested == "clips" else np.arange(len(items))
+def _fit(features: NDArray[np.float32], split: Split, inputs: ScoreInputs) -> _Tried:
+    items = inputs.items
+    clips = items.clips if inputs.protocol.tested == "clips" else np.arange(len(items))
     held_out = len(split.train) < len(split.given_train)
     model, fit = fit_linear(
         features, items.taught_labels, train=split.train, valid=split.valid,
-        every=split.given_train if held_out else None, classes=spec.num_classes, clips=clips,
-        device=device,
+        every=split.given_train if held_out else None, classes=inputs.spec.num_classes,
+        clips=clips, device=inputs.device,
     )  # fmt: skip
     return _Tried(clip_means(model.scores(features[split.test]), clips[split.test]), fit)
 
@@ -109,18 +105,11 @@ def _least(tried: dict[str, list[_Tried]], split: int) -> str:
     return min(known, key=lambda readout: known[readout], default=MEAN)
 
 
-def _scored(
-    readout: str,
-    tried: list[_Tried],
-    items: Items,
-    judged: list[Split],
-    spec: TaskSpec,
-    protocol: Protocol,
-) -> ReadoutScore:
-    score = score_of_clips(items, judged, [one.scores for one in tried], spec, protocol)
+def _scored(readout: str, tried: list[_Tried], judged: ScoreInputs) -> ReadoutScore:
+    score = score_of_clips([one.scores for one in tried], judged)
     losses = {
         split.name: one.loss
-        for split, one in zip(judged, tried, strict=True)
+        for split, one in zip(judged.splits, tried, strict=True)
         if one.loss is not None
     }
     return ReadoutScore(

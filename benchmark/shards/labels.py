@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from earmark.benchmark.shards.annotations import (
@@ -136,28 +136,36 @@ def _parse(raw: bytes) -> Any:
 
 
 def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
-    rule = spec.label
-    if rule.kind == "captions":
-        return read_captions(metadata, rule.fields)
-    value = metadata
-    if rule.field:
+    value, field = metadata, spec.label.field
+    if field:
         if not isinstance(metadata, dict):
             raise LabelError("its JSON is not an object")
-        value = metadata.get(rule.field)
+        value = metadata.get(field)
         if value is None:
-            raise LabelError(f"its JSON has no field {rule.field!r}")
-    if rule.kind == "events":
-        return read_events(value, indices)
-    if rule.kind == "notes":
-        return read_notes(value, indices)
-    if rule.kind == "transcript":
-        return read_transcript(value, keep_case=rule.keep_case)
-    if rule.kind == "multilabel":
-        names = value.split(rule.separator) if isinstance(value, str) else value
-        if not isinstance(names, list) or not names:
-            raise LabelError(f"{rule.field!r} holds no labels: {value!r:.80}")
-        return Annotated(tuple(sorted({_index(name, spec, indices) for name in names})))
+            raise LabelError(f"its JSON has no field {field!r}")
+    return READERS[spec.label.kind](value, spec, indices)
+
+
+def _read_class(value: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
     return Annotated((_index(value, spec, indices),))
+
+
+def _read_classes(value: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
+    names = value.split(spec.label.separator) if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        raise LabelError(f"{spec.label.field!r} holds no labels: {value!r:.80}")
+    return Annotated(tuple(sorted({_index(name, spec, indices) for name in names})))
+
+
+# By kind of label: (the field's value or the whole JSON, the task, index by class name in NFC).
+READERS: dict[str, Callable[[Any, TaskSpec, dict[str, int]], Annotated]] = {
+    "class": _read_class,
+    "multilabel": _read_classes,
+    "events": lambda value, _, indices: read_events(value, indices),
+    "notes": lambda value, _, indices: read_notes(value, indices),
+    "captions": lambda value, spec, _: read_captions(value, spec.label.fields),
+    "transcript": lambda value, spec, _: read_transcript(value, keep_case=spec.label.keep_case),
+}
 
 
 def _index(value: Any, spec: TaskSpec, indices: dict[str, int]) -> int:
