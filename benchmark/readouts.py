@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from earmark.benchmark.io.fields import Interval, MaybeNaN
+
 MEAN, BEST = "mean", "best"
 # in the order of how much a probe sees
 READOUTS = (MEAN, "max", "mean+max", "mean+std", "mean+std+max")
@@ -29,10 +31,10 @@ class ReadoutScore:
     """
 
     readout: str
-    value: float
-    interval: list[float] | None = None
-    per_split: dict[str, float] = field(default_factory=dict)
-    losses: dict[str, float] = field(default_factory=dict)
+    value: MaybeNaN
+    interval: Interval = None
+    per_split: dict[str, MaybeNaN] = field(default_factory=dict)
+    losses: dict[str, MaybeNaN] = field(default_factory=dict)
     chosen: dict[str, str] = field(default_factory=dict)
     converged: bool = True
 

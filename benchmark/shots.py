@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
+from earmark.benchmark.io.fields import Interval, MaybeNaN
 from earmark.tasks import LABEL_KINDS
 
 ALL = "all"
@@ -38,14 +38,14 @@ class ShotScore:
     """
 
     shots: Shots
-    value: float
-    interval: list[float] | None = None
-    per_draw: list[float] = field(default_factory=list)
+    value: MaybeNaN
+    interval: Interval = None
+    per_draw: list[MaybeNaN] = field(default_factory=list)
     spread: float | None = None
-    clips: float = math.nan
-    per_class: float = math.nan
+    clips: MaybeNaN = math.nan
+    per_class: MaybeNaN = math.nan
     short: int = 0
-    strengths: dict[str, list[float]] = field(default_factory=dict)
+    strengths: dict[str, list[MaybeNaN]] = field(default_factory=dict)
     converged: bool = True
     subsets: str = ""
 
@@ -73,22 +73,3 @@ def order(shots: Shots) -> float:
 def has_all(known: list[ShotScore] | None, asked: Iterable[Shots]) -> bool:
     """Whether a score has every one that is asked for."""
     return set(asked) <= {one.shots for one in known or ()}
-
-
-def read_shots(raw: list[dict[str, Any]]) -> list[ShotScore]:
-    """What a result file holds, null for NaN. Raises ValueError, in a few words."""
-    names = {one.name for one in fields(ShotScore)}
-    found = []
-    for one in raw:
-        facts = {name: value for name, value in one.items() if name in names}
-        checked_shots([facts["shots"]])
-        for name in ("value", "clips", "per_class"):
-            facts[name] = math.nan if facts.get(name) is None else float(facts[name])
-        draws = facts.get("per_draw") or []
-        facts["per_draw"] = [math.nan if value is None else value for value in draws]
-        bounds = facts.get("interval")
-        if bounds is not None:
-            low, high = bounds
-            facts["interval"] = None if None in (low, high) else [float(low), float(high)]
-        found.append(ShotScore(**facts))
-    return found

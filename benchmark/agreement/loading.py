@@ -66,15 +66,15 @@ class Stored:
 
     @property
     def encoder(self) -> str:
-        return str(self.result.encoder["name"])
+        return str(self.result.encoder.name)
 
     @property
     def fingerprint(self) -> str:
-        return str(self.result.encoder["fingerprint"])
+        return str(self.result.encoder.fingerprint)
 
     @property
     def task(self) -> str:
-        return str(self.result.task["name"])
+        return str(self.result.task.name)
 
     @property
     def conditions(self) -> Conditions:
@@ -82,7 +82,7 @@ class Stored:
         return Conditions(
             protocol_label(result.protocol),
             int(result.protocol["seeds"]),
-            result.data.get("limit"),
+            result.data.limit,
             result.synthetic,
         )
 
@@ -91,7 +91,7 @@ class Stored:
 
         A fact that the result lacks, as one of an earlier version does, makes it like no other.
         """
-        facts = [(name, self.result.run.get(name)) for name in _MACHINE]
+        facts = [(name, getattr(self.result.run, name)) for name in _MACHINE]
         facts += [(name, self.result.versions.get(name)) for name in _COMPUTING]
         return tuple(f"{name} {self.path if value is None else value}" for name, value in facts)
 

@@ -98,7 +98,7 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Toler
     if part:
         why = f"not all classes have a clip, {part}"
         return _not_checked(column, value, why, score.value)
-    few = sampled(stored.task, result.task["weight"], result.scores.values())
+    few = sampled(stored.task, result.task.weight, result.scores.values())
     if few is not None:
         why = f"tested on {few[0]} items a fold or split, where the data set has about {few[1]}"
         return _not_checked(column, value, why, score.value)

@@ -43,11 +43,11 @@ def _attempt(result: ReconstructionResult) -> tuple[object, ...]:
 
 def _key(result: ReconstructionResult) -> tuple[object, ...]:
     data = result.data
-    return (*_codec(result), data["name"], data["limit"], result.synthetic)
+    return (*_codec(result), data.name, data.limit, result.synthetic)
 
 
 def _codec(result: ReconstructionResult) -> tuple[str, str]:
-    return str(result.codec["name"]), str(result.codec["fingerprint"])
+    return str(result.codec.name), str(result.codec.fingerprint)
 
 
 def chosen_codecs(
@@ -57,8 +57,8 @@ def chosen_codecs(
     return [
         result
         for result in results
-        if (not encoders or result.codec["name"] in encoders)
-        and (not tasks or result.data["name"] in tasks)
+        if (not encoders or result.codec.name in encoders)
+        and (not tasks or result.data.name in tasks)
     ]
 
 
@@ -75,12 +75,12 @@ def check_codecs_published(
     columns = _columns(measured)
     cells = []
     for result in measured:
-        known_as = result.data["known_as"]
-        if known_as is None or result.synthetic or result.data["limit"] is not None:
+        known_as = result.data.known_as
+        if known_as is None or result.synthetic or result.data.limit is not None:
             continue
         for value in values:
             if (value.protocol, value.task) == (PROTOCOL, known_as) and (
-                value.system == systems.get(str(result.codec["name"]))
+                value.system == systems.get(str(result.codec.name))
             ):
                 cells.append(_check_value(columns[_codec(result)], result, value, rule))
     return cells
@@ -139,9 +139,9 @@ def check_codecs(
         for result in mine:
             cells += _check_pair(columns[_codec(result)], result, reference, rule)
         if not mine:
-            cells += _unsaid(str(reference.codec["name"]), reference, "not measured")
+            cells += _unsaid(str(reference.codec.name), reference, "not measured")
     beyond = [
-        f"{columns[_codec(result)]}, reconstruction: {result.data['name']}"
+        f"{columns[_codec(result)]}, reconstruction: {result.data.name}"
         for result in measured
         if id(result) not in used
     ]
@@ -191,7 +191,7 @@ def _cell(
     why: tuple[str, ...] = (),
 ) -> Checked:
     value = reference.scores[metric].value
-    name = str(reference.data["name"])
+    name = str(reference.data.name)
     return Checked(column, name, metric, metric, verdict, measured, value, tolerance, why)
 
 

@@ -124,13 +124,13 @@ def _missing(
 
 def _unsaid(stored: Stored, column: str, why: str) -> list[Checked]:
     """Cells of a result of which nothing can be said."""
-    metric = str(stored.result.task["metric"])
+    metric = str(stored.result.task.metric)
     return [
         Checked(
             column, stored.task, probe, metric, NOT_CHECKED, why=(why,),
             conditions=stored.conditions,
         )
-        for probe in stored.result.scores or stored.result.task["probes"]
+        for probe in stored.result.scores or stored.result.task.probes
     ]  # fmt: skip
 
 
@@ -138,7 +138,7 @@ def _check_pair(pair: _Pair, rule: Tolerance) -> list[Checked]:
     mine, theirs = pair.measured.result, pair.reference.result
     if theirs.status == FAILED:
         return _unsaid(pair.reference, pair.column, f"the reference failed: {theirs.error}")
-    if mine.task["digest"] != theirs.task["digest"]:
+    if mine.task.digest != theirs.task.digest:
         return _not_checked(pair, "the task is declared otherwise than for the reference")
     if mine.status == FAILED:
         return [
@@ -192,7 +192,7 @@ def _other_data(pair: _Pair) -> str | None:
     """
     mine, theirs = pair.measured.result, pair.reference.result
     shards = [
-        {(shard["split"], shard.get("name", "")): shard["sha256"] for shard in one.data["shards"]}
+        {(shard.split, shard.name): shard.sha256 for shard in one.data.shards}
         for one in (mine, theirs)
     ]
     if shards[0].keys() != shards[1].keys():
@@ -202,8 +202,8 @@ def _other_data(pair: _Pair) -> str | None:
     elsewhere = theirs.synthetic and pair.measured.machine() != pair.reference.machine()
     if differ and not elsewhere:
         return f"other data: {listed(_shard(name) for name in differ)} has another SHA-256"
-    if mine.data["clips"] != theirs.data["clips"]:
-        return f"other data: {mine.data['clips']} clips, in the reference {theirs.data['clips']}"
+    if mine.data.clips != theirs.data.clips:
+        return f"other data: {mine.data.clips} clips, in the reference {theirs.data.clips}"
     tokens = [{score.tokens for score in one.scores.values()} for one in (mine, theirs)]
     if tokens[0] != tokens[1]:
         return f"other tokens: {listed(map(str, tokens[0]))}, not {listed(map(str, tokens[1]))}"
@@ -279,4 +279,4 @@ def _classes(pair: _Pair) -> tuple[str, ...]:
     if spec is None:
         return ()
     read = PROTOCOLS.get(str(result.protocol["name"]), STRICT).apply_to(spec)
-    return tuple(spec.classes) if read.digest() == result.task["digest"] else ()
+    return tuple(spec.classes) if read.digest() == result.task.digest else ()

@@ -134,11 +134,11 @@ def _against_folder(
 
 
 def _names(results: list[Stored], codecs: list[ReconstructionResult]) -> set[str]:
-    return {stored.encoder for stored in results} | {str(one.codec["name"]) for one in codecs}
+    return {stored.encoder for stored in results} | {str(one.codec.name) for one in codecs}
 
 
 def _data_sets(codecs: list[ReconstructionResult]) -> set[str]:
-    return {str(result.data["name"]) for result in codecs}
+    return {str(result.data.name) for result in codecs}
 
 
 def _against_published(
@@ -183,7 +183,7 @@ def _meant(words: Collection[str], results: Iterable[Stored], more: Collection[s
     more: names that no result has.
     """
     known = {name: spec.domain for name, spec in builtin_tasks().items() if name in more}
-    known |= {stored.task: str(stored.result.task["domain"]) for stored in results}
+    known |= {stored.task: str(stored.result.task.domain) for stored in results}
     names = {*known, *more}
     meant: set[str] = set()
     for word in words:

@@ -2,7 +2,7 @@
 
     from earmark import audit_tasks
     for finding in audit_tasks(["esc50"], data="data"):
-        print(finding.task["name"], finding.counts["in_two_splits"])
+        print(finding.task.name, finding.counts["in_two_splits"])
 
 What counts as the same audio says `earmark.benchmark.audit.audio_hash`.
 """
@@ -10,7 +10,6 @@ What counts as the same audio says `earmark.benchmark.audit.audio_hash`.
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,13 @@ from earmark.benchmark.audit.duplicates import (
 from earmark.benchmark.audit.shard_hashes import HashJob, ShardHashes, hash_shards
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.result import provenance
-from earmark.benchmark.result.audit_report import AuditReport, store
+from earmark.benchmark.result.audit_report import AuditedTask, AuditReport, AuditRun, store
+from earmark.benchmark.result.facts import ShardFact
+from earmark.benchmark.result.failure import described
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
 from earmark.benchmark.shards.labels import Labelled, label_clips
-from earmark.benchmark.shards.shard import Failure, ShardError, shard_digest
+from earmark.benchmark.shards.shard import Failure, shard_digest
 from earmark.tasks import TaskSpec
 from earmark.tasks.catalogue import specs_of
 
@@ -80,22 +81,18 @@ def audit_tasks(
 def _audited(spec: TaskSpec, run: RunSettings) -> tuple[AuditReport, Path | None, int]:
     """One task's finding, its file and the number of its results; or why there is none."""
     blank = AuditReport(
-        task={
-            "name": spec.name, "title": spec.title, "digest": spec.digest(),
-            "parts": "fold" if spec.folds else "split", "source_unit": spec.source.unit,
-        },
+        AuditedTask(
+            spec.name, spec.title, spec.digest(), "fold" if spec.folds else "split",
+            spec.source.unit,
+        ),
         synthetic=run.is_twin(spec),
     )  # fmt: skip
     try:
         finding = _find(spec, run, blank)
         return finding, *store(finding, run.results)
-    except (DataError, ShardError) as error:
-        blank.error = str(error)
-    except OSError as error:
-        blank.error = f"cannot read or write: {error}"
     except Exception as error:  # noqa: BLE001 - one task's bad luck must not end the others
-        blank.run["traceback"] = traceback.format_exc()
-        blank.error = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        blank.error, facts = described(error)
+        blank.run = AuditRun(traceback=facts.get("traceback"))
     return blank, None, 0
 
 
@@ -117,8 +114,7 @@ def _find(spec: TaskSpec, run: RunSettings, finding: AuditReport) -> AuditReport
         if shard_digest(part.shard.path, run.cache) != digests[part.shard.path]:
             raise DataError(f"shard {part.shard.path} was replaced meanwhile; audit it again")
     finding.shards = [
-        {"name": part.shard.name, "split": part.split, "sha256": digests[part.shard.path]}
-        for part in dataset.shards
+        ShardFact(part.shard.name, part.split, digests[part.shard.path]) for part in dataset.shards
     ]
     clips = _clips(dataset, hashes, [known for known, _ in labels])
     _check_any(dataset, clips, hashes)
@@ -140,11 +136,11 @@ def _find(spec: TaskSpec, run: RunSettings, finding: AuditReport) -> AuditReport
     known = provenance.versions()
     finding.versions = {name: known[name] for name in ("earmark", "python", "libsndfile")}
     finding.versions["audio_hash"] = str(VERSION)
-    finding.run = {
-        "audited": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
-        "audio_seconds": round(sum(clip.hash.seconds for clip in clips), 3),
-    }
+    finding.run = AuditRun(
+        audited=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        seconds=round(time.time() - started, 3),
+        audio_seconds=round(sum(clip.hash.seconds for clip in clips), 3),
+    )
     return finding
 
 

@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def keep(finding: AuditReport, path: Path | None, joined: int) -> None:
         if path is not None:
-            stored[finding.task["name"]] = path, joined
+            stored[finding.task.name] = path, joined
 
     try:
         findings = audit_tasks(select_tasks(arguments.tasks or ["all"]), on_finding=keep, **given)
@@ -112,18 +112,18 @@ def _show(findings: Sequence[AuditReport], stored: dict[str, tuple[Path, int]]) 
     if audited:
         print_table(_table(audited), console)
     for finding in audited:
-        path, _ = stored[finding.task["name"]]
+        path, _ = stored[finding.task.name]
         details = _details(finding)
-        for line in ["", f"{finding.task['name']} ({path.name})", *details] if details else []:
+        for line in ["", f"{finding.task.name} ({path.name})", *details] if details else []:
             # lines are long, and broken by the terminal they can still be copied whole
             console.print(Text(line), soft_wrap=True)
     failed = [finding for finding in findings if finding.error is not None]
     if failed:
         console.print()
     for finding in failed:
-        reason = Text(f"not audited: {finding.task['name']}: {finding.error}", "bold red")
+        reason = Text(f"not audited: {finding.task.name}: {finding.error}", "bold red")
         console.print(reason, soft_wrap=True)
-    leaks = [finding.task["name"] for finding in audited if finding.leaks]
+    leaks = [finding.task.name for finding in audited if finding.leaks]
     if leaks:
         verdict = f"audio of one split or fold is in another: {', '.join(leaks)}"
     else:
@@ -163,13 +163,13 @@ def _table(findings: Sequence[AuditReport]) -> Any:
             if count and name in ("in_two_splits", "label_conflicts"):
                 style = "bold red"
             cells.append(Text(str(count), style))
-        table.add_row(Text(finding.task["name"]), *cells)
+        table.add_row(Text(finding.task.name), *cells)
     return table
 
 
 def _details(finding: AuditReport) -> list[str]:
     """What was found in one task, line by line; of each kind the first few."""
-    counts, part, unit = finding.counts, finding.task["parts"], finding.task["source_unit"]
+    counts, part, unit = finding.counts, finding.task.parts, finding.task.source_unit
     lines = []
     for pair in finding.pairs:
         (one, other), (here, there) = pair["splits"], pair["clips"]

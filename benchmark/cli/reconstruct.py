@@ -161,7 +161,7 @@ def _announce(result: ReconstructionResult) -> None:
     from earmark.benchmark.io.progress import format_duration
     from earmark.benchmark.result.schema import FAILED
 
-    who = f"{result.codec['name']} · {result.data['name']}"
+    who = f"{result.codec.name} · {result.data.name}"
     if result.status == FAILED:
         print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
         return
@@ -171,7 +171,7 @@ def _announce(result: ReconstructionResult) -> None:
         else f"{score.label} not computable"
         for score in list(result.scores.values())[:3]
     )
-    spent = format_duration(result.run["seconds"])
+    spent = format_duration(result.run.seconds or 0.0)
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
 
 
@@ -201,7 +201,7 @@ def tables_of(results: Sequence[ReconstructionResult]) -> list[BoardTable]:
     from earmark.benchmark.reconstruction.leaderboard import make_tables
     from earmark.benchmark.result.published import PublishedError, load_published, sources
 
-    if not any(result.data["known_as"] for result in results):
+    if not any(result.data.known_as for result in results):
         return make_tables(results)
     try:
         return make_tables(results, load_published(), sources())

@@ -240,16 +240,16 @@ def _announce(result: RunResult, begun: str) -> None:
     from earmark.benchmark.io.progress import format_duration
     from earmark.benchmark.result.schema import FAILED
 
-    who = f"{result.encoder['name']} · {result.task['name']}"
+    who = f"{result.encoder.name} · {result.task.name}"
     if result.status == FAILED:
         print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
         return
     shown = ", ".join(
         f"{probe} {score.metric} {rounded(score.value)}" for probe, score in result.scores.items()
     )
-    spent = (
-        format_duration(result.run["seconds"]) if result.run["started"] >= begun else "as before"
-    )
+    run = result.run
+    is_new = run.seconds is not None and (run.started or "") >= begun
+    spent = format_duration(run.seconds or 0.0) if is_new else "as before"
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
 
 

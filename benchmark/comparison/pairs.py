@@ -52,12 +52,12 @@ def side_of(
     """One encoder's side of some results. identity: its name and fingerprint. elsewhere: by task,
     what it is under that these are not."""
     own = [result for result in results if identity_of(result) == identity]
-    failed = {r.task["name"]: str(r.error) for r in own if r.status == FAILED}
+    failed = {r.task.name: str(r.error) for r in own if r.status == FAILED}
     done = {
-        (r.task["name"], variant_of(r)): r
+        (r.task.name, variant_of(r)): r
         for r in own
         # the latest attempt failed: an earlier success does not stand for it
-        if r.status != FAILED and r.task["name"] not in failed
+        if r.status != FAILED and r.task.name not in failed
     }
     return Side(column, done, failed, elsewhere or {})
 
@@ -85,7 +85,7 @@ def pairs_of(
             if name not in done:  # else it is said above
                 whose = "both" if name in other.failed else side.column
                 left_out[LeftOut(name, f"failed for {whose}: {reason}")] = None
-    pairs.sort(key=lambda p: (DOMAINS.index(p.results[0].task["domain"]), p.title.lower()))
+    pairs.sort(key=lambda p: (DOMAINS.index(p.results[0].task.domain), p.title.lower()))
     return pairs, sorted(left_out)
 
 
@@ -119,10 +119,10 @@ def _why_alone(key: tuple[str, str], sides: tuple[Side, Side]) -> str:
     both = f"{sides[0].column} and {sides[1].column} were scored"
     if all(_shards(mine) != _shards(other) for other in theirs):
         return f"{both} on different data"
-    if all(mine.task["digest"] != other.task["digest"] for other in theirs):
+    if all(mine.task.digest != other.task.digest for other in theirs):
         return f"{both} by different declarations"
     return f"{both} with different tokens or declarations"
 
 
 def _shards(result: RunResult) -> list[tuple[str, str]]:
-    return sorted((shard["split"], shard["sha256"]) for shard in result.data["shards"])
+    return sorted((shard.split, shard.sha256) for shard in result.data.shards)

@@ -137,7 +137,7 @@ def compare(
     identities = [_identity(name, columns) for name in (first, second)]
     mine = [result for result in results if identity_of(result) in identities]
     names = _chosen(tasks, mine)
-    chosen = [result for result in mine if result.task["name"] in names]
+    chosen = [result for result in mine if result.task.name in names]
     made: list[Comparison] = []
     groups = group_results(chosen)
     for group, found in groups.items():
@@ -146,7 +146,7 @@ def compare(
             for identity in identities
         )
         pairs, left_out = pairs_of((sides[0], sides[1]), cache or default_cache(), track)
-        by_task = {result.task["name"]: result.task["probes"] for result in found}
+        by_task = {result.task.name: result.task.probes for result in found}
         for name in PROBES:
             if probe in (name, "all") and any(name in probes for probes in by_task.values()):
                 lost = [one for one in left_out if name in by_task[one.task]]
@@ -167,7 +167,7 @@ def _elsewhere(
         for result in results:
             if group != here and identity_of(result) == identity and result.scores:
                 caption = group.caption(result.scores)
-                found.setdefault(result.task["name"], []).append(f"({caption})")
+                found.setdefault(result.task.name, []).append(f"({caption})")
     return {task: " and ".join(captions) for task, captions in found.items()}
 
 
@@ -191,7 +191,7 @@ def _identity(name: str, columns: dict[tuple[str, str], str]) -> tuple[str, str]
 
 def _chosen(tasks: Sequence[str], results: list[RunResult]) -> set[str]:
     """Names of the tasks meant."""
-    known = {result.task["name"]: result.task["domain"] for result in results}
+    known = {result.task.name: result.task.domain for result in results}
     names: set[str] = set()
     for word in tasks:
         task = Path(word).stem if word.endswith((".yaml", ".yml")) else word
@@ -216,7 +216,7 @@ def _table(
     for pair in pairs:
         reason = _lacking(pair, probe, columns)
         if reason:
-            left_out.append(LeftOut(pair.results[0].task["name"], reason))
+            left_out.append(LeftOut(pair.results[0].task.name, reason))
         elif probe in pair.results[0].scores:
             usable.append(pair)
     confidence = next(
@@ -275,9 +275,9 @@ def _row(
     elif holm_p < 1 - confidence:
         verdict = BETTER if difference.value > 0 else WORSE
     return TaskComparison(
-        task=result.task["name"],
+        task=result.task.name,
         title=pair.title,
-        domain=result.task["domain"],
+        domain=result.task.domain,
         metric=result.scores[probe].metric,
         first=float(values.by_probe[probe][0]),
         second=float(pair.values[1].by_probe[probe][0]),
@@ -297,7 +297,7 @@ def _notes(
     """What a reader must know about a row, beyond its numbers."""
     notes = []
     for pair, row in zip(pairs, rows, strict=True):
-        unit = pair.results[0].data["source_unit"]
+        unit = pair.results[0].data.source_unit
         if row.sources < FEWEST_SOURCES:
             few = f"{row.sources} source{'s' if row.sources != 1 else ''} ({unit})"
             notes.append(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from earmark.benchmark.evaluation.inputs import Shards
 from earmark.benchmark.evaluation.joined import Joined
 from earmark.benchmark.result import provenance
-from earmark.benchmark.result.schema import RunResult
+from earmark.benchmark.result.facts import AuditFacts, DataFacts, EncoderFacts, TaskFacts
+from earmark.benchmark.result.schema import DONE, FAILED, RunResult
 from earmark.benchmark.score import Scored
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import METRICS
@@ -17,45 +15,50 @@ from earmark.encoders.device import parameter_count
 from earmark.tasks import TaskSpec
 
 
-def encoder_facts(encoder: AudioEncoder, asked: str, fingerprint: str) -> dict[str, Any]:
+def encoder_facts(encoder: AudioEncoder, asked: str, fingerprint: str) -> EncoderFacts:
     """What `RunResult.encoder` holds. asked: how the encoder was asked for."""
-    return {
-        "name": encoder.name,
-        "spec": asked,
-        "fingerprint": fingerprint,
-        "sample_rate": encoder.sample_rate,
-        "embedding_dim": encoder.embedding_dim,
-        "frame_rate": encoder.frame_rate,
-        "honours_lengths": encoder.honours_lengths,
-        "parameters": parameter_count(encoder),
-    }
+    return EncoderFacts(
+        name=encoder.name,
+        spec=asked,
+        fingerprint=fingerprint,
+        sample_rate=encoder.sample_rate,
+        embedding_dim=encoder.embedding_dim,
+        frame_rate=encoder.frame_rate,
+        honours_lengths=encoder.honours_lengths,
+        parameters=parameter_count(encoder),
+    )
 
 
 def cell_data(
-    spec: TaskSpec, run: RunSettings, joined: Joined, scored: Scored, shards: Shards
-) -> dict[str, Any]:
+    spec: TaskSpec,
+    run: RunSettings,
+    joined: Joined,
+    scored: Scored,
+    shards: Shards,
+    audit: AuditFacts | None,
+) -> DataFacts:
     """What `RunResult.data` holds of a cell that was scored."""
     items = joined.items
-    return {
-        "limit": run.limit,
-        "items": {split: int((items.splits == split).sum()) for split in spec.shard_patterns},
-        "parts": scored.parts,
+    return DataFacts(
+        limit=run.limit,
+        items={split: int((items.splits == split).sum()) for split in spec.shard_patterns},
+        parts=scored.parts,
         **scored.classes,
-        "sources": len(items.source_names),
-        "source_unit": spec.source.unit,
-        "guessed_sources": items.guessed_sources,
-        "straddling_sources": items.straddling_sources(),
-        "shards": shards,
+        sources=len(items.source_names),
+        source_unit=spec.source.unit,
+        guessed_sources=items.guessed_sources,
+        straddling_sources=items.straddling_sources(),
+        shards=shards,
+        audit=audit,
         **joined.facts,
-    }
+    )
 
 
 def empty_result(
-    encoder: Mapping[str, Any],
+    encoder: EncoderFacts,
     spec: TaskSpec,
     run: RunSettings,
-    status: str,
-    error: str | None,
+    error: str | None = None,
     *,
     no_command: str = "",
 ) -> RunResult:
@@ -67,28 +70,26 @@ def empty_result(
     by_class = spec.metric in METRICS
     shots, readouts = (run.shots, run.readouts) if by_class else ((), ())
     return RunResult(
-        status=status,
+        status=DONE if error is None else FAILED,
         synthetic=run.is_twin(spec),
         error=error,
-        task={
-            "name": spec.name,
-            "title": spec.title,
-            "abbreviation": spec.abbreviation,
-            "domain": spec.domain,
-            "weight": spec.weight,
-            "metric": spec.metric,
-            "classes": spec.num_classes,
-            "probes": list(spec.probes),
-            "licence": spec.licence,
-            "digest": spec.digest(),
-            "declared": spec.declaration,
-        },
-        encoder=dict(encoder),
-        protocol=protocol.facts(),
-        data={"limit": run.limit},
-        command=no_command
-        or provenance.command(
-            encoder["spec"], spec, run.data, run.limit, protocol, shots, readouts
+        task=TaskFacts(
+            name=spec.name,
+            title=spec.title,
+            abbreviation=spec.abbreviation,
+            domain=spec.domain,
+            weight=spec.weight,
+            metric=spec.metric,
+            classes=spec.num_classes,
+            probes=list(spec.probes),
+            licence=spec.licence,
+            digest=spec.digest(),
+            declared=spec.declaration,
         ),
+        encoder=encoder,
+        protocol=protocol.facts(),
+        data=DataFacts(limit=run.limit),
+        command=no_command
+        or provenance.command(encoder.spec, spec, run.data, run.limit, protocol, shots, readouts),
         versions=provenance.versions(),
     )

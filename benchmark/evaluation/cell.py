@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -36,9 +35,10 @@ from earmark.benchmark.protocol import standard_of
 from earmark.benchmark.readouts import BEST
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.audit_report import stored_audit
+from earmark.benchmark.result.facts import AuditFacts
 from earmark.benchmark.result.failure import described
 from earmark.benchmark.result.files import failed_path, result_path, still_valid, write_result
-from earmark.benchmark.result.schema import DONE, FAILED, RunResult
+from earmark.benchmark.result.schema import Predictions, RunResult
 from earmark.benchmark.score import Scored, score_items
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, NotThereError, open_dataset
@@ -107,9 +107,9 @@ class TaskEvaluator:
         self.facts = encoder_facts(encoder, together.asked[encoder], self.fingerprint)
         if shuffled_labels:
             self.fingerprint = shuffled_fingerprint(self.fingerprint)
-            self.facts |= {
-                "name": f"{encoder.name}:shuffled-labels", "fingerprint": self.fingerprint,
-            }  # fmt: skip
+            self.facts = replace(
+                self.facts, name=f"{encoder.name}:shuffled-labels", fingerprint=self.fingerprint
+            )
 
     def has_task(self, spec: TaskSpec) -> bool:
         """Whether there is such a cell: the control of labels is one of tasks with classes."""
@@ -131,9 +131,11 @@ class TaskEvaluator:
             if known is not None:
                 failed_path(path).unlink(missing_ok=True)
                 return self._brought_up_to_date(known, spec, shards, path, audit)
-            result, predictions = self._computed(spec, shards, inputs, audit)
-            result.run |= provenance.run_info(started, self.run.device)
-            result.run["behaviour"] = self.identity.facts()
+            result, predictions, times = self._computed(spec, shards, inputs, audit)
+            result.run = provenance.run_info(started, self.run.device)
+            result.run.behaviour = self.identity.facts()
+            for part, seconds in times.items():
+                setattr(result.run, part, seconds)
             write_result(path, result, predictions)
             return result
         except Exception as error:  # noqa: BLE001 - one task's bad luck must not end the others
@@ -152,9 +154,9 @@ class TaskEvaluator:
         return known is not None and is_complete(known, spec, self.run)
 
     def _computed(
-        self, spec: TaskSpec, shards: Shards, inputs: str, audit: dict[str, Any]
-    ) -> tuple[RunResult, Any]:
-        """A result with its predictions, from embeddings that are there or made now."""
+        self, spec: TaskSpec, shards: Shards, inputs: str, audit: AuditFacts | None
+    ) -> tuple[RunResult, Predictions, dict[str, float]]:
+        """A result with its predictions, and the seconds that its parts took."""
         joined, times = self._joined(spec, shards)
         began = time.monotonic()
         scored = self._scored(spec, joined)
@@ -163,9 +165,9 @@ class TaskEvaluator:
         complete(result, joined.items, spec, self.run, self._progress(spec))
         # without them it is not used again: what failed may pass the next time
         result.inputs = "" if joined.transient else inputs
-        result.data = cell_data(spec, self.run, joined, scored, shards) | audit
-        result.run = times | {"probe_seconds": round(time.monotonic() - began, 3)}
-        return result, scored.predictions
+        result.data = cell_data(spec, self.run, joined, scored, shards, audit)
+        times["probe_seconds"] = round(time.monotonic() - began, 3)
+        return result, scored.predictions, times
 
     def _joined(self, spec: TaskSpec, shards: Shards) -> tuple[Joined, dict[str, float]]:
         """Embeddings and labels of a task's clips, from the store where they are there."""
@@ -176,7 +178,7 @@ class TaskEvaluator:
             check_duplicate_shards(spec, shards)
         began = time.monotonic()
         embeddings, encoded_s = self.together.embedder.entries(
-            dataset, [shard["sha256"] for shard in shards], self._request(spec, self.encoder),
+            dataset, [shard.sha256 for shard in shards], self._request(spec, self.encoder),
             f"{self.encoder.name} · {spec.name}", self._wanted_later(spec, shards),
             spread=wants_spread(spec, self.run),
         )  # fmt: skip
@@ -196,7 +198,7 @@ class TaskEvaluator:
         )  # fmt: skip
 
     def _brought_up_to_date(
-        self, known: RunResult, spec: TaskSpec, shards: Shards, path: Path, audit: dict[str, Any]
+        self, known: RunResult, spec: TaskSpec, shards: Shards, path: Path, audit: AuditFacts | None
     ) -> RunResult:
         """A valid result with what no number depends on as it is now: a weight, a title, an audit,
         the command; and with what is asked for beside its scores."""
@@ -211,7 +213,8 @@ class TaskEvaluator:
         linear = known.scores["linear"]
         shots = [one.shots for one in linear.shots or ()]
         seen = [one.readout for one in linear.readouts or () if one.readout != BEST]
-        now = (current.task, known.data | audit, provenance.with_additions(command, shots, seen))
+        data = known.data if audit is None else replace(known.data, audit=audit)
+        now = (current.task, data, provenance.with_additions(command, shots, seen))
         if added or (known.task, known.data, known.command) != now:
             known.task, known.data, known.command = now
             write_atomically(path, known.to_json().encode())
@@ -223,9 +226,10 @@ class TaskEvaluator:
         if isinstance(error, NotThereError) and why is not None:
             reason = f"{error.what}; not fetched: {why}"
         failed = self._empty(spec, reason)
-        failed.run = provenance.run_info(started, self.run.device) | facts
+        failed.run = provenance.run_info(started, self.run.device)
+        failed.run.traceback = facts.get("traceback")
         if isinstance(error, TooManyFailuresError):
-            failed.data |= error.facts
+            failed.data = replace(failed.data, **error.facts)
         return failed
 
     def _make_synthetic(self, declared: TaskSpec) -> None:
@@ -236,7 +240,7 @@ class TaskEvaluator:
 
     def _wanted_later(self, spec: TaskSpec, shards: Shards) -> list[EmbeddingRequest]:
         """Requests for the same clips by other cells of this run: they share the decoding."""
-        same = [(shard["split"], shard["sha256"]) for shard in shards]
+        same = [(shard.split, shard.sha256) for shard in shards]
         mates = [TaskEvaluator(m, self.together) for m in self.together.pass_mates(self.encoder)]
         found = []
         others = {spec.name: spec, **{one.name: one for one in self.together.specs}}
@@ -245,7 +249,7 @@ class TaskEvaluator:
                 theirs = shards if other.name == spec.name else find_shards(other, self.run)
             except (DataError, ShardError, OSError):
                 continue  # its own cell will say so
-            if [(shard["split"], shard["sha256"]) for shard in theirs] == same:
+            if [(shard.split, shard.sha256) for shard in theirs] == same:
                 found += [
                     self._request(other, mate.encoder)
                     for mate in mates
@@ -267,14 +271,14 @@ class TaskEvaluator:
         """Where the cell's result lies."""
         protocol = self.run.protocol.for_task(spec)
         return result_path(
-            self.run.results, encoder=self.facts["name"], fingerprint=self.fingerprint,
+            self.run.results, encoder=self.facts.name, fingerprint=self.fingerprint,
             protocol=protocol.label, task=spec.name, synthetic=self.run.is_twin(spec),
             limit=self.run.limit,
             seeds=None if protocol.seeds == standard_of(protocol).seeds else protocol.seeds,
         )  # fmt: skip
 
     def _progress(self, spec: TaskSpec) -> ProgressFactory:
-        label = f"{self.facts['name']} · {spec.name}"
+        label = f"{self.facts.name} · {spec.name}"
         return lambda what, total, unit: Progress(f"{label}: {what}", total, unit)
 
     def _empty(self, spec: TaskSpec, error: str | None = None) -> RunResult:
@@ -282,9 +286,7 @@ class TaskEvaluator:
             self.together.asked[self.encoder], self.encoder.name, self.identity.fingerprint,
             self.identity.of,
         )  # fmt: skip
-        made = empty_result(
-            self.facts, spec, self.run, DONE if error is None else FAILED, error, no_command=why
-        )
+        made = empty_result(self.facts, spec, self.run, error, no_command=why)
         if self.shuffled_labels:
             made = replace(made, command=provenance.with_shuffled_labels(made.command))
         return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from earmark.benchmark.result.facts import ClipFailure
 from earmark.benchmark.shards.dataset import DataError, Dataset
 from earmark.benchmark.shards.labels import Labelled
 from earmark.benchmark.shards.shard import Failure
@@ -54,7 +55,7 @@ def lost_clips(failures: list[Failure]) -> dict[str, Any]:
     """What a result's `data` holds of clips that failed."""
     return {
         "failed_clips": len(failures),
-        "failures": [failure._asdict() for failure in failures[:FAILURES_LISTED]],
+        "failures": [ClipFailure(*failure) for failure in failures[:FAILURES_LISTED]],
     }
 
 
@@ -62,7 +63,7 @@ def faulty(faults: list[Failure]) -> dict[str, Any]:
     """What a result's `data` holds of labels that were left out."""
     return {
         "label_faults": len(faults),
-        "faults": [fault._asdict() for fault in faults[:FAILURES_LISTED]],
+        "faults": [ClipFailure(*fault) for fault in faults[:FAILURES_LISTED]],
     }
 
 

@@ -11,13 +11,14 @@ from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.probe.language_model import model_digest
 from earmark.benchmark.probe.tokens import tokens_kind
 from earmark.benchmark.result import provenance
+from earmark.benchmark.result.facts import ShardFact
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, locate_shards
 from earmark.benchmark.shards.shard import shard_digest
 from earmark.encoders import AudioEncoder
 from earmark.tasks import TaskSpec
 
-Shards = list[dict[str, str]]
+Shards = list[ShardFact]
 
 
 def find_shards(spec: TaskSpec, run: RunSettings) -> Shards:
@@ -29,19 +30,19 @@ def find_shards(spec: TaskSpec, run: RunSettings) -> Shards:
         for split, paths in located.items():
             for path in paths:
                 sha256 = shard_digest(path, run.cache)
-                shards.append({"name": path.name, "split": split, "sha256": sha256})
+                shards.append(ShardFact(path.name, split, sha256))
                 bar.advance(1)
     return shards
 
 
 def check_duplicate_shards(spec: TaskSpec, shards: Shards) -> None:
     """Raise DataError where two shards hold the same bytes."""
-    first: dict[str, dict[str, str]] = {}
+    first: dict[str, ShardFact] = {}
     for shard in shards:
-        twin = first.setdefault(shard["sha256"], shard)
+        twin = first.setdefault(shard.sha256, shard)
         if twin is not shard:
             raise DataError(
-                f"shards {twin['name']} ({twin['split']}) and {shard['name']} ({shard['split']}) "
+                f"shards {twin.name} ({twin.split}) and {shard.name} ({shard.split}) "
                 f"of {spec.name} hold the same bytes; remove one"
             )
 
@@ -63,8 +64,7 @@ def inputs_digest(
         "limit": run.limit,
         "synthetic": run.is_twin(spec),
         "shards": [
-            [shard["split"], shard["name"], embedder.key(request, shard["sha256"])]
-            for shard in shards
+            [shard.split, shard.name, embedder.key(request, shard.sha256)] for shard in shards
         ],
         "tokens": _tokens(spec, run),
         "code": provenance.scoring_code(),

@@ -16,7 +16,8 @@ from earmark.benchmark.identity.asked import Group, grouped, lent, load_group
 from earmark.benchmark.io.progress import log
 from earmark.benchmark.protocol import STRICT, Protocol, protocol_named
 from earmark.benchmark.result import provenance
-from earmark.benchmark.result.schema import FAILED, RunResult
+from earmark.benchmark.result.facts import EncoderFacts, RunFacts
+from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.settings import BATCH_SECONDS, RunSettings
 from earmark.benchmark.shots import Shots
 from earmark.encoders import AudioEncoder, EncoderError, left_as_found
@@ -205,7 +206,7 @@ def _not_loaded(
     """Not written to a file: without a fingerprint nobody could say whose failure it is."""
     for asked in map(str, group):
         for spec in specs:
-            encoder = {"name": asked, "spec": asked, "fingerprint": ""}
-            result = empty_result(encoder, run.protocol.apply_to(spec), run, FAILED, reason)
-            result.run = {"seconds": 0.0}
+            encoder = EncoderFacts(name=asked, spec=asked, fingerprint="")
+            result = empty_result(encoder, run.protocol.apply_to(spec), run, reason)
+            result.run = RunFacts(seconds=0.0)
             yield result

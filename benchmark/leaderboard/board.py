@@ -108,39 +108,39 @@ def _table(
     failed = [result for result in results if result.status == FAILED]
     variants: dict[str, list[str]] = {}
     for result in done:
-        known = variants.setdefault(result.task["name"], [])
+        known = variants.setdefault(result.task.name, [])
         if variant_of(result) not in known:
             known.append(variant_of(result))
     for result in done:
         task = result.task
-        several = len(variants[task["name"]]) > 1
+        several = len(variants[task.name]) > 1
         title = title_of(result) + (f" [{variant_of(result)}]" if several else "")
-        row = rows.setdefault((task["name"], variant_of(result)), _new_row(result, title))
+        row = rows.setdefault((task.name, variant_of(result)), _new_row(result, title))
         row.probes = tuple(dict.fromkeys((*row.probes, *result.scores)))
         column = names[identity_of(result)]
         row.cells[column] = {probe: Cell(DONE, score) for probe, score in result.scores.items()}
         row.results[column] = result
-        measured.setdefault((task["name"], variant_of(result)), {})[column] = result
+        measured.setdefault((task.name, variant_of(result)), {})[column] = result
         notes += remarks_of(result, column)
     for result in failed:
         task = result.task
         column = names[identity_of(result)]
-        mine = [row for (name, _), row in rows.items() if name == task["name"]]
+        mine = [row for (name, _), row in rows.items() if name == task.name]
         if not mine:
-            mine = [rows.setdefault((task["name"], ""), _new_row(result, task["title"]))]
+            mine = [rows.setdefault((task.name, ""), _new_row(result, task.title))]
         kept = any(column in row.cells for row in mine)
         for row in mine:
             # the latest attempt failed: an earlier success does not stand for it
-            row.cells[column] = {probe: Cell(FAILED) for probe in task["probes"]}
+            row.cells[column] = {probe: Cell(FAILED) for probe in task.probes}
             row.results[column] = result
         earlier = " (an earlier result is kept in its file)" if kept else ""
-        notes.append(f"failed: {task['name']} · {column}: {result.error}{earlier}")
+        notes.append(f"failed: {task.name} · {column}: {result.error}{earlier}")
     majority = _add_majority(rows, names.values())
     if majority:
         notes.append(MAJORITY.replace("majority", majority, 1))
     notes += part_remarks(done)
     notes += audit_notes(
-        (result.task["name"], result.data["audit"]) for result in done if "audit" in result.data
+        (result.task.name, result.data.audit) for result in done if result.data.audit is not None
     )
     for name, known in variants.items():
         if len(known) > 1:
@@ -191,8 +191,6 @@ def _add_majority(rows: dict[tuple[str, str], Row], columns: Iterable[str]) -> s
 
 def _new_row(result: RunResult, title: str) -> Row:
     task = result.task
-    probes = tuple(task["probes"])
+    probes = tuple(task.probes)
     part = part_of_classes(result)
-    return Row(
-        task["name"], title, task["domain"], task["metric"], task["weight"], probes, part=part
-    )
+    return Row(task.name, title, task.domain, task.metric, task.weight, probes, part=part)

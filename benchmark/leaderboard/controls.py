@@ -106,7 +106,7 @@ def _pairs(results: Mapping[str, RunResult]) -> Iterator[tuple[str, str]]:
     """Columns with their controls; an encoder whose name is there twice has none that is known."""
     by_name: dict[str, list[str]] = {}
     for column, result in results.items():
-        by_name.setdefault(result.encoder["name"], []).append(column)
+        by_name.setdefault(result.encoder.name, []).append(column)
     for name, columns in by_name.items():
         asked = parsed(name)
         owners = by_name.get(asked.base, []) if asked.draw else []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.leaderboard.training_notes import training_notes
+from earmark.benchmark.result.facts import AuditFacts
 from earmark.benchmark.result.groups import part_of_classes
 from earmark.benchmark.result.linear_fit import fit_notes
 from earmark.benchmark.result.schema import RunResult
@@ -26,7 +26,7 @@ MAJORITY = (
 def part_remarks(results: list[RunResult]) -> list[str]:
     """Tasks with clips of only some of their classes, in one line; of twins, which mostly are such,
     also how many tested classes training lacks."""
-    parts = {result.task["name"]: part_of_classes(result) for result in results}
+    parts = {result.task.name: part_of_classes(result) for result in results}
     said = [f"{name} {part}" for name, part in parts.items() if part]
     if not any(result.synthetic for result in results):
         return [
@@ -34,8 +34,7 @@ def part_remarks(results: list[RunResult]) -> list[str]:
             "though the means hold it"
         ] * bool(said)
     lacking = {
-        result.task["name"]: len(result.data.get("classes_missing_from_training", ()))
-        for result in results
+        result.task.name: len(result.data.classes_missing_from_training or ()) for result in results
     }
     untaught = [f"{name} {count}" for name, count in lacking.items() if count]
     notes = []
@@ -48,34 +47,34 @@ def part_remarks(results: list[RunResult]) -> list[str]:
 
 def remarks_of(result: RunResult, column: str) -> list[str]:
     """What a reader must know about a cell, beyond its number."""
-    name, data = result.task["name"], result.data
+    name, data = result.task.name, result.data
     notes = []
-    if data["failed_clips"]:
-        first = data["failures"][0]
+    if data.failed_clips:
+        first = data.failures[0]
         notes.append(
-            f"{name} · {column}: {data['failed_clips']} of {data['clips']} clips failed; the "
-            f"first: {first['shard']}/{first['key']}: {first['reason']}"
+            f"{name} · {column}: {data.failed_clips} of {data.clips} clips failed; the "
+            f"first: {first.shard}/{first.key}: {first.reason}"
         )
-    if data["label_faults"]:
-        first = data["faults"][0]
+    if data.label_faults:
+        first = data.faults[0]
         notes.append(
-            f"{name}: {data['label_faults']} of {data['labels']} labels were left out; the first: "
-            f"{first['shard']}/{first['key']}: {first['reason']}"
+            f"{name}: {data.label_faults} of {data.labels} labels were left out; the first: "
+            f"{first.shard}/{first.key}: {first.reason}"
         )
-    if data["guessed_sources"]:
+    if data.guessed_sources:
         notes.append(
-            f"{name}: no {data['source_unit']} could be told for {data['guessed_sources']} of "
-            f"{data['clips']} clips; each counts as its own"
+            f"{name}: no {data.source_unit} could be told for {data.guessed_sources} of "
+            f"{data.clips} clips; each counts as its own"
         )
-    if data["straddling_sources"]:
+    if data.straddling_sources:
         notes.append(
-            f"{name}: {data['straddling_sources']} of {data['sources']} sources "
-            f"({data['source_unit']}) are in more than one split or fold, so the score is not "
-            f"independent of the {data['source_unit']}"
+            f"{name}: {data.straddling_sources} of {data.sources} sources "
+            f"({data.source_unit}) are in more than one split or fold, so the score is not "
+            f"independent of the {data.source_unit}"
         )
     tested = min(score.sources for score in result.scores.values())
     notes += _on_sources(result, tested)
-    lacking = data.get("classes_missing_from_training")
+    lacking = data.classes_missing_from_training
     if lacking and not result.synthetic:
         shown = ", ".join(lacking[:_NAMED]) + (", ..." if len(lacking) > _NAMED else "")
         notes.append(
@@ -84,7 +83,7 @@ def remarks_of(result: RunResult, column: str) -> list[str]:
         )
     missing = sum(score.not_computed for score in result.scores.values())
     if missing:
-        metric = result.task["metric"]
+        metric = result.task.metric
         notes.append(f"{name}: {metric} leaves out {missing} classes without a positive item")
     for score in result.scores.values():
         if score.also:
@@ -104,7 +103,7 @@ def remarks_of(result: RunResult, column: str) -> list[str]:
 
 def _on_sources(result: RunResult, tested: int) -> list[str]:
     """What so many tested sources are too few for."""
-    name, unit = result.task["name"], result.data["source_unit"]
+    name, unit = result.task.name, result.data.source_unit
     if all(score.interval is None for score in result.scores.values()):
         if tested < FEWEST_SOURCES:
             some = f"{tested} source{'s' if tested != 1 else ''} ({unit})"
@@ -116,19 +115,19 @@ def _on_sources(result: RunResult, tested: int) -> list[str]:
     return [f"{name}: intervals rest on {tested} sources ({unit}) and are too narrow"]
 
 
-def audit_notes(audits: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
-    """What a table says of audits. audits: names of tasks with their results' `data["audit"]`.
+def audit_notes(audits: Iterable[tuple[str, AuditFacts]]) -> list[str]:
+    """What a table says of audits. audits: names of tasks with their results' `data.audit`.
 
     One line for each task with audio in two splits or folds, one line for all without; other
     findings of theirs are told by the audit alone.
     """
     notes, clean = [], []
     for name, audit in audits:
-        count, part = audit["in_two_splits"], audit["parts"]
+        count, part = audit.in_two_splits, audit.parts
         if count:
             notes.append(
-                f"{name}: LEAK: {count} of {audit['clips']} clips have a copy in another {part} "
-                f"(audited {audit['audited'][:10]})"
+                f"{name}: LEAK: {count} of {audit.clips} clips have a copy in another {part} "
+                f"(audited {audit.audited[:10]})"
             )
         else:
             clean.append(name)

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from earmark.benchmark.reconstruction.result import (
 from earmark.benchmark.reconstruction.settings import ReconstructionSettings
 from earmark.benchmark.reconstruction.workers import Workers
 from earmark.benchmark.result import provenance
+from earmark.benchmark.result.facts import ClipFailure, CodecFacts, ReconstructionData
 from earmark.benchmark.result.failure import described
 from earmark.benchmark.result.schema import DONE, FAILED
 from earmark.benchmark.settings import RunSettings
@@ -64,17 +66,17 @@ class CodecEvaluator:
         self.no_command = provenance.no_command(
             asked, codec.name, identity.fingerprint, identity.of
         )
-        self.facts = {
-            "name": codec.name,
-            "spec": provenance.asked_for(asked, weights),
-            "fingerprint": identity.fingerprint,
-            "sample_rate": codec.sample_rate,
-            "embedding_dim": codec.embedding_dim,
-            "frame_rate": codec.frame_rate,
-            "values_per_second": codec.embedding_dim * codec.frame_rate,
-            "parameters": parameter_count(codec),
-            "compute": codec.compute_dtype(run.device),
-        }
+        self.facts = CodecFacts(
+            name=codec.name,
+            spec=provenance.asked_for(asked, weights),
+            fingerprint=identity.fingerprint,
+            sample_rate=codec.sample_rate,
+            embedding_dim=codec.embedding_dim,
+            frame_rate=codec.frame_rate,
+            values_per_second=codec.embedding_dim * codec.frame_rate,
+            parameters=parameter_count(codec),
+            compute=codec.compute_dtype(run.device),
+        )
         self.preflight = Preflight(
             {codec: identity.fingerprint},
             RunSettings(cache=run.cache, device=run.device, force=run.force),
@@ -89,19 +91,21 @@ class CodecEvaluator:
         result = empty_result(self.facts, self.asked, material, self.run, self.weights)
         result.command = self.no_command or result.command
         table = ""
-        facts: dict[str, Any] = {}
+        fast: float | None = None
+        trace: str | None = None
         try:
             self.preflight.check(self.codec)
             self.codec.to(self.run.device)
             if self.speed is None:
                 self.speed = speed(self.codec, self.run.device)
             table = _measure(self.codec, self.facts, material, self.run, workers, result, track)
-            facts["speed"] = self.speed
+            fast = self.speed
         except Exception as error:  # noqa: BLE001 - one data set's bad luck must not end the others
             failed = described(error)
             result.status, result.error = FAILED, failed.reason
-            facts |= failed.facts
-        result.run = provenance.run_info(started, self.run.device) | facts
+            trace = failed.facts.get("traceback")
+        result.run = provenance.run_info(started, self.run.device)
+        result.run.speed, result.run.traceback = fast, trace
         try:
             self._write(result, table)
         except OSError as error:  # a full disk, perhaps; it is shown all the same
@@ -124,7 +128,7 @@ class CodecEvaluator:
 
 def _measure(
     codec: Codec,
-    facts: dict[str, Any],
+    facts: CodecFacts,
     material: ClipSet,
     run: ReconstructionSettings,
     workers: Workers,
@@ -138,8 +142,8 @@ def _measure(
     journal = Journal(
         journals / "journals",
         {
-            "codec": facts["fingerprint"],
-            "compute": facts["compute"],
+            "codec": facts.fingerprint,
+            "compute": facts.compute,
             "device": run.device,
             "metrics": [metric.name for metric in there],
             "settings": result.settings,
@@ -157,8 +161,8 @@ def _measure(
     found = measure_material(
         codec, material, journal, wishes, workers, device=run.device, scratch=scratch, track=track
     )
-    result.data |= _data_of(found, material)
-    total, lost = result.data["clips"], len(found.failures)
+    result.data = replace(result.data, **_data_of(found, material))
+    total, lost = result.data.clips, len(found.failures)
     if lost > run.failed_share * total or not found.records:
         first = found.failures[0]
         raise DataError(
@@ -184,12 +188,12 @@ def _data_of(found: Measurements, material: ClipSet) -> dict[str, Any]:
         "sources": len({record.source for record in found.records}),
         "seconds": round(seconds, 3),
         "failed_clips": len(found.failures),
-        "failures": [failure._asdict() for failure in found.failures[:FAILURES_LISTED]],
+        "failures": [ClipFailure(*failure) for failure in found.failures[:FAILURES_LISTED]],
     }
 
 
 def empty_result(
-    facts: dict[str, Any],
+    facts: CodecFacts,
     asked: str,
     material: ClipSet,
     run: ReconstructionSettings,
@@ -200,19 +204,19 @@ def empty_result(
         status=DONE,
         synthetic=material.synthetic,
         codec=facts,
-        data={
-            "name": material.name,
-            "kind": material.kind,
-            "known_as": material.known_as,
-            "source_unit": material.source_unit,
-            "crop_seconds": material.crop_seconds,
-            "limit": material.limit,
-            "digest": "",
-            "place": "" if material.kind == "synthetic" else place_digest(material.place),
-            "clips": len(material.clips) + len(material.failures),
-            "failed_clips": 0,
-            "failures": [],
-        },
+        data=ReconstructionData(
+            name=material.name,
+            kind=material.kind,
+            known_as=material.known_as,
+            source_unit=material.source_unit,
+            crop_seconds=material.crop_seconds,
+            limit=material.limit,
+            digest="",
+            place="" if material.kind == "synthetic" else place_digest(material.place),
+            clips=len(material.clips) + len(material.failures),
+            failed_clips=0,
+            failures=[],
+        ),
         settings=measured.settings(run.rates) | {"longest_delay_s": MOST_DELAY},
         command=_command(asked, material, run, weights),
         versions=provenance.versions() | measured.package_versions(measured.all_metrics(run.rates)),
@@ -245,9 +249,10 @@ def not_loaded(
     asked: str, material: ClipSet, run: ReconstructionSettings, reason: str
 ) -> ReconstructionResult:
     """Not written to a file: without a fingerprint nobody could say whose failure it is."""
-    facts = dict.fromkeys(("sample_rate", "embedding_dim", "frame_rate", "values_per_second"), 0)
-    result = empty_result(
-        {"name": asked, "spec": asked, "fingerprint": "", **facts}, asked, material, run, None
-    )
+    facts = CodecFacts(
+        name=asked, spec=asked, fingerprint="", sample_rate=0, embedding_dim=0, frame_rate=0,
+        values_per_second=0,
+    )  # fmt: skip
+    result = empty_result(facts, asked, material, run, None)
     result.status, result.error = FAILED, reason
     return result

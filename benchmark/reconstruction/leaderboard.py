@@ -77,7 +77,7 @@ def make_tables(
         theirs = failed.pop(asked_of(group[0]), [])
         tables.append((group[0], _table(group, theirs, published, citations or {})))
     tables += [(group[0], _table([], group, (), {})) for group in failed.values()]
-    tables.sort(key=lambda pair: (pair[0].synthetic, pair[0].data["name"], pair[0].comparable))
+    tables.sort(key=lambda pair: (pair[0].synthetic, pair[0].data.name, pair[0].comparable))
     return [table for _, table in tables]
 
 
@@ -106,11 +106,11 @@ def _table(
         kept = " (an earlier result is kept in its file)" if earlier else ""
         notes.append(f"failed: {names[identity]}: {result.error}{kept}")
     first = (done or failed)[0]
-    if done and not first.synthetic and first.data["limit"] is None:
-        found, said = _published_rows(first.data["known_as"], metrics, published, citations)
+    if done and not first.synthetic and first.data.limit is None:
+        found, said = _published_rows(first.data.known_as, metrics, published, citations)
         rows += found
         notes += said
-        if first.data.get("kind") == "preset" and first.data["known_as"] is None:
+        if first.data.kind == "preset" and first.data.known_as is None:
             notes.append("no published values: less than half of the data set, or other crops")
     return BoardTable(
         _caption(first), {name: metrics[name] for name in order}, rows, list(dict.fromkeys(notes))
@@ -137,7 +137,7 @@ def _rank(row: BoardRow, order: list[str], metrics: dict[str, MetricScore]) -> t
 
 
 def _identity(result: ReconstructionResult) -> tuple[str, str]:
-    return result.codec["name"], result.codec["fingerprint"]
+    return result.codec.name, result.codec.fingerprint
 
 
 def _names(results: list[ReconstructionResult]) -> dict[tuple[str, str], str]:
@@ -152,10 +152,10 @@ def _names(results: list[ReconstructionResult]) -> dict[tuple[str, str], str]:
 
 def _facts(result: ReconstructionResult) -> dict[str, float]:
     facts = {
-        key: float(result.codec[key])
+        key: float(getattr(result.codec, key))
         for key in ("frame_rate", "embedding_dim", "values_per_second")
     }
-    speed = result.run.get("speed")
+    speed = result.run.speed
     return facts | {"speed": math.nan if speed is None else float(speed)}
 
 
@@ -165,16 +165,16 @@ def _caption(result: ReconstructionResult) -> str:
         "SYNTHETIC data (made by procedure; says nothing about real audio)"
         if result.synthetic
         else "real data",
-        f"{data['clips']} clips of {data['sources']} sources ({data['source_unit']})"
-        if data.get("sources")
-        else f"{data['clips']} clips",
+        f"{data.clips} clips of {data.sources} sources ({data.source_unit})"
+        if data.sources
+        else f"{data.clips} clips",
     ]
-    if data.get("crop_seconds") is not None:
-        words.append(f"crops of {data['crop_seconds']:g} s")
-    if data["limit"] is not None:
-        words.append(f"LIMITED to {data['limit']} clips")
-    digest = f" [{data['digest'][:8]}]" if data["digest"] else ""
-    return f"{data['name']}{digest}: {', '.join(words)}"
+    if data.crop_seconds is not None:
+        words.append(f"crops of {data.crop_seconds:g} s")
+    if data.limit is not None:
+        words.append(f"LIMITED to {data.limit} clips")
+    digest = f" [{data.digest[:8]}]" if data.digest else ""
+    return f"{data.name}{digest}: {', '.join(words)}"
 
 
 def _common_notes(done: list[ReconstructionResult]) -> list[str]:
@@ -198,7 +198,7 @@ def _common_notes(done: list[ReconstructionResult]) -> list[str]:
         versions = sorted({result.versions.get(package, "none") for result in done})
         if len(versions) > 1:
             notes.append(f"measured with different versions of {package}: {', '.join(versions)}")
-    machines = sorted({str(result.run.get("device")) for result in done})
+    machines = sorted({str(result.run.device) for result in done})
     notes.append(
         "x real time: encoding and decoding 10 s, one clip at a time, on " + " or ".join(machines)
     )
@@ -217,32 +217,31 @@ def _together(notes: list[tuple[str, list[str]]]) -> list[str]:
 def _notes(result: ReconstructionResult) -> list[str]:
     """What a reader must know about a row, beyond its numbers."""
     data, notes = result.data, []
-    if data["failed_clips"]:
-        first = data["failures"][0]
+    if data.failed_clips:
+        first = data.failures[0]
         notes.append(
-            f"{data['failed_clips']} of {data['clips']} clips failed; the first: "
-            f"{first['key']}: {first['reason']}"
+            f"{data.failed_clips} of {data.clips} clips failed; the first: "
+            f"{first.key}: {first.reason}"
         )
     for score in result.scores.values():
         if score.not_computed:
             why = ", ".join(f"{reason} ({count})" for reason, count in score.reasons.items())
             notes.append(
-                f"no {score.label} for {score.not_computed} of {data['items']}, left out of its "
+                f"no {score.label} for {score.not_computed} of {data.items}, left out of its "
                 f"mean: {why}"
             )
     if result.not_measured:
         notes.append(f"not measured, package not installed: {', '.join(result.not_measured)}")
-    delay = result.alignment.get("delay", {})
-    if delay.get("off"):
+    delay, difference = result.alignment.delay, result.alignment.length_difference
+    if delay is not None and delay.off and delay.median_ms is not None:
         notes.append(
-            f"{delay['off']} of the {delay['items']} whose delay can be told are off by more than "
-            f"0.5 ms (median {rounded(delay['median_ms'], 2, sign=True)} ms, not removed)"
+            f"{delay.off} of the {delay.items} whose delay can be told are off by more than "
+            f"0.5 ms (median {rounded(delay.median_ms, 2, sign=True)} ms, not removed)"
         )
-    difference = result.alignment.get("length_difference", {})
-    if difference and (difference["least"] or difference["most"]):
+    if difference is not None and (difference.least or difference.most):
         notes.append(
-            f"returned {difference['least']:+d} to {difference['most']:+d} samples more "
-            "than it got; trimmed or padded"
+            f"returned {difference.least:+d} to {difference.most:+d} samples more than it got; "
+            "trimmed or padded"
         )
     return notes
 

@@ -14,21 +14,24 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from earmark.benchmark.io.fields import FieldError, Interval, MaybeNaN, optional, plain, read_fields
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.io.strict_json import parse, without_nan
 from earmark.benchmark.reconstruction.measure import ItemRecord
 from earmark.benchmark.reconstruction.metric.registry import Metric
+from earmark.benchmark.result.facts import CodecFacts, FileFact, ReconstructionData, RunFacts
 from earmark.benchmark.result.files import RECONSTRUCTION
 from earmark.benchmark.result.schema import (
     DONE,
     FAILED,
     ResultError,
+    faults_named,
+    parsed,
 )
 from earmark.benchmark.uncertainty.interval import PERCENTILES, additive_interval
 
@@ -48,8 +51,8 @@ class MetricScore:
     with counts. label, unit, higher, digits, rate: see `Metric`.
     """
 
-    value: float
-    interval: list[float] | None
+    value: MaybeNaN
+    interval: Interval
     confidence: float
     items: int
     sources: int
@@ -62,78 +65,83 @@ class MetricScore:
     rate: int
 
 
+@dataclass(frozen=True)
+class LengthDifference:
+    """How many samples the codec returned too many."""
+
+    least: int
+    median: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Delay:
+    """median_ms: over the `items` with a correlation of at least 0.5; off: by more than 0.5 ms."""
+
+    median_ms: float | None
+    items: int
+    off: int
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How what a codec returned lay to its input; None where nothing was measured."""
+
+    length_difference: LengthDifference | None = optional()
+    delay: Delay | None = optional()
+
+
 @dataclass
 class ReconstructionResult:
     """One row of the reconstruction leaderboard and how it came about.
 
     status: `done` or `failed`; a failed one has `error` and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
-    codec: name, how it was asked for (`spec`), fingerprint, sample_rate, embedding_dim,
-        frame_rate, values_per_second, parameters, compute (what it computes in).
-    data: name, kind, known_as (the name that published values use, or null), digest (of the
-        clips' bytes, keys and crops), place (`place_digest` of where they lay;
-        of `--data synthetic` empty), source_unit, source_digest (of the clips' sources, which
-        intervals are drawn by), clips, items, sources, seconds, crop_seconds,
-        limit, failed_clips (count) and failures (shard, key, reason; the first 100).
+    codec, data, run: see `CodecFacts`, `ReconstructionData`, `RunFacts`.
     settings: every choice that decides values; results of different ones share no table.
     scores: metric -> MetricScore. not_measured: metrics whose package was not installed.
-    alignment: length_difference (least, median and most samples that the codec returned too
-        many), delay (median_ms over the items with a correlation of at least 0.5, how many they
-        are, how many are off by more than 0.5 ms).
+    alignment: see `Alignment`.
     clips: name and SHA-256 of the table of clips.
-    command, versions, run: as in `RunResult`; run also has `speed` (a multiple of real time).
+    command, versions: as in `RunResult`.
     path: the file that it was read from; not part of what is written.
     """
 
-    status: str
+    status: Literal["done", "failed"]
     synthetic: bool
-    codec: dict[str, Any]
-    data: dict[str, Any]
+    codec: CodecFacts
+    data: ReconstructionData
     settings: dict[str, Any]
     scores: dict[str, MetricScore] = field(default_factory=dict)
     not_measured: list[str] = field(default_factory=list)
-    alignment: dict[str, Any] = field(default_factory=dict)
-    clips: dict[str, str] | None = None
+    alignment: Alignment = field(default_factory=Alignment)
+    clips: FileFact | None = None
     command: str = ""
     error: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    run: dict[str, Any] = field(default_factory=dict)
+    run: RunFacts = field(default_factory=RunFacts)
     schema: int = SCHEMA
     path: Path | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def comparable(self) -> str:
         """Eight hex digits, equal where two results may stand in one table."""
-        clips = [self.data.get(name) for name in ("digest", "source_digest", "limit")]
+        clips = [self.data.digest, self.data.source_digest, self.data.limit]
         facts = [self.synthetic, *clips, self.settings]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:8]
 
     def to_json(self) -> str:
         """JSON text. NaN, which JSON lacks, becomes null."""
-        facts = asdict(self)
-        del facts["path"]
-        return json.dumps(without_nan(facts), indent=1, ensure_ascii=False) + "\n"
+        return json.dumps(plain(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> ReconstructionResult:
-        """Read what `to_json` wrote. Raises ResultError naming `where`."""
-        try:
-            raw = parse(text)
-            if raw.get("schema") != SCHEMA:
-                raise ResultError(
-                    f"{where}: schema {raw.get('schema')!r}, this version reads {SCHEMA}; "
-                    "reconstruct again"
-                )
-            scores = {name: _score(score) for name, score in raw.pop("scores").items()}
-            result = cls(**raw, scores=scores)
-            _check(result)
-            return result
-        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            if isinstance(error, ResultError):
-                raise
-            raise ResultError(
-                f"{where}: not a reconstruction result ({error}); remove it"
-            ) from error
+        """Read what `to_json` wrote. Raises ResultError naming `where` and the field at fault."""
+        raw = parsed(text, where, SCHEMA, again="reconstruct again")
+        with faults_named(where, "reconstruction result"):
+            result = read_fields(cls, raw)
+            if result.status == DONE and not result.scores:
+                raise FieldError("it is done but has no scores")
+        return result
 
 
 def summarise(metrics: Sequence[Metric], records: Sequence[ItemRecord]) -> dict[str, MetricScore]:
@@ -161,28 +169,24 @@ def summarise(metrics: Sequence[Metric], records: Sequence[ItemRecord]) -> dict[
     return scores
 
 
-def alignment_of(records: Sequence[ItemRecord]) -> dict[str, Any]:
+def alignment_of(records: Sequence[ItemRecord]) -> Alignment:
     """What `ReconstructionResult.alignment` holds."""
     if not records:
-        return {}
+        return Alignment()
     differences = [record.length_difference for record in records]
     late = [
         1000 * record.delay
         for record in records
         if abs(record.delay_correlation) >= RELIABLE_CORRELATION
     ]
-    return {
-        "length_difference": {
-            "least": min(differences),
-            "median": float(np.median(differences)),
-            "most": max(differences),
-        },
-        "delay": {
-            "median_ms": float(np.median(late)) if late else None,
-            "items": len(late),
-            "off": sum(abs(delay) > 0.5 for delay in late),
-        },
-    }
+    return Alignment(
+        LengthDifference(min(differences), float(np.median(differences)), max(differences)),
+        Delay(
+            float(np.median(late)) if late else None,
+            len(late),
+            sum(abs(delay) > 0.5 for delay in late),
+        ),
+    )
 
 
 def clip_table(metrics: Sequence[Metric], records: Sequence[ItemRecord]) -> str:
@@ -218,7 +222,7 @@ def failed_path(root: Path, result: ReconstructionResult) -> Path:
     """Where a failed attempt is noted: beside an earlier success, which stays."""
     name, suffix = _name_of(result)
     # the clips may not have been read, so that only their place tells them from others
-    place = result.data.get("place", "")[:8]
+    place = (result.data.place or "")[:8]
     mark = f"-{place}" if place else ""
     return _folder(root, result) / f"{name}{mark}{suffix}.failed{RECONSTRUCTION}"
 
@@ -234,20 +238,20 @@ def asked_of(result: ReconstructionResult) -> tuple[Any, ...]:
     Two data sets of one name, in two places, are two.
     """
     data = result.data
-    return (result.synthetic, data["name"], data.get("place", ""), data["limit"])
+    return (result.synthetic, data.name, data.place or "", data.limit)
 
 
 def _folder(root: Path, result: ReconstructionResult) -> Path:
     codec = result.codec
-    column = f"{_safe(codec['name']) or 'codec'}-{codec['fingerprint'][:8]}"
+    column = f"{_safe(codec.name) or 'codec'}-{codec.fingerprint[:8]}"
     return root / column / "reconstruction"
 
 
 def _name_of(result: ReconstructionResult) -> tuple[str, str]:
     suffix = ".synthetic" if result.synthetic else ""
-    if result.data["limit"] is not None:
-        suffix += f".limit-{result.data['limit']}"
-    return _safe(result.data["name"]) or "data", suffix
+    if result.data.limit is not None:
+        suffix += f".limit-{result.data.limit}"
+    return _safe(result.data.name) or "data", suffix
 
 
 def _safe(name: str) -> str:
@@ -262,7 +266,7 @@ def write_result(root: Path, result: ReconstructionResult, table: str) -> Path:
         return failed
     beside = path.with_name(path.name.removesuffix(RECONSTRUCTION) + ".clips.csv")
     data = table.encode()
-    result.clips = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
+    result.clips = FileFact(beside.name, hashlib.sha256(data).hexdigest())
     write_atomically(beside, data)
     write_atomically(path, result.to_json().encode())
     failed.unlink(missing_ok=True)
@@ -274,17 +278,17 @@ def altered(result: ReconstructionResult) -> str | None:
 
     A table that is not there, as beside published references, is no fault.
     """
-    named = result.clips if isinstance(result.clips, dict) else {}
-    if result.path is None or not {"file", "sha256"} <= named.keys():
+    named = result.clips
+    if result.path is None or named is None:
         return None
-    path = result.path.with_name(Path(str(named["file"])).name)
+    path = result.path.with_name(Path(named.file).name)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         return f"{path} cannot be read ({error.strerror})"
-    if hashlib.sha256(data).hexdigest() == named["sha256"]:
+    if hashlib.sha256(data).hexdigest() == named.sha256:
         return None
     return f"{path} is not the file that was written with its result (another SHA-256)"
 
@@ -317,34 +321,3 @@ def read_results(root: Path) -> tuple[list[ReconstructionResult], list[str]]:
         except (OSError, UnicodeDecodeError) as error:
             unreadable.append(f"{path}: cannot be read ({error})")
     return results, unreadable
-
-
-_NEEDED_OF_CODEC = (
-    "name", "fingerprint", "sample_rate", "embedding_dim", "frame_rate", "values_per_second",
-)  # fmt: skip
-_NEEDED_OF_DATA = ("name", "digest", "limit", "known_as", "clips", "failed_clips", "failures")
-
-
-def _check(result: ReconstructionResult) -> None:
-    """Raise ValueError, in a few words, where the tables could not show a result."""
-    if result.status not in (DONE, FAILED):
-        raise ValueError(f"its status is {result.status!r}")
-    if not isinstance(result.synthetic, bool):
-        raise ValueError(f"its synthetic is {result.synthetic!r}")
-    for part, needed in ((result.codec, _NEEDED_OF_CODEC), (result.data, _NEEDED_OF_DATA)):
-        lacking = [key for key in needed if key not in part]
-        if lacking:
-            raise ValueError(f"it lacks {', '.join(lacking)}")
-    if result.status == DONE and not result.scores:
-        raise ValueError("it is done but has no scores")
-    for name, score in result.scores.items():
-        for key in ("value", "items", "not_computed", "digits"):
-            value = getattr(score, key)
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise ValueError(f"the {key} of {name} is {value!r:.40}")
-
-
-def _score(raw: dict[str, Any]) -> MetricScore:
-    if raw.get("value") is None:
-        raw["value"] = math.nan
-    return MetricScore(**raw)

@@ -95,7 +95,7 @@ def _reconstructed(
                 found.append(result)
                 if on_result is not None:
                     on_result(result)
-    if not any(result.codec["fingerprint"] for result in found):
+    if not any(result.codec.fingerprint for result in found):
         raise EncoderError("; ".join(dict.fromkeys(str(result.error) for result in found)))
     return found
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from earmark.benchmark.io.files import write_atomically
+from earmark.benchmark.result.facts import FileFact
 from earmark.benchmark.result.schema import DONE, FAILED, Predictions, ResultError, RunResult
 
 _LONGEST_FOLDER = 100  # characters; file systems allow 255 bytes
@@ -68,7 +69,7 @@ def write_result(path: Path, result: RunResult, predictions: Predictions | None)
         return
     beside = path.with_suffix(".predictions.npz")
     data = predictions.to_bytes()
-    result.predictions = {"file": beside.name, "sha256": hashlib.sha256(data).hexdigest()}
+    result.predictions = FileFact(beside.name, hashlib.sha256(data).hexdigest())
     write_atomically(beside, data)
     write_atomically(path, result.to_json().encode())
     result.path = path
@@ -88,8 +89,8 @@ def read_result(path: Path) -> RunResult:
 
 def predictions_path(result: RunResult) -> Path:
     """Where the predictions of a result lie. Raises ResultError where it names none."""
-    name = (result.predictions or {}).get("file")
-    if result.path is None or not isinstance(name, str) or Path(name).name != name:
+    name = "" if result.predictions is None else result.predictions.file
+    if result.path is None or not name or Path(name).name != name:
         raise ResultError(f"{result.path or 'a result in memory'}: names no file of predictions")
     return result.path.with_name(name)
 
@@ -101,7 +102,8 @@ def predictions_bytes(result: RunResult) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise ResultError(f"{path}: cannot be read ({error.strerror})") from error
-    if hashlib.sha256(data).hexdigest() != (result.predictions or {}).get("sha256"):
+    assert result.predictions is not None
+    if hashlib.sha256(data).hexdigest() != result.predictions.sha256:
         raise ResultError(f"{path}: not what its result file names; run the task again")
     return data
 

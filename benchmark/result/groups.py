@@ -40,7 +40,7 @@ def group_results(results: Iterable[RunResult]) -> dict[Group, list[RunResult]]:
     """Results by what they must share to stand in one table, sorted."""
     groups: dict[Group, list[RunResult]] = {}
     for result in results:
-        limit = result.data.get("limit")
+        limit = result.data.limit
         group = Group(
             result.synthetic,
             protocol_label(result.protocol),
@@ -52,7 +52,7 @@ def group_results(results: Iterable[RunResult]) -> dict[Group, list[RunResult]]:
 
 
 def identity_of(result: RunResult) -> tuple[str, str]:
-    return result.encoder["name"], result.encoder["fingerprint"]
+    return result.encoder.name, result.encoder.fingerprint
 
 
 def column_names(results: list[RunResult]) -> dict[tuple[str, str], str]:
@@ -67,15 +67,15 @@ def column_names(results: list[RunResult]) -> dict[tuple[str, str], str]:
 
 def variant_of(result: RunResult) -> str:
     """What the task's cell was measured on: its declaration and the shards' content."""
-    shards = sorted([shard["split"], shard["sha256"]] for shard in result.data["shards"])
+    shards = sorted([shard.split, shard.sha256] for shard in result.data.shards)
     tokens = sorted({score.tokens for score in result.scores.values() if score.tokens})
-    text = json.dumps([result.task["digest"], shards, *tokens])
+    text = json.dumps([result.task.digest, shards, *tokens])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def part_of_classes(result: RunResult) -> str:
     """`10 of 50 classes` where the data at hand has clips of so many; else nothing."""
-    present, classes = result.data.get("classes_present"), result.task.get("classes")
+    present, classes = result.data.classes_present, result.task.classes
     if not isinstance(present, int) or not isinstance(classes, int) or present >= classes:
         return ""
     return f"{present} of {classes} classes"
@@ -85,4 +85,4 @@ def title_of(result: RunResult) -> str:
     """A task's title, and what part of its classes was there. Of synthetic audio the table says it
     once for all tasks: most twins have fewer classes than the data sets that they stand for."""
     part = "" if result.synthetic else part_of_classes(result)
-    return f"{result.task['title']} ({part})" if part else str(result.task["title"])
+    return f"{result.task.title} ({part})" if part else str(result.task.title)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from earmark.benchmark.io.fields import MaybeNaN
+
 
 @dataclass(frozen=True)
 class LinearFit:
@@ -20,11 +22,11 @@ class LinearFit:
     refitted: whether it was fitted again on all training items, the validation part included.
     """
 
-    strength: float
+    strength: MaybeNaN
     strengths: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
+    validation_loss: list[MaybeNaN] = field(default_factory=list)
     passes: int = 0
-    gradient_norm: float = 0.0
+    gradient_norm: MaybeNaN = 0.0
     converged: bool = True
     at_end: bool = False
     refitted: bool = False

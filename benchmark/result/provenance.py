@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 
 from earmark.benchmark.protocol import STRICT, Protocol, standard_of
+from earmark.benchmark.result.facts import RunFacts
 from earmark.benchmark.shots import Shots
 from earmark.encoders import is_registered
 from earmark.tasks import TaskSpec, builtin_tasks
@@ -61,17 +61,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def run_info(started: float, device: str) -> dict[str, Any]:
+def run_info(started: float, device: str) -> RunFacts:
     """When and where: started (seconds since 1970) -> UTC time, seconds since, machine."""
-    return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
-        "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu {platform.machine()}",
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-        "processor": processor(),
-        "instructions": instructions(),
-    }
+    return RunFacts(
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        seconds=round(time.time() - started, 3),
+        device=torch.cuda.get_device_name() if device == "cuda" else f"cpu {platform.machine()}",
+        threads=torch.get_num_threads(),
+        system=platform.system(),
+        processor=processor(),
+        instructions=instructions(),
+    )
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from earmark.benchmark.io.fields import Interval, MaybeNaN
 from earmark.benchmark.readouts import ReadoutScore
 from earmark.benchmark.result.linear_fit import LinearFit
 from earmark.benchmark.shots import ShotScore
@@ -45,24 +46,24 @@ class Score:
     """
 
     metric: str
-    value: float
-    per_seed: list[float]
+    value: MaybeNaN
+    per_seed: list[MaybeNaN]
     spread: float | None
-    interval: list[float] | None
+    interval: Interval
     confidence: float
     items: int
     sources: int
-    per_split: dict[str, float]
+    per_split: dict[str, MaybeNaN]
     best_epochs: dict[str, list[int]] | None = None
     not_computed: int = 0
-    also: dict[str, float] = field(default_factory=dict)
-    training_loss: list[float] | None = None
-    validation: list[float] | None = None
+    also: dict[str, MaybeNaN] = field(default_factory=dict)
+    training_loss: list[MaybeNaN] | None = None
+    validation: list[MaybeNaN] | None = None
     tokens: str | None = None
     too_short: int = 0
     fits: dict[str, LinearFit] | None = None
     checkpoints: dict[str, list[int]] | None = None
-    learning_rates: dict[str, list[float]] | None = None
+    learning_rates: dict[str, list[MaybeNaN]] | None = None
     still_learning: dict[str, list[bool]] | None = None
     majority: float | None = None
     shots: list[ShotScore] | None = None

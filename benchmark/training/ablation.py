@@ -150,8 +150,8 @@ def _probe(row: AblationRow, encoder: str, weights: Path | None, plan: AblationP
             results=plan.out / "results" / row.name, limit=plan.limit,
             cache=plan.cache or default_cache(),
         )  # fmt: skip
-        row.faults += [f"{one.task['name']}: {one.error}" for one in results if one.status != DONE]
-        title = name if name == "twins" else ", ".join(one.task["name"] for one in results)
+        row.faults += [f"{one.task.name}: {one.error}" for one in results if one.status != DONE]
+        title = name if name == "twins" else ", ".join(one.task.name for one in results)
         row.values |= {f"{title} {probe}": value for probe, value in _means(results).items()}
 
 
@@ -176,7 +176,7 @@ def _decode(
         cache=plan.cache or default_cache(),
     )  # fmt: skip
     if result.status != DONE:
-        row.faults.append(f"{result.data['name']}: {result.error}")
+        row.faults.append(f"{result.data.name}: {result.error}")
     for metric, title in METRICS.items():
         score = result.scores.get(metric)
         row.values[title] = math.nan if score is None else score.value

@@ -54,10 +54,10 @@ def key_of(results: Sequence[RunResult]) -> str:
     """Name of the values of the first result, on the items that it shares with the others."""
     facts = [
         {
-            "predictions": (result.predictions or {}).get("sha256"),
-            "shards": sorted(shard["sha256"] for shard in result.data["shards"]),
+            "predictions": result.predictions.sha256 if result.predictions else None,
+            "shards": sorted(shard.sha256 for shard in result.data.shards),
             "scores": {probe: [s.metric, s.value] for probe, s in result.scores.items()},
-            "classes": result.task.get("classes"),
+            "classes": result.task.classes,
             "protocol": result.protocol,
         }
         for result in results

@@ -48,7 +48,7 @@ def without_each_source(
     try:
         if not isinstance(metric, CountMetric):
             return _ranked(predictions, chosen, numbers, absent)
-        counts = metric.counts(predictions, probe, result.task.get("classes"))
+        counts = metric.counts(predictions, probe, result.task.classes)
     except (IndexError, TypeError, ValueError, AssertionError) as error:
         raise UnpairedError(f"its predictions are not those of {name} ({error})") from error
     if metric.linear:

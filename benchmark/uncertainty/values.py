@@ -49,7 +49,7 @@ def values_of(
         else:
             found[place] = known
     if missing:
-        what = f"{results[missing[0]].task['name']}: leaving out source after source"
+        what = f"{results[missing[0]].task.name}: leaving out source after source"
         with track(what, len(missing), "cells") as bar:
             for place in missing:
                 found[place] = _new(results[place], cache)
@@ -104,7 +104,7 @@ def _values(
     sources = predictions.sources if rows is None else predictions.sources[rows]
     return Values(
         fingerprint(predictions) if rows is None else "common",
-        drawn_from(sources.tolist(), (shard["sha256"] for shard in result.data["shards"])),
+        drawn_from(sources.tolist(), (shard.sha256 for shard in result.data.shards)),
         np.unique(sources, return_counts=True)[1],
         {probe: without_each_source(result, probe, predictions, rows) for probe in result.scores},
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from earmark.benchmark.io.fields import plain
 from earmark.benchmark.reconstruction.leaderboard import BoardRow, BoardTable, make_tables
 from earmark.benchmark.reconstruction.result import ReconstructionResult
 from earmark.benchmark.result.published import PublishedError, load_published, sources
@@ -88,18 +89,17 @@ _OF_DATA = (
 
 def _details(result: ReconstructionResult, pool: Pool) -> dict[str, Any]:
     """What reproduces a row."""
-    run = {name: value for name, value in result.run.items() if name != "traceback"}
+    run = {name: value for name, value in plain(result.run).items() if name != "traceback"}
+    data = plain(result.data)
     times = {name: run.pop(name) for name in ("started", "seconds") if name in run}
     facts: dict[str, Any] = {
         "status": result.status,
         "command": result.command,
-        "encoder": pool.add(result.codec),
+        "encoder": pool.add(plain(result.codec)),
         "versions": pool.add(result.versions),
         "settings": pool.add(result.settings),
-        "data": pool.add({name: result.data.get(name) for name in _OF_DATA}),
+        "data": pool.add({name: data.get(name) for name in _OF_DATA}),
         "run": {**times, "machine": pool.add(run)},
-        "failures": [
-            f"{one.get('key', '')}: {one.get('reason', '')}" for one in result.data["failures"][:5]
-        ],
+        "failures": [f"{one.key}: {one.reason}" for one in result.data.failures[:5]],
     }
     return facts if result.error is None else facts | {"error": result.error}

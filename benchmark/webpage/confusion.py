@@ -74,7 +74,7 @@ def of_row(row: Row) -> tuple[RowConfusions | None, list[str]]:
             faults.append(str(error))
             continue
         for probe in result.scores:
-            counted = confusions_of(predictions, probe, int(result.task.get("classes") or 0))
+            counted = confusions_of(predictions, probe, int(result.task.classes or 0))
             if counted is not None:
                 found.setdefault(column, {})[probe] = counted
     if not found:
@@ -86,7 +86,7 @@ def of_row(row: Row) -> tuple[RowConfusions | None, list[str]]:
 def _names(row: Row, classes: int) -> list[str]:
     """Class names where the task is one of ours as it is, else numbers: results hold none."""
     spec = builtin_tasks().get(row.name)
-    declared = {result.task.get("declared") for result in row.results.values()}
+    declared = {result.task.declared for result in row.results.values()}
     if spec is not None and spec.declaration in declared and len(spec.classes) == classes:
         return list(spec.classes)
     return [str(number) for number in range(classes)]

@@ -16,6 +16,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from earmark.benchmark.io.fields import plain
 from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.layout import SHORT_METRICS
@@ -110,7 +111,7 @@ def _column(table: Table, column: str, pool: Pool) -> dict[str, Any]:
         }  # fmt: skip
         return {"name": column, "published": origin}
     own = [row.results[column] for row in table.rows if column in row.results]
-    return {"name": column, "cost": cost_of(own), "encoder": pool.add(own[0].encoder)}
+    return {"name": column, "cost": cost_of(own), "encoder": pool.add(plain(own[0].encoder))}
 
 
 def cost_of(results: list[RunResult]) -> dict[str, Any]:
@@ -120,15 +121,15 @@ def cost_of(results: list[RunResult]) -> dict[str, Any]:
     cells that found nothing encoded before them; on `device`. values_per_second: of the latent.
     """
     encoder = results[0].encoder
-    fresh = [result.run for result in results if result.run.get("encoded_audio_seconds")]
-    audio = sum(run["encoded_audio_seconds"] for run in fresh)
-    spent = sum(run.get("embed_seconds", 0.0) for run in fresh)
-    rate, dimension = encoder.get("frame_rate"), encoder.get("embedding_dim")
-    devices = sorted({str(run.get("device", "?")) for run in fresh})
+    fresh = [result.run for result in results if result.run.encoded_audio_seconds]
+    audio = sum(run.encoded_audio_seconds or 0.0 for run in fresh)
+    spent = sum(run.embed_seconds or 0.0 for run in fresh)
+    rate, dimension = encoder.frame_rate, encoder.embedding_dim
+    devices = sorted({run.device or "?" for run in fresh})
     return {
         "speed": short(audio / spent) if spent else None,
         "device": " and ".join(devices),
-        "parameters": encoder.get("parameters"),
+        "parameters": encoder.parameters,
         "values_per_second": short(rate * dimension) if rate and dimension else None,
     }
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from earmark.benchmark.io.fields import plain
 from earmark.benchmark.result.linear_fit import LinearFit
 from earmark.benchmark.result.schema import RunResult, Score
 from earmark.benchmark.webpage.numbers import Pool, exact, score, short
@@ -20,32 +21,27 @@ _OF_DATA = (
 
 def details_of(result: RunResult, pool: Pool) -> dict[str, Any]:
     """A result as its cell opens it; what many share is a place in the pool."""
-    data = result.data
+    data = plain(result.data)
     facts: dict[str, Any] = {
         "status": result.status,
         "command": result.command,
         "protocol": pool.add(result.protocol),
         "versions": pool.add(result.versions),
-        "encoder": pool.add(result.encoder),
-        "licence": str(result.task.get("licence", "")),
+        "encoder": pool.add(plain(result.encoder)),
+        "licence": result.task.licence,
         "data": pool.add({name: data[name] for name in _OF_DATA if name in data}),
-        "shards": pool.add([[s.get("name", ""), s["split"], s["sha256"]] for s in _shards(data)]),
-        "run": _run(result.run, pool),
+        "shards": pool.add([[s.name, s.split, s.sha256] for s in result.data.shards]),
+        "run": _run(plain(result.run), pool),
         "file": result.path.name if result.path is not None else "",
     }
     if result.error is not None:
         facts["error"] = result.error
-    for name in ("failures", "faults"):
-        if data.get(name):
-            facts[name] = [_failure(one) for one in data[name][:_FAILURES]]
+    for name, lost in (("failures", result.data.failures), ("faults", result.data.faults)):
+        if lost:
+            facts[name] = [f"{one.shard}/{one.key}: {one.reason}" for one in lost[:_FAILURES]]
     if result.scores:
         facts["scores"] = {probe: _score(one) for probe, one in result.scores.items()}
     return facts
-
-
-def _shards(data: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = data.get("shards", [])
-    return found
 
 
 def _run(run: dict[str, Any], pool: Pool) -> dict[str, Any]:
@@ -54,10 +50,6 @@ def _run(run: dict[str, Any], pool: Pool) -> dict[str, Any]:
     machine = {name: value for name, value in run.items() if name not in times}
     machine.pop("traceback", None)  # of paths on somebody's machine
     return {**times, "machine": pool.add(machine)}
-
-
-def _failure(one: dict[str, Any]) -> str:
-    return f"{one.get('shard', '')}/{one.get('key', '')}: {one.get('reason', '')}"
 
 
 def _score(one: Score) -> dict[str, Any]:

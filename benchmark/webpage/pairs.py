@@ -49,9 +49,9 @@ class Shelf:
         if self.audio is None and self.plots is None:
             return []
         files: dict[tuple[str, int | None], dict[str, dict[str, Path]]] = {}
-        shared_names = Counter(result.codec["name"] for result in results.values())
+        shared_names = Counter(result.codec.name for result in results.values())
         for name, result in results.items():
-            if shared_names[result.codec["name"]] > 1:
+            if shared_names[result.codec.name] > 1:
                 # files hold the name alone: those of one would be shown as the other's
                 self.notes.append(f"no sounds or pictures of {name}: not the only one of its name")
                 continue
@@ -63,7 +63,7 @@ class Shelf:
         chosen = sorted(shared, key=lambda item: (-shared[item], str(item)))[:CLIPS]
         if not chosen and results:
             where = " or ".join(str(one) for one in (self.audio, self.plots) if one is not None)
-            data = next(iter(results.values())).data["name"]
+            data = next(iter(results.values())).data.name
             self.notes.append(f"no sounds or pictures of {data} under {where}")
         pairs = [self._pair(item, files[item]) for item in chosen]
         if self.crowded:
@@ -73,7 +73,7 @@ class Shelf:
 
     def _files(self, result: ReconstructionResult, key: str, crop: int | None) -> dict[str, Path]:
         """What is there of one item: reference, decoded, picture."""
-        place = (result.codec["name"], result.data["name"], key, crop)
+        place = (result.codec.name, result.data.name, key, crop)
         files: dict[str, Path] = {}
         if self.audio is not None:
             files["reference"], files["decoded"] = sound_files(self.audio, *place)
@@ -139,10 +139,10 @@ class Shelf:
 
 def _items(result: ReconstructionResult) -> list[tuple[str, int | None]]:
     """Key and crop (None: whole clips) of what a result measured, by the table beside it."""
-    name = (result.clips or {}).get("file")
-    if result.path is None or not isinstance(name, str) or Path(name).name != name:
+    name = "" if result.clips is None else result.clips.file
+    if result.path is None or not name or Path(name).name != name:
         return []
-    whole = result.data.get("crop_seconds") is None
+    whole = result.data.crop_seconds is None
     try:
         with result.path.with_name(name).open(encoding="utf-8", newline="") as stream:
             return [

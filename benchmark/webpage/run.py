@@ -18,6 +18,7 @@ from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.paths import default_cache
 from earmark.benchmark.reconstruction.result import ReconstructionResult, asked_of
 from earmark.benchmark.reconstruction.result import read_results as read_codec_results
+from earmark.benchmark.result.facts import RunFacts
 from earmark.benchmark.result.files import read_results
 from earmark.benchmark.result.groups import identity_of, variant_of
 from earmark.benchmark.result.schema import DONE, RunResult
@@ -128,15 +129,15 @@ def _read(
         made.unreadable += unreadable + unreadable_codecs
         for codec in more:
             where = codec.comparable if codec.status == DONE else asked_of(codec)
-            row = (codec.status, where, codec.codec["name"], codec.codec["fingerprint"])
+            row = (codec.status, where, codec.codec.name, codec.codec.fingerprint)
             if row in codecs:
                 made.notes.append(f"{codec.path} stands for {codecs[row].path}, of the same row")
             codecs[row] = codec
         for result in results:
             protocol = json.dumps(result.protocol, sort_keys=True)
-            group = (result.synthetic, protocol, result.data.get("limit"))
+            group = (result.synthetic, protocol, result.data.limit)
             variant = variant_of(result) if result.status == DONE else ""
-            key = (*group, identity_of(result), result.task["name"], result.status, variant)
+            key = (*group, identity_of(result), result.task.name, result.status, variant)
             earlier = cells.get(key)
             if earlier is not None:
                 made.notes.append(f"{result.path} stands for {earlier.path}, of the same cell")
@@ -150,7 +151,7 @@ def _no_matrix(faults: list[str]) -> list[str]:
     return lines[:1] + ([f"and {len(lines) - 1} more without one"] if lines[1:] else [])
 
 
-def _days(runs: list[dict[str, Any]]) -> list[str]:
+def _days(runs: list[RunFacts]) -> list[str]:
     """The first and the last day on which something was measured."""
-    days = sorted({str(run.get("started", ""))[:10] for run in runs} - {""})
+    days = sorted({(run.started or "")[:10] for run in runs} - {""})
     return days if len(days) < 2 else [days[0], days[-1]]

@@ -169,7 +169,7 @@ def test_changed_items_are_listed_by_name(shell: Shell) -> None:
     spec = builtin_tasks()["esc50"]
     for folder, predictions in ((shell.theirs, None), (shell.mine, FLIPPED)):
         _, result = write(folder, "esc50")
-        result.task["digest"] = spec.digest()
+        result.task.digest = spec.digest()
         put(folder, result, predictions)
     assert shell("--exact") == 1
     assert "2 of 8 predictions changed" in shell.said
@@ -232,7 +232,7 @@ def test_a_damaged_reference_cannot_be_checked_against(shell: Shell, damage: str
     if damage == "no arrays":
         digest = hashlib.sha256(b"nothing").hexdigest()
         assert result.predictions is not None
-        result.predictions["sha256"] = digest
+        result.predictions.sha256 = digest
         path.write_text(result.to_json())
     assert shell() == 3
     assert "predictions of the reference" in shell.said
@@ -257,7 +257,7 @@ def test_exact_holds_one_kind_of_machine_alone(shell: Shell) -> None:
     # results of an earlier version do not say on what they were made
     for folder in (shell.mine, shell.theirs):
         _, result = write(folder, linear=0.5 if folder == shell.theirs else 0.505)
-        del result.run["processor"]
+        del result.run.processor
         put(folder, result)
     assert shell("--exact") == 0
 
@@ -343,7 +343,7 @@ def test_synthetic_audio_of_another_machine_is_the_same_data(shell: Shell) -> No
 def test_another_declaration_and_other_tokens(shell: Shell) -> None:
     write(shell.theirs)
     _, result = write(shell.mine)
-    result.task["digest"] = "other"
+    result.task.digest = "other"
     put(shell.mine, result)
     assert shell() == 3
     assert "the task is declared otherwise" in shell.said

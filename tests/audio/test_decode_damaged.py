@@ -54,7 +54,7 @@ def test_that_it_was_read_to_its_end_is_said_once(toy, tmp_path, capsys):
     (result,) = evaluate(
         "logmel", str(task), data=data, results=tmp_path / "r", seeds=1, device="cpu"
     )
-    assert result.status == "done" and result.data["items"]["train"] == 43
+    assert result.status == "done" and result.data.items["train"] == 43
     assert capsys.readouterr().err.count("states 0 bytes of samples") == 1
 
 

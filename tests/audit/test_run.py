@@ -188,7 +188,7 @@ def test_sources_that_straddle_are_those_of_the_result_and_no_failure(
     finding = audit(task, data, tmp_path / "r")
     assert {one["source"] for one in finding.straddling} == {"r2000", "r0003", "r2001"}
     (result,) = evaluate("logmel", str(task), data=data, results=tmp_path / "s", failed_share=0.1)
-    assert result.data["straddling_sources"] == finding.counts["straddling_sources"] == 3
+    assert result.data.straddling_sources == finding.counts["straddling_sources"] == 3
     assert command(task, data, tmp_path / "r") == 0
     assert "sources (recording) in more than one split: 3" in capsys.readouterr().out
 

@@ -227,7 +227,7 @@ def test_changed_data_are_seen(
     shell(*words)
     second = read_only_result(tmp_path)
     assert first.inputs != second.inputs
-    assert first.data["shards"] != second.data["shards"]
+    assert first.data.shards != second.data.shards
 
 
 def test_limits_and_seeds_have_results_of_their_own(
@@ -240,7 +240,7 @@ def test_limits_and_seeds_have_results_of_their_own(
     assert result_names(tmp_path) == ["toy.json", "toy.limit-8.json", "toy.seeds-2.json"]
     assert read_only_result(tmp_path).to_json() == whole
     limited = read_only_result(tmp_path, "toy.limit-8.json")
-    assert (limited.data["limit"], limited.data["clips"]) == (8, 24)
+    assert (limited.data.limit, limited.data.clips) == (8, 24)
     assert limited.scores["linear"].items == 8
     two = read_only_result(tmp_path, "toy.seeds-2.json")
     assert two.scores["linear"].per_seed == json.loads(whole)["scores"]["linear"]["per_seed"][:2]

@@ -217,7 +217,7 @@ def test_one_side_of_a_group_is_named(folder: Path) -> None:
 
 def test_other_data_or_declarations_are_not_compared(tmp_path: Path) -> None:
     def declared(result: RunResult) -> None:
-        result.task["digest"] = "another"
+        result.task.digest = "another"
 
     def tokens(result: RunResult) -> None:
         result.scores["linear"].tokens = "BERT's"

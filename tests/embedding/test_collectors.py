@@ -160,7 +160,7 @@ def test_a_damaged_byte_is_noticed_and_the_entry_made_again(tmp_path, place):
     (folder / name).write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
     assert EmbeddingStore(tmp_path / "c" / "store").get(folder.name) is None
     first = run(task, tmp_path, results=tmp_path / "r2")
-    assert first.error is None and first.run["encoded_audio_seconds"] > 1
+    assert first.error is None and first.run.encoded_audio_seconds > 1
     assert (folder / name).read_bytes() == good
 
 
@@ -238,8 +238,8 @@ def test_values_beyond_float16_are_named_in_the_result(tmp_path):
     )
     task = make_task(tmp_path, "events", extra={"test": extra})
     result = run(task, tmp_path, Loudness(), failed_share=0.1)
-    assert result.status == "done" and result.data["failed_clips"] == 1
-    (failure,) = result.data["failures"]
+    assert result.status == "done" and result.data.failed_clips == 1
+    (failure,) = result.data.failures
     assert (failure["shard"], failure["key"]) == ("test-000.tar", "loud")
     assert "65504" in failure["reason"]
     assert result.scores["linear"].items == 4

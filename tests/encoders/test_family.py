@@ -255,9 +255,9 @@ def test_layers_and_weights_in_python(toy_task: tuple[Path, Path], tmp_path: Pat
         ["whisper-base:layer-1", "whisper-base"], str(task), weights=tmp_path / "w", limit=4,
         **places,
     )  # fmt: skip
-    shown = results[1].encoder["name"]
+    shown = results[1].encoder.name
     assert shown.startswith("whisper-base@config-")
-    assert results[0].encoder["name"] == f"{shown}:layer-1"
+    assert results[0].encoder.name == f"{shown}:layer-1"
     (one,) = evaluate("whisper-base", str(task), weights=tmp_path / "w", layer=1, limit=4, **places)
     assert one.encoder == results[0].encoder
     with pytest.raises(EncoderError, match="loaded already"):
@@ -288,7 +288,7 @@ def test_a_model_of_other_sizes_has_a_name_of_its_own(
     (result,) = evaluate(
         "wav2vec2", str(task), weights=weights, data=data, results=tmp_path / "r", limit=4,
     )  # fmt: skip
-    assert result.encoder["name"] == encoder.name
+    assert result.encoder.name == encoder.name
     assert "--encoder wav2vec2 " in result.command and "--weights" in result.command
 
 

@@ -69,7 +69,7 @@ def test_results_that_are_there_get_the_counts_and_stay_what_they_are(
     assert list(result_files(results)) == files  # the finding's own file is none
     for path, text in zip(files, texts, strict=True):
         text["data"]["audit"] = {
-            "audited": finding.run["audited"], "parts": "split", **COUNTS, "clips": 72,
+            "audited": finding.run.audited, "parts": "split", **COUNTS, "clips": 72,
             "in_two_splits": 2,
         }  # fmt: skip
         assert json.loads(path.read_text()) == text
@@ -77,7 +77,7 @@ def test_results_that_are_there_get_the_counts_and_stay_what_they_are(
     for earlier, limit in ((before, None), (limited, 9)):
         again = run(task, data, results, limit=limit)
         assert again.run == earlier.run  # used again, not made again
-        assert again.data["audit"]["in_two_splits"] == 2
+        assert again.data.audit["in_two_splits"] == 2
     changed = [path.stat().st_mtime_ns for path in files]
     assert audited(task, data, results) == (finding, 2)
     assert [path.stat().st_mtime_ns for path in files] == changed
@@ -116,7 +116,7 @@ def test_other_shards_or_rules_are_not_vouched_for(toy: Toy, tmp_path: Path, cha
     results = tmp_path / "r"
     audited(task, data, results)
     first = run(task, data, results)
-    assert first.data["audit"]["in_two_splits"] == 0
+    assert first.data.audit["in_two_splits"] == 0
     if change == "shards":
         toy(extra=leak())
     else:
@@ -126,7 +126,7 @@ def test_other_shards_or_rules_are_not_vouched_for(toy: Toy, tmp_path: Path, cha
     assert joined == 1
     assert len(list((results / "audits").iterdir())) == 2
     (path,) = result_files(results)
-    assert read_result(path).data["audit"] == finding.summary()
+    assert read_result(path).data.audit == finding.summary()
 
 
 def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
@@ -146,11 +146,11 @@ def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
         "other rule": make_result("one"),
         "failed": make_result("one", error="no"),
     }
-    results["renamed"].data["shards"][0]["name"] = "b.tar"
+    results["renamed"].data.shards[0]["name"] = "b.tar"
     # a protocol may take one split for another, or read the declaration otherwise
-    results["swapped"].data["shards"][0]["split"] = "train"
+    results["swapped"].data.shards[0]["split"] = "train"
     results["read otherwise"].task |= {"digest": "e", "declared": "d"}
-    results["other rule"].task["digest"] = "e"
+    results["other rule"].task.digest = "e"
     for name, result in results.items():
         (tmp_path / f"{name}.json").write_text(result.to_json())
     (tmp_path / "broken.json").write_text("{")
@@ -184,7 +184,7 @@ def test_an_audit_in_a_result_that_cannot_be_shown_is_refused() -> None:
     for audit in ({}, [], {**CLEAN, "in_two_splits": "3"}, {**CLEAN, "audited": None}):
         with pytest.raises(ResultError, match="not a result file"):
             RunResult.from_json(make_result("a", audit=audit).to_json())
-    assert RunResult.from_json(make_result("a", audit=CLEAN).to_json()).data["audit"] == CLEAN
+    assert RunResult.from_json(make_result("a", audit=CLEAN).to_json()).data.audit == CLEAN
 
 
 def test_a_finding_that_cannot_be_read_is_none(toy: Toy, tmp_path: Path) -> None:

@@ -98,9 +98,9 @@ def test_unusual_audio_is_no_failure(toy, tmp_path):
     task, data = toy(extra={"train": unusual_clips()})
     result = score(task, data, tmp_path / "results")
     assert result.status == "done" and result.error is None
-    assert result.data["failures"] == [] and result.data["failed_clips"] == 0
-    assert result.data["clips"] == 78
-    assert result.data["items"] == {"train": 48, "valid": 10, "test": 20}
+    assert result.data.failures == [] and result.data.failed_clips == 0
+    assert result.data.clips == 78
+    assert result.data.items == {"train": 48, "valid": 10, "test": 20}
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -110,14 +110,14 @@ def test_bad_clips_are_counted_and_named(toy, tmp_path, split):
     task, data = toy(extra={split: members})
     result = score(task, data, tmp_path / "results", failed_share=0.2)
     assert result.status == "done" and result.error is None
-    found = {failure["key"]: failure for failure in result.data["failures"]}
-    assert sorted(found) == sorted(bad) and result.data["failed_clips"] == len(bad)
+    found = {failure["key"]: failure for failure in result.data.failures}
+    assert sorted(found) == sorted(bad) and result.data.failed_clips == len(bad)
     for key, (_, words) in bad.items():
         assert found[key]["shard"] == f"{split}-000.tar"
         assert words in found[key]["reason"] and "\n" not in found[key]["reason"]
-    assert result.data["items"] == {"train": 40, "valid": 10, "test": 20}
+    assert result.data.items == {"train": 40, "valid": 10, "test": 20}
     assert all(value.items == 20 for value in result.scores.values())
-    assert written(tmp_path / "results") == [("toy", "done", result.data["failures"])]
+    assert written(tmp_path / "results") == [("toy", "done", result.data.failures)]
 
 
 def test_bad_clips_change_no_score(toy, tmp_path):
@@ -126,7 +126,7 @@ def test_bad_clips_change_no_score(toy, tmp_path):
     members = [member for clip, _ in bad_clips().values() for member in clip]
     toy(extra={"valid": members})
     bad = score(task, data, tmp_path / "bad", failed_share=0.2)
-    assert bad.data["failed_clips"] == 14 and clean.data["failed_clips"] == 0
+    assert bad.data.failed_clips == 14 and clean.data.failed_clips == 0
     assert {k: v.value for k, v in bad.scores.items()} == {
         k: v.value for k, v in clean.scores.items()
     }
@@ -145,7 +145,7 @@ def test_above_the_share_the_task_has_failed(toy, tmp_path, name):
     assert status == "failed" and [failure["key"] for failure in failures] == [name]
     again = score(task, data, tmp_path / "results", failed_share=0.02)
     assert again.status == "done"
-    assert written(tmp_path / "results")[0] == ("toy", "done", again.data["failures"])
+    assert written(tmp_path / "results")[0] == ("toy", "done", again.data.failures)
 
 
 # ---- shards and folders
@@ -326,9 +326,9 @@ def test_clips_without_their_source_are_counted_and_named(toy, tmp_path, capsys)
         write_tar(data / "toy" / f"{split}-000.tar", rest + (bad if split == "test" else []))
     result = score(task, data, tmp_path / "results", failed_share=0.2)
     assert result.status == "done"
-    assert result.data["sources"] == 6 and result.data["guessed_sources"] == 0
-    assert [failure["key"] for failure in result.data["failures"]] == ["u", "v", "w", "x", "y", "z"]
-    assert result.data["items"]["test"] == 24
+    assert result.data.sources == 6 and result.data.guessed_sources == 0
+    assert [failure["key"] for failure in result.data.failures] == ["u", "v", "w", "x", "y", "z"]
+    assert result.data.items["test"] == 24
     status, errors = cli(
         capsys, "--encoder", "logmel", "--tasks", task, "--data", data, "--seeds", 1,
         "--device", "cpu", "--results", tmp_path / "strict",

@@ -105,20 +105,20 @@ def test_faults_are_counted_and_named(tmp_path, capsys, name):
     kind, label, left, words = FAULTS[name]
     task = make_task(tmp_path, kind)
     clean = score(task, tmp_path, "clean")
-    assert clean.error is None and clean.data["label_faults"] == 0 and clean.data["faults"] == []
+    assert clean.error is None and clean.data.label_faults == 0 and clean.data.faults == []
     make_task(tmp_path, kind, extra={"test": clip("zz-bad", label)})
     result = score(task, tmp_path, "bad", failed_share=0.2)
     assert result.status == "done" and result.error is None
-    assert result.data["label_faults"] == len(words)
-    assert result.data["labels"] == clean.data["labels"] + left + len(words)
-    assert result.data["failed_clips"] == 0 and result.data["failures"] == []
-    assert result.data["items"]["test"] == clean.data["items"]["test"] + 1  # the clip stays
-    for fault, parts in zip(result.data["faults"], words, strict=True):
+    assert result.data.label_faults == len(words)
+    assert result.data.labels == clean.data.labels + left + len(words)
+    assert result.data.failed_clips == 0 and result.data.failures == []
+    assert result.data.items["test"] == clean.data.items["test"] + 1  # the clip stays
+    for fault, parts in zip(result.data.faults, words, strict=True):
         assert (fault["shard"], fault["key"]) == ("test-000.tar", "zz-bad")
         assert all(part in fault["reason"] for part in parts), fault
         assert "\n" not in fault["reason"]
     # beyond the share: one line, on the terminal and in the result
-    total = clean.data["labels"] + left + len(words)
+    total = clean.data.labels + left + len(words)
     status, lines, written = cli(capsys, task, tmp_path)
     assert status == 3
     (line,) = lines
@@ -128,7 +128,7 @@ def test_faults_are_counted_and_named(tmp_path, capsys, name):
     assert written["status"] == "failed" and written["scores"] == {}
     assert written["error"] in line and "\n" not in written["error"]
     assert written["data"]["label_faults"] == len(words)
-    assert written["data"]["faults"] == result.data["faults"]
+    assert written["data"]["faults"] == result.data.faults
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -137,11 +137,11 @@ def test_clips_without_a_usable_label_are_counted_and_named(tmp_path, capsys, na
     task = make_task(tmp_path, kind, extra={"train": clip("zz-bad", label)})
     result = score(task, tmp_path, "bad", failed_share=0.1)
     assert result.status == "done" and result.error is None
-    (failure,) = result.data["failures"]
+    (failure,) = result.data.failures
     assert (failure["shard"], failure["key"]) == ("train-000.tar", "zz-bad")
     assert all(part in failure["reason"] for part in words), failure
-    assert result.data["failed_clips"] == 1 and result.data["clips"] == 16
-    assert result.data["items"] == {"train": 8, "valid": 3, "test": 4}
+    assert result.data.failed_clips == 1 and result.data.clips == 16
+    assert result.data.items == {"train": 8, "valid": 3, "test": 4}
     status, lines, written = cli(capsys, task, tmp_path)
     assert status == 3
     (line,) = lines
@@ -157,7 +157,7 @@ def test_a_faulty_clip_changes_no_score_by_its_faults(tmp_path):
     clean = score(task, tmp_path, "clean")
     make_task(tmp_path, "events", extra={"train": clip("zz", [good, late, back])})
     bad = score(task, tmp_path, "bad", failed_share=0.2)
-    assert bad.data["label_faults"] == 2
+    assert bad.data.label_faults == 2
     assert bad.scores["linear"].per_seed == clean.scores["linear"].per_seed
     assert bad.scores["linear"].training_loss == clean.scores["linear"].training_loss
 
@@ -165,13 +165,13 @@ def test_a_faulty_clip_changes_no_score_by_its_faults(tmp_path):
 def test_a_clip_in_which_nothing_happens_is_no_fault(tmp_path):
     task = make_task(tmp_path, "events", extra={"test": clip("zz", [])})
     result = score(task, tmp_path, "quiet")
-    assert result.status == "done" and result.data["items"]["test"] == 5
-    assert result.data["label_faults"] == result.data["failed_clips"] == 0
+    assert result.status == "done" and result.data.items["test"] == 5
+    assert result.data.label_faults == result.data.failed_clips == 0
     # as pandas writes it
     make_task(tmp_path, "events", extra={"test": clip("zz", [event(math.nan, math.nan, None)])})
     pandas = score(task, tmp_path, "pandas")
-    assert pandas.data["label_faults"] == pandas.data["failed_clips"] == 0
-    assert pandas.data["labels"] == result.data["labels"]
+    assert pandas.data.label_faults == pandas.data.failed_clips == 0
+    assert pandas.data.labels == result.data.labels
     assert pandas.scores["linear"].per_seed == result.scores["linear"].per_seed
 
 
@@ -182,23 +182,23 @@ def test_a_clip_that_fails_twice_is_counted_once(tmp_path):
     task = make_task(tmp_path, "events", extra={"train": [*members, *lost]})
     result = score(task, tmp_path, "r", failed_share=0.2)
     assert result.status == "done"
-    assert [failure["key"] for failure in result.data["failures"]] == ["zy", "zz"]
-    assert result.data["failed_clips"] == 2 and result.data["label_faults"] == 0
+    assert [failure["key"] for failure in result.data.failures] == ["zy", "zz"]
+    assert result.data.failed_clips == 2 and result.data.label_faults == 0
 
 
 def test_faults_of_clips_beyond_the_limit_do_not_count(tmp_path):
     bad = [m for i in range(3) for m in clip(f"zz{i}", [event(0.1, 0.2), event(0.9, 0.4)])]
     task = make_task(tmp_path, "events", extra={"test": bad})
     whole = score(task, tmp_path, "whole", failed_share=0.5)
-    assert whole.data["label_faults"] == 3
+    assert whole.data.label_faults == 3
     limited = score(task, tmp_path, "limited", failed_share=0.5, limit=2)
-    chosen = {fault["key"] for fault in limited.data["faults"]}
-    assert limited.data["label_faults"] == len(chosen) <= 2
-    assert limited.data["items"]["test"] == 2
+    chosen = {fault["key"] for fault in limited.data.faults}
+    assert limited.data.label_faults == len(chosen) <= 2
+    assert limited.data.items["test"] == 2
 
 
 def test_all_faults_are_counted_and_the_first_hundred_named(tmp_path):
     many = [event(0.1, 0.2), *(event(0.9, 0.4) for _ in range(120))]
     task = make_task(tmp_path, "events", extra={"test": clip("zz", many)})
     result = score(task, tmp_path, "many", failed_share=0.99)
-    assert result.data["label_faults"] == 120 and len(result.data["faults"]) == 100
+    assert result.data.label_faults == 120 and len(result.data.faults) == 100

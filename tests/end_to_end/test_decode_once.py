@@ -91,7 +91,7 @@ def test_two_tasks_decode_each_clip_once(tmp_path, pair, decoded, order, limit):
     first, second = run(tasks, tmp_path, "both", limit=limit)
     assert len(decoded) == (CLIPS if limit is None else 9)
     assert set(decoded.values()) == {1}
-    assert first.run["encoded_audio_seconds"] > 1 and second.run["encoded_audio_seconds"] == 0
+    assert first.run.encoded_audio_seconds > 1 and second.run.encoded_audio_seconds == 0
     stored = kinds(tmp_path, "both")
     assert stored["float16"] == stored["float32"] > 2
     for task in tasks:
@@ -128,7 +128,7 @@ def test_what_the_store_has_for_the_other_is_not_made_again(tmp_path, pair, monk
     known_by = sum(len(signal(RATE)) for signal in SIGNALS.values())
     checked_by = sum(len(make_clip(name, RATE)) for name in IN_TIME_LENGTHS)
     assert (sum(heard) - known_by - checked_by) / RATE == pytest.approx(
-        first.data["seconds"], abs=1e-3
+        first.data.seconds, abs=1e-3
     )
     now = left(tmp_path, "out")
     assert all(now[name] == before[name] for name in before if "store" in name)
@@ -141,7 +141,7 @@ def test_forced_runs_decode_once_too(tmp_path, pair, decoded):
     decoded.clear()
     results = run(tasks, tmp_path, "out", force=True)
     assert len(decoded) == CLIPS and set(decoded.values()) == {1}
-    assert [result.run["encoded_audio_seconds"] > 1 for result in results] == [True, False]
+    assert [result.run.encoded_audio_seconds > 1 for result in results] == [True, False]
     assert left(tmp_path, "out") == expected
 
 

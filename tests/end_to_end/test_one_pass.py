@@ -40,9 +40,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[str, ...]]]
 
 def predictions(results: Path, result: RunResult) -> Predictions:
     assert result.predictions is not None
-    name = result.encoder["name"].replace(":", "-").replace("@", "-")
-    folder = f"{name}-{result.encoder['fingerprint'][:8]}"
-    return Predictions.load(results / folder / "strict" / result.predictions["file"])
+    name = result.encoder.name.replace(":", "-").replace("@", "-")
+    folder = f"{name}-{result.encoder.fingerprint[:8]}"
+    return Predictions.load(results / folder / "strict" / result.predictions.file)
 
 
 def test_three_outputs_are_one_pass_and_the_same_as_alone(
@@ -54,8 +54,8 @@ def test_three_outputs_are_one_pass_and_the_same_as_alone(
     together = evaluate(
         NAMES, str(task), results=tmp_path / "r", cache=tmp_path / "c", **options
     )  # fmt: skip
-    shown = together[0].encoder["name"]  # with its sizes, which are not the released ones
-    assert [result.encoder["name"] for result in together] == [
+    shown = together[0].encoder.name  # with its sizes, which are not the released ones
+    assert [result.encoder.name for result in together] == [
         name.replace("dasheng", shown) for name in NAMES
     ]
     assert [result.error for result in together] == [None] * 3
@@ -67,7 +67,7 @@ def test_three_outputs_are_one_pass_and_the_same_as_alone(
         (alone,) = evaluate(
             name, str(task), results=tmp_path / "r1", cache=tmp_path / name, **options
         )  # fmt: skip
-        assert alone.encoder["fingerprint"] == result.encoder["fingerprint"]
+        assert alone.encoder.fingerprint == result.encoder.fingerprint
         one, other = (
             predictions(tmp_path / folder, result) for folder in ("r", "r1")
         )  # fmt: skip

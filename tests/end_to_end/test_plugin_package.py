@@ -31,7 +31,7 @@ class Again(Spectrum):
 
 task, data, results = sys.argv[1:]
 (result,) = evaluate("spectrum-again", task, data=data, results=results, seeds=1, limit=4)
-print(result.status, result.encoder["name"], result.error)
+print(result.status, result.encoder.name, result.error)
 """
 
 

@@ -37,7 +37,7 @@ def test_esc50_runs_under_its_own_name(tmp_path: Path) -> None:
     done = prepare("esc50", tmp_path / "o", tmp_path / "d")
     assert done.task_file is None
     result = run("esc50", tmp_path / "d", tmp_path / "r")
-    assert result.task["name"] == "esc50"
+    assert result.task.name == "esc50"
     assert result.scores["knn"].value > 0.9
 
 
@@ -48,6 +48,6 @@ def test_ravdess_runs_as_a_task_of_its_own(tmp_path: Path) -> None:
             tone(tmp_path / f"o/Actor_{actor:02d}" / name, pitch, 10 * actor + emotion)
     done = prepare("ravdess", tmp_path / "o", tmp_path / "d")
     result = run(str(done.task_file), tmp_path / "d", tmp_path / "r")
-    assert result.task["name"] == "ravdess_earmark"
-    assert "Earmark's folds" in result.task["title"]
+    assert result.task.name == "ravdess_earmark"
+    assert "Earmark's folds" in result.task.title
     assert result.scores["knn"].value > 0.9

@@ -154,7 +154,7 @@ def test_a_result_is_used_again_only_while_all_it_came_from_is_the_same(
     task.write_text(task.read_text().replace("title: Toy", "title: Another title"))
     assert not again()[1]
     (current,) = (read_result(path) for path in (tmp_path / "r").rglob("strict/toy.json"))
-    assert current.task["title"] == "Another title"
+    assert current.task.title == "Another title"
     toy({"train": 24, "valid": 6, "test": 10}, seed=1)  # other audio under the same names
     task.write_text(task.read_text().replace("epochs: 5", "epochs: 6"))
     assert again()[1]

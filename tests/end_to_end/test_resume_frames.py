@@ -113,7 +113,7 @@ def test_a_second_run_computes_nothing(tmp_path, monkeypatch, kind):
 def test_another_probe_takes_the_frames_from_the_store(tmp_path, monkeypatch, kind):
     task = make_task(tmp_path, kind, counts=FEW)
     first = score(task, tmp_path, "out")
-    assert first.run["encoded_audio_seconds"] > 5
+    assert first.run.encoded_audio_seconds > 5
 
     def must_not(*_: Any) -> Any:
         pytest.fail("decoded again")
@@ -121,7 +121,7 @@ def test_another_probe_takes_the_frames_from_the_store(tmp_path, monkeypatch, ki
     monkeypatch.setattr(AudioPipeline, "load", must_not)
     task.write_text(task.read_text().replace("epochs: 3", "epochs: 4"))
     more = score(task, tmp_path, "out")
-    assert more.run["encoded_audio_seconds"] == 0
+    assert more.run.encoded_audio_seconds == 0
     before, after = (result.scores["linear"].training_loss for result in (first, more))
     assert before is not None and after is not None
     assert (len(before), len(after)) == (3, 4) and after[0] == before[0]

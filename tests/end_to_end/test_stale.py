@@ -31,7 +31,7 @@ def test_an_edited_plugin_runs_its_new_code(toy: Toy, tmp_path: Path) -> None:
     for source in (GAIN, GAIN + DEAF, GAIN):
         file.write_text(source)
         (result,) = evaluate(f"{file}:Gain", str(task), data=data, results=tmp_path / "r", seeds=1)
-        scores.append((result.scores["knn"].value, result.encoder["fingerprint"]))
+        scores.append((result.scores["knn"].value, result.encoder.fingerprint))
     assert scores[0] == scores[2]
     assert scores[0][0] > 0.9 > scores[1][0] and scores[0][1] != scores[1][1]
 
@@ -42,7 +42,7 @@ def test_a_changed_weight_is_seen_by_a_result_that_is_used_again(toy: Toy, tmp_p
     task.write_text(task.read_text() + "weight: 99\n")
     (again,) = evaluate("logmel", str(task), data=data, results=tmp_path / "r")
     (path,) = (tmp_path / "r").rglob("toy.json")
-    assert again.task["weight"] == read_result(path).task["weight"] == 99
+    assert again.task.weight == read_result(path).task.weight == 99
 
 
 def test_a_result_with_failures_that_may_pass_is_made_again(toy: Toy, tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_a_result_with_failures_that_may_pass_is_made_again(toy: Toy, tmp_path: 
     file.write_text(GAIN.replace("Gain", "Flaky") + body)
     options = {"data": data, "results": tmp_path / "r", "failed_share": 0.9, "seeds": 1}
     (first,) = evaluate(f"{file}:Flaky", str(task), **options)
-    assert first.status == "done" and first.data["failed_clips"] > 0
+    assert first.status == "done" and first.data.failed_clips > 0
     flag.unlink()
     (second,) = evaluate(f"{file}:Flaky", str(task), **options)
-    assert second.data["failed_clips"] == 0
+    assert second.data.failed_clips == 0
 
 
 SETTING = """import torch

@@ -241,10 +241,10 @@ def test_two_protocols_in_one_folder_are_as_each_alone(
     assert left(tmp_path / "both") == left(tmp_path / "turned") == alone
     found = results_in(tmp_path / "both")
     strict, xares = found["strict"], found["xares-0.1.3"]
-    assert (strict.data["parts"]["test"]["valid"], xares.data["parts"]["test"]["valid"]) == (4, 20)
+    assert (strict.data.parts["test"]["valid"], xares.data.parts["test"]["valid"]) == (4, 20)
     # logistic regression has no seeds, and Adam one here
     assert strict.scores["linear"].fits and xares.scores["linear"].best_epochs
-    assert (strict.data["source_unit"], xares.data["source_unit"]) == ("recording", "clip")
+    assert (strict.data.source_unit, xares.data.source_unit) == ("recording", "clip")
     assert xares.scores["linear"].sources == 20 == 2 * strict.scores["linear"].sources
     board, _ = Leaderboard.from_folder(tmp_path / "both" / "r")
     assert [table.caption for table in board.tables] == [
@@ -438,7 +438,7 @@ def test_clotho_is_tested_on_what_the_protocol_says(
     (file,) = (tmp_path / "r").rglob("*.npz")
     keys = Predictions.load(file).keys.tolist()
     assert keys == [f"{tested}{i:03d}" for i in range({"validation": 3, "evaluation": 4}[tested])]
-    assert result.data["items"]["train"] == 6
+    assert result.data.items["train"] == 6
 
 
 def test_one_fault_alone_is_a_protocol_of_its_own(toy: Toy, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_setting_that_cannot_be_is_one_line(
 def test_the_least_that_can_be_set_runs(settings: dict[str, Any]) -> None:
     least = {"workers": 1, "limit": 2, "batch_seconds": 1, "seeds": 1, "failed_share": 0}
     (result,) = evaluate("logmel", **settings | least)
-    assert (result.status, result.data["clips"]) == ("done", 6)
+    assert (result.status, result.data.clips) == ("done", 6)
 
 
 def test_a_folder_called_synthetic_is_a_folder(

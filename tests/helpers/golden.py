@@ -80,9 +80,9 @@ def keep(result: RunResult, predictions: Predictions, folder: Path) -> None:
     result.run = {name: result.run[name] for name in _KEPT}
     result.inputs = ""
     result.command = result.command.replace(f"{REPOSITORY}/", "")
-    result.encoder["spec"] = result.encoder["spec"].replace(f"{REPOSITORY}/", "")
-    where = folder / result.encoder["name"] / result.protocol["name"]
-    write_result(where / f"{result.task['name']}.json", result, predictions)
+    result.encoder.spec = result.encoder.spec.replace(f"{REPOSITORY}/", "")
+    where = folder / result.encoder.name / result.protocol["name"]
+    write_result(where / f"{result.task.name}.json", result, predictions)
 
 
 def write_page(page: Path, cache: Path) -> None:
@@ -98,7 +98,7 @@ def main() -> int:
         found = measure(EVERY_TASK, results, Path(folder) / "cache")
         for result in found:
             if result.status != DONE:
-                print(f"failed: {result.encoder['name']} · {result.task['name']}: {result.error}")
+                print(f"failed: {result.encoder.name} · {result.task.name}: {result.error}")
                 return 1
         shutil.rmtree(GOLDEN, ignore_errors=True)
         for path in sorted(results.rglob("*.predictions.npz")):

@@ -136,9 +136,9 @@ def write_cell(
     if change is not None:
         change(result)
     path = result_path(
-        folder, encoder=encoder, fingerprint=result.encoder["fingerprint"],
+        folder, encoder=encoder, fingerprint=result.encoder.fingerprint,
         protocol=result.protocol["name"], task=task, synthetic=result.synthetic,
-        limit=result.data["limit"], seeds=result.protocol["seeds"],
+        limit=result.data.limit, seeds=result.protocol["seeds"],
     )  # fmt: skip
     write_result(path, result, predictions)
     return result

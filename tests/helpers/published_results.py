@@ -22,7 +22,7 @@ def measured(
         "weight": spec.weight,
     }  # fmt: skip
     result = make_result(task, linear, knn, **facts | changes)
-    result.task["metric"] = spec.metric
+    result.task.metric = spec.metric
     for score in result.scores.values():
         score.items = int(spec.weight)  # the whole test set
     return result

@@ -55,8 +55,8 @@ def put(
     folder: Path, result: RunResult, predictions: Predictions | None = None
 ) -> tuple[Path, RunResult]:
     """Write a result under a name that tells all apart that may stand beside each other."""
-    where = folder / f"{result.encoder['name']}-{result.encoder['fingerprint']}"
-    name = f"{result.task['name']}.{result.synthetic}.{result.data['limit']}"
+    where = folder / f"{result.encoder.name}-{result.encoder.fingerprint}"
+    name = f"{result.task.name}.{result.synthetic}.{result.data.limit}"
     path = where / f"{result.protocol['name']}.{result.protocol['seeds']}.{name}.json"
     write_result(path, result, predictions or class_predictions())
     return path, result

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from earmark.benchmark.io.fields import read_fields
 from earmark.benchmark.protocol import REVISIONS
+from earmark.benchmark.result.facts import (
+    DataFacts,
+    EncoderFacts,
+    FileFact,
+    RunFacts,
+    TaskFacts,
+)
 from earmark.benchmark.result.schema import RunResult, Score
 
 
@@ -15,6 +23,20 @@ def make_score(value: float, interval: list[float] | None = None, **changes: Any
         "per_split": {"test": value},
     }  # fmt: skip
     return Score(**facts | changes)
+
+
+_PARTS = {
+    "task": TaskFacts, "encoder": EncoderFacts, "data": DataFacts, "run": RunFacts,
+    "predictions": FileFact,
+}  # fmt: skip
+
+
+def typed_result(**facts: Any) -> RunResult:
+    """A result of parts that may be given as the objects of its file."""
+    for name, kind in _PARTS.items():
+        if isinstance(facts.get(name), dict):
+            facts[name] = read_fields(kind, facts[name], name)
+    return RunResult(**facts)
 
 
 def make_result(
@@ -35,7 +57,7 @@ def make_result(
         "labels": 100, "label_faults": 0, "faults": [],
         "shards": [{"name": "a.tar", "split": "test", "sha256": shard}],
     }  # fmt: skip
-    return RunResult(
+    return typed_result(
         status="failed" if error else "done",
         synthetic=synthetic,
         task={

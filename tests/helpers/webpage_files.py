@@ -36,9 +36,9 @@ def content_of(page: str) -> Any:
 def write(folder: Path, result: RunResult) -> Path:
     """A result file without predictions where its run would have put it."""
     path = result_path(
-        folder, encoder=result.encoder["name"], fingerprint=result.encoder["fingerprint"],
-        protocol=result.protocol["name"], task=re.sub(r"\W+", "-", result.task["name"])[:40],
-        synthetic=result.synthetic, limit=result.data["limit"], seeds=result.protocol["seeds"],
+        folder, encoder=result.encoder.name, fingerprint=result.encoder.fingerprint,
+        protocol=result.protocol["name"], task=re.sub(r"\W+", "-", result.task.name)[:40],
+        synthetic=result.synthetic, limit=result.data.limit, seeds=result.protocol["seeds"],
     )  # fmt: skip
     path = path if result.status == "done" else failed_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def fill(result: RunResult, epochs: int, classes: int, metric: str, rng: Any) ->
         "parameters": 86_000_000,
     }  # fmt: skip
     result.command = (
-        f"python run_bench.py --encoder {result.encoder['name']} --tasks {result.task['name']} "
+        f"python run_bench.py --encoder {result.encoder.name} --tasks {result.task.name} "
         f"--data /data/of/somebody/shards --protocol {result.protocol['name']}"
     )
     result.versions = {"python": "3.11.9", "torch": "2.14.1", "numpy": "2.3.1", "earmark": "0.1.0"}

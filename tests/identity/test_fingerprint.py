@@ -145,7 +145,7 @@ def test_another_checkpoint_never_gets_the_first_ones_scores(
     again = score(checkpoint(place, 0.5))
     # what it is without anything that was stored
     alone = score(checkpoint(place, 1.5), cache="other", results="other")
-    prints = [one.encoder["fingerprint"] for one in (first, second, again)]
+    prints = [one.encoder.fingerprint for one in (first, second, again)]
     assert prints[0] == prints[2] != prints[1]
     if place != "layers made at the first encode":  # by then its fingerprint covers them
         lines = [line for line in said.splitlines() if prints[1][:8] in line]
@@ -154,7 +154,7 @@ def test_another_checkpoint_never_gets_the_first_ones_scores(
         p: s.value for p, s in alone.scores.items()
     }
     # found again: the second run of each is as before
-    assert again.run["started"] == first.run["started"] and again.inputs == first.inputs
+    assert again.run.started == first.run.started and again.inputs == first.inputs
     assert score(checkpoint(place, 1.5)).inputs == second.inputs
 
 
@@ -163,9 +163,9 @@ def test_with_the_cache_emptied_results_still_tell(
 ) -> None:
     first = score(checkpoint("global", 0.5))
     second = score(checkpoint("global", 1.5), cache="other")
-    assert first.encoder["fingerprint"] != second.encoder["fingerprint"]
+    assert first.encoder.fingerprint != second.encoder.fingerprint
     back = score(checkpoint("global", 1.5), cache="third")
-    assert back.encoder["fingerprint"] == second.encoder["fingerprint"]
+    assert back.encoder.fingerprint == second.encoder.fingerprint
     assert score(checkpoint("global", 0.5), cache="fourth").inputs == first.inputs
 
 
@@ -188,7 +188,7 @@ def test_a_decoder_that_no_hash_sees(
             cache=tmp_path / "c",
         )  # fmt: skip
         assert result.status == "done", result.error
-        prints.append(result.codec["fingerprint"])
+        prints.append(result.codec.fingerprint)
         values.append(repr(result.scores))
     assert prints[0] == prints[2] != prints[1]
     assert values[0] == values[2] != values[1]
@@ -197,7 +197,7 @@ def test_a_decoder_that_no_hash_sees(
 def test_a_sound_encoder_keeps_its_fingerprint(score: Callable[..., Any]) -> None:
     for encoder in (load_encoder("logmel"), Honest()):
         expected = encoder.fingerprint()
-        assert score(encoder).encoder["fingerprint"] == expected
+        assert score(encoder).encoder.fingerprint == expected
 
 
 def test_one_without_weights_is_told(
@@ -223,7 +223,7 @@ def test_a_damaged_note_is_made_anew(
     (note,) = (tmp_path / "c" / "behaviour").rglob("*.json")
     note.write_bytes(note.read_bytes().replace(b"1", b"2"))
     # told from the result, which says the same
-    assert score(checkpoint("list", 1.5)).encoder["fingerprint"] != first.encoder["fingerprint"]
+    assert score(checkpoint("list", 1.5)).encoder.fingerprint != first.encoder.fingerprint
     assert f"{note}: damaged; made anew" in capsys.readouterr().err
 
 
@@ -295,7 +295,7 @@ def test_what_a_result_keeps_is_small(score: Callable[..., Any], tmp_path: Path)
     result = score(Honest())
     (path,) = (tmp_path / "r").rglob("toy*.json")
     kept = json.loads(path.read_text())["run"]["behaviour"]
-    assert kept["of"] == result.encoder["fingerprint"]
+    assert kept["of"] == result.encoder.fingerprint
     assert len(json.dumps(kept)) < 2500
 
 
@@ -336,7 +336,7 @@ def test_a_command_is_recorded_only_where_it_makes_the_cell_again(
     checkpoint("global", 1.5)
     second = by_name(spec)
     assert second.command.startswith(f"no command alone: what {spec} gives depends on more")
-    assert second.encoder["fingerprint"] in second.command
+    assert second.encoder.fingerprint in second.command
 
 
 def test_no_command_of_a_codec_that_was_handed_over(

@@ -19,8 +19,8 @@ def folder(tmp_path: Path) -> Path:
     """Result files: two that are whole, a failure, one broken and one of another version."""
     for result in (make_result("a", 0.625), make_result("b", 0.875, encoder="mfcc")):
         place = result_path(
-            tmp_path, encoder=result.encoder["name"], fingerprint=result.encoder["fingerprint"],
-            protocol="strict", task=result.task["name"], synthetic=False, limit=None,
+            tmp_path, encoder=result.encoder.name, fingerprint=result.encoder.fingerprint,
+            protocol="strict", task=result.task.name, synthetic=False, limit=None,
         )  # fmt: skip
         place.parent.mkdir(parents=True)
         place.write_text(result.to_json())

@@ -24,7 +24,7 @@ def result(
     task: str, value: float, floor: float | None, encoder: str = "logmel", **facts: Any
 ) -> RunResult:
     made = make_result(task, value, value - 0.125, encoder=encoder, interval=[0.1, 0.9], **facts)
-    made.task["classes"] = 50
+    made.task.classes = 50
     for score in made.scores.values():
         score.majority = floor
     return made

@@ -212,7 +212,7 @@ def test_results_on_a_sample_of_the_data_are_left_alone(
 
 def test_a_metric_of_ones_own_is_left_alone(own: Path) -> None:
     result = measured()
-    result.task["metric"] = "mAP"
+    result.task.metric = "mAP"
     table = only_table(Leaderboard([result]).with_published(["rerun"], own))
     rows = {row.title: row for row in table.rows}
     assert rows["ESC-50"].cell("A [pub]", "linear").status == "not published"

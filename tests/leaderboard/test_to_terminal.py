@@ -140,7 +140,7 @@ def test_all_tasks_and_published_columns(count: int, width: int) -> None:
         for spec in list(builtin_tasks().values())
     ]  # fmt: skip
     for result in results:
-        result.task["metric"] = builtin_tasks()[result.task["name"]].metric
+        result.task.metric = builtin_tasks()[result.task.name].metric
         for score in result.scores.values():
             score.items = 100_000  # not a sample of the data set
     board = Leaderboard(results)

@@ -67,11 +67,11 @@ def scores(specs: dict[str, TaskSpec], data: Path, folder: Path) -> None:
     )
     for result in results:
         if result.error is not None:
-            raise SystemExit(f"{result.task['name']}: {result.error}")
+            raise SystemExit(f"{result.task.name}: {result.error}")
         for probe, score in result.scores.items():
             low, high = score.interval or (np.nan, np.nan)
             print(
-                f"  {result.encoder['name']:7}{result.task['name']:7}{probe:7}{score.value:.3f}"
+                f"  {result.encoder.name:7}{result.task.name:7}{probe:7}{score.value:.3f}"
                 f" [{low:.3f}, {high:.3f}]  {score.items} items, {score.sources} sources"
             )
 

@@ -176,7 +176,7 @@ def ranks(arguments: argparse.Namespace) -> None:
         for result in read_results(folder)[0]:
             if "knn" in result.scores:
                 both = result.scores["linear"].value, result.scores["knn"].value
-                scores.setdefault(result.task["name"], []).append(both)
+                scores.setdefault(result.task.name, []).append(both)
         taus = [kendalltau(*np.array(found).T).statistic for found in scores.values()]
         above = np.mean([linear > knn for found in scores.values() for linear, knn in found])
         print(

@@ -280,8 +280,8 @@ def test_a_run_beside_the_ctc_probe(
         "logmel", "librispeech_100h", protocol="xares-0.1.3", language_model=folder, **common
     )
     assert (ctc.error, spelt.error) == (None, None)
-    assert (ctc.task["title"], ctc.task["abbreviation"]) == ("LibriSpeech-100h (CTC)", "LS100h-CTC")
-    assert (spelt.task["title"], spelt.task["abbreviation"]) == ("LibriSpeech-100h", "LS100h")
+    assert (ctc.task.title, ctc.task.abbreviation) == ("LibriSpeech-100h (CTC)", "LS100h-CTC")
+    assert (spelt.task.title, spelt.task.abbreviation) == ("LibriSpeech-100h", "LS100h")
     score = spelt.scores["linear"]
     assert score.metric == "WER_inv" and score.items == 4
     assert str(folder) in (score.tokens or "")

@@ -197,7 +197,7 @@ def test_a_preset_without_published_values_says_why() -> None:
     part = make_result("mulaw", {"pesq_wb": 2.0})
     (table,) = make_tables([part], PUBLISHED, {"p": "A paper"})
     assert not any("published" in note for note in table.notes)
-    part.data["kind"] = "preset"
+    part.data.kind = "preset"
     (table,) = make_tables([part], PUBLISHED, {"p": "A paper"})
     assert len(table.rows) == 1
     assert "no published values: less than half of the data set, or other crops" in table.notes

@@ -81,8 +81,8 @@ def test_values_are_those_of_the_metrics_and_their_mean(tmp_path: Path) -> None:
     assert [float(row["pesq_wb"]) for row in rows] == pytest.approx(
         [one.values["pesq_wb"] for one in wanted], rel=1e-5
     )
-    assert result.codec["values_per_second"] == 16_000
-    assert result.data["seconds"] == pytest.approx(3.3)
+    assert result.codec.values_per_second == 16_000
+    assert result.data.seconds == pytest.approx(3.3)
     # what is written is what is returned
     (read,), unreadable = read_results(tmp_path / "results")
     assert unreadable == []
@@ -101,7 +101,7 @@ def test_identity_is_perfect_at_its_rate_whatever_the_files(tmp_path: Path) -> N
         assert float(row["stoi"]) == pytest.approx(1)
         assert float(row["pesq_wb"]) == pytest.approx(4.6439, abs=1e-3)
         assert float(row["delay_ms"]) == 0
-    assert result.data["sources"] == 3
+    assert result.data.sources == 3
 
 
 def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
@@ -141,7 +141,7 @@ def test_a_run_that_was_interrupted_is_taken_up_to_the_same_bits(
     (data / "s0-0.wav").write_bytes(audio_bytes(voice(0.5, 9), 16_000))
     (fourth,) = run(tmp_path / "cut", "mulaw", data)
     assert len(calls) == 1
-    assert fourth.data["digest"] != whole.data["digest"]
+    assert fourth.data.digest != whole.data.digest
     assert fourth.comparable != whole.comparable
 
 
@@ -197,8 +197,8 @@ def test_clips_that_fail_are_named_and_too_many_fail_the_data_set(tmp_path: Path
     assert "broken.wav" in str(result.error)
     (passed,) = run(tmp_path, "identity", data, failed_share=0.5)
     assert passed.status == "done"
-    assert passed.data["failed_clips"] == 1
-    assert passed.data["failures"][0]["key"] == "broken.wav"
+    assert passed.data.failed_clips == 1
+    assert passed.data.failures[0]["key"] == "broken.wav"
     assert passed.scores["stoi"].items == 3
     # the success has cleared the note of the failure
     (read,), _ = read_results(tmp_path / "results")
@@ -226,7 +226,7 @@ def test_what_a_codec_cannot_do_is_lost_alone(tmp_path: Path) -> None:
     codec = Moody().train()
     (result,) = run(tmp_path, codec, data, failed_share=0.9)
     assert codec.training  # given back as it came
-    reasons = {failure["key"]: failure["reason"] for failure in result.data["failures"]}
+    reasons = {failure["key"]: failure["reason"] for failure in result.data.failures}
     assert "not this one" in reasons["high.wav"]
     assert "NaN" in reasons["low.wav"]
     assert result.scores["si_sdr"].items == 1
@@ -261,7 +261,7 @@ def test_crops_are_items_and_pairs_are_saved(tmp_path: Path) -> None:
     assert [(row["key"], row["crop"], row["seconds"]) for row in rows] == [
         ("a b.wav", "0", "1.000"), ("a b.wav", "1", "1.000"),
     ]  # fmt: skip
-    assert (result.data["clips"], result.data["items"], result.data["sources"]) == (1, 2, 1)
+    assert (result.data.clips, result.data.items, result.data.sources) == (1, 2, 1)
     assert result.scores["stoi"].interval is None  # one source
     sounds = sorted((tmp_path / "audio").rglob("*.wav"))
     assert [path.name.split(".", 2)[2] for path in sounds] == [
@@ -284,12 +284,12 @@ def test_crops_are_items_and_pairs_are_saved(tmp_path: Path) -> None:
 
 def test_synthetic_is_marked_everywhere(tmp_path: Path) -> None:
     results = run(tmp_path, "identity", "synthetic", limit=1)
-    assert [result.data["name"] for result in results] == [
+    assert [result.data.name for result in results] == [
         "synthetic-speech", "synthetic-sound", "synthetic-music",
     ]  # fmt: skip
     for result in results:
         assert result.synthetic
-        assert result.data["clips"] == 1
+        assert result.data.clips == 1
     paths = list((tmp_path / "results").rglob("*.json"))
     assert len(paths) == 3
     assert all(".synthetic.limit-1." in path.name for path in paths)
@@ -345,10 +345,10 @@ def test_what_has_other_sources_stands_in_a_table_of_its_own(tmp_path: Path) -> 
     data = write_clips(tmp_path / "data", 4, 0.3)
     (by_file,) = run(tmp_path, "identity", data)
     (by_source,) = run(tmp_path, "identity", data, source_key="(?P<source>s[0-9]+)-")
-    assert (by_file.data["sources"], by_source.data["sources"]) == (4, 2)
-    assert by_file.data["digest"] == by_source.data["digest"]
+    assert (by_file.data.sources, by_source.data.sources) == (4, 2)
+    assert by_file.data.digest == by_source.data.digest
     results, _ = read_results(tmp_path / "results")
-    assert sorted(result.data["sources"] for result in results) == [2, 4]
+    assert sorted(result.data.sources for result in results) == [2, 4]
     assert len(make_tables(results)) == 2
 
 
@@ -363,16 +363,16 @@ def test_learned_codecs_of_any_rate(tmp_path: Path) -> None:
     results = run(tmp_path, names, data, weights=tmp_path / "dasheng")
     # of other sizes than the published model, which their names say
     own = [name.partition(":") for name in names]
-    found = [str(result.codec["name"]) for result in results]
+    found = [str(result.codec.name) for result in results]
     assert [name.partition(":")[2] for name in found] == [part for _, _, part in own]
     assert all(name.startswith("dasheng@config-") for name in found)
     assert len({result.scores["mel_distance_16k"].value for result in results}) == 3
-    assert {result.codec["values_per_second"] for result in results} == {64 * 25}
+    assert {result.codec.values_per_second for result in results} == {64 * 25}
     tiny_models.save("dac", tmp_path / "dac")
     results = run(tmp_path, ["dac", "dac:quantized"], data, weights=tmp_path / "dac")
     for result in results:
         assert result.status == "done"
-        assert result.codec["sample_rate"] == 44_100
+        assert result.codec.sample_rate == 44_100
         assert math.isfinite(result.scores["mel_distance_16k"].value)
         assert result.command.split()[-2:] == ["--weights", str(tmp_path / "dac")]
     # decoding the latent before the quantiser quantises it first
@@ -382,7 +382,7 @@ def test_learned_codecs_of_any_rate(tmp_path: Path) -> None:
 def test_real_speech_ranks_the_anchors(tmp_path: Path, real_data: Path) -> None:
     names = ["identity", "mulaw", "griffinlim"]
     results = run(tmp_path, names, real_data / "librispeech", limit=1, crop_seconds=5.0)
-    assert {result.data["source_unit"] for result in results} == {"speaker"}
+    assert {result.data.source_unit for result in results} == {"speaker"}
     pesq = [result.scores["pesq_wb"].value for result in results]
     assert pesq[0] == pytest.approx(4.6439, abs=1e-3)
     assert 4.3 < pesq[1] < pesq[0]
@@ -425,8 +425,8 @@ def test_sound_that_is_decoded_to_silence_is_the_codecs_failure(tmp_path: Path) 
         soundfile.write(data / f"{name}.wav", np.append(first, noise), 16_000)
     soundfile.write(data / "quiet.wav", np.zeros(16_000), 16_000)
     (result,) = run(tmp_path, Silencer(), data, failed_share=0.5)
-    assert [failure["key"] for failure in result.data["failures"]] == ["a.wav"]
-    assert result.data["failures"][0]["reason"] == (
+    assert [failure["key"] for failure in result.data.failures] == ["a.wav"]
+    assert result.data.failures[0]["reason"] == (
         "encoder silencer: silence in what it decoded of sound"
     )
     assert [row["key"] for row in table_of(tmp_path)] == ["b.wav", "quiet.wav"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from result_files import typed_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reconstruction_files import make_result as codec_result
@@ -64,7 +65,7 @@ def make_result(**changes: Any) -> RunResult:
         "inputs": "abc",
         "command": "python run_bench.py", "versions": {"torch": "2"}, "run": {"seconds": 1.5},
     }  # fmt: skip
-    return RunResult(**facts | changes)
+    return typed_result(**facts | changes)
 
 
 def make_failure() -> RunResult:

@@ -175,7 +175,7 @@ def test_events_and_notes_of_a_run(tmp_path: Path, kind: str) -> None:
     """One of the eight constant guesses on the stored test segments, by scikit-learn's F1."""
     result = run_kind(tmp_path, kind)
     truth = np.unpackbits(read_predictions(result).labels, axis=1, count=3).astype(bool)
-    average = result.task["metric"].removeprefix("segment_f1_")
+    average = result.task.metric.removeprefix("segment_f1_")
     possible = [
         f1_score(truth, np.broadcast_to(bits, truth.shape), average=average, zero_division=0.0)
         for bits in np.ndindex(2, 2, 2)

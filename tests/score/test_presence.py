@@ -68,5 +68,5 @@ def test_esc_10_through_the_task_of_esc_50(tmp_path: Path) -> None:
         "logmel", "esc50", data=SHARED_DATA, results=tmp_path / "r", cache=tmp_path / "c",
         limit=20, seeds=1,
     )  # fmt: skip
-    assert result.data["classes_present"] == 10
+    assert result.data.classes_present == 10
     assert Leaderboard([result]).tables[0].rows[0].title == "ESC-50 (10 of 50 classes)"

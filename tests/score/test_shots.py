@@ -254,7 +254,7 @@ def run(task: Path, data: Path, results: Path, *words: str) -> int:
 
 def results_in(folder: Path) -> dict[str, RunResult]:
     found = [read_result(path) for path in folder.rglob("toy.json")]
-    return {result.encoder["name"]: result for result in found}
+    return {result.encoder.name: result for result in found}
 
 
 def test_asked_for_later_it_leaves_all_else_as_it_was(
@@ -336,7 +336,7 @@ def test_tasks_without_classes_are_named_and_stay_out(
     main(words)
     out, err = capsys.readouterr()
     assert "--shots: not applicable to clotho: no classes of clips\n" in err
-    found = {r.task["name"]: r for r in map(read_result, (tmp_path / "r").rglob("*.json"))}
+    found = {r.task.name: r for r in map(read_result, (tmp_path / "r").rglob("*.json"))}
     assert found["clotho"].scores["linear"].shots is None
     assert "--shots" not in found["clotho"].command
     assert "not applicable to clotho" in " ".join(out.split())

@@ -123,8 +123,8 @@ def test_clips_without_an_event_count_as_such_in_a_run(tmp_path):
             cache=tmp_path / f"c{number}", seeds=1, device="cpu",
         )  # fmt: skip
     one, other = results
-    assert one.status == "done" and one.data["failed_clips"] == one.data["label_faults"] == 0
-    assert one.data["items"] == other.data["items"]
+    assert one.status == "done" and one.data.failed_clips == one.data.label_faults == 0
+    assert one.data.items == other.data.items
     assert one.scores["linear"].per_seed == other.scores["linear"].per_seed
 
 
@@ -178,11 +178,11 @@ def test_a_clip_without_its_source_is_a_failed_clip(tmp_path, spec, strange):
         return result
 
     result = run("r", failed_share=0.1)
-    assert result.status == "done" and result.data["guessed_sources"] == 0
-    assert result.data["sources"] == 4 + 4 + 2  # train, valid; a and 2
-    (failure,) = result.data["failures"]
+    assert result.status == "done" and result.data.guessed_sources == 0
+    assert result.data.sources == 4 + 4 + 2  # train, valid; a and 2
+    (failure,) = result.data.failures
     assert failure["key"] == "test05" and "'who'" in failure["reason"]
-    assert result.data["items"]["test"] == 5
+    assert result.data.items["test"] == 5
     refused = run("s")
     assert refused.status == "failed" and "1 of 22 clips failed" in str(refused.error)
     assert "test05" in str(refused.error)
@@ -258,9 +258,9 @@ def test_repeated_clips_are_in_the_result(toy, tmp_path):
         )  # fmt: skip
     done, failed = results
     assert (done.status, failed.status) == ("done", "failed")
-    assert done.data["items"]["test"] == 20 and done.data["clips"] == 71
-    assert [f["key"] for f in done.data["failures"]] == [entry.key]
-    assert json.dumps(done.data["failures"]) in json.dumps(failed.data["failures"])
+    assert done.data.items["test"] == 20 and done.data.clips == 71
+    assert [f["key"] for f in done.data.failures] == [entry.key]
+    assert json.dumps(done.data.failures) in json.dumps(failed.data.failures)
 
 
 def test_an_entry_of_the_store_that_lacks_a_clip_is_made_anew(toy, tmp_path, monkeypatch):
@@ -276,5 +276,5 @@ def test_an_entry_of_the_store_that_lacks_a_clip_is_made_anew(toy, tmp_path, mon
         older.setattr("earmark.benchmark.shards.dataset.read_shard", fewer)
         (before,) = evaluate("logmel", str(file), results=tmp_path / "r", **args)
     (after,) = evaluate("logmel", str(file), results=tmp_path / "s", **args)
-    assert before.data["items"] == {"train": 39, "valid": 9, "test": 19}
-    assert after.data["items"] == {"train": 40, "valid": 10, "test": 20}
+    assert before.data.items == {"train": 39, "valid": 9, "test": 19}
+    assert after.data.items == {"train": 40, "valid": 10, "test": 20}

@@ -132,10 +132,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     rng = np.random.default_rng(0)
 
     def predictions(result: Any) -> Any:
-        if result.task["metric"] != "accuracy" or not result.scores:
+        if result.task.metric != "accuracy" or not result.scores:
             raise ResultError("none")
         found = class_predictions(np.ones((500, 2), bool), range(500))
-        classes = result.task["classes"]
+        classes = result.task.classes
         found.labels = rng.integers(0, classes, 500)
         wrong = rng.random((500, 2)) < 0.4
         found.linear = np.where(wrong, rng.integers(0, classes, (500, 2)), found.labels[:, None])
@@ -505,7 +505,7 @@ def test_text_of_files_runs_nowhere(tmp_path: Path, browser: Browser) -> None:
     odd = make_result("esc50", 0.5, 0.25, encoder=EVIL, title=EVIL, interval=[0.4, 0.6])
     fill(odd, 4, 4, "accuracy", rng)
     odd.command = odd.versions["python"] = EVIL
-    odd.data["failed_clips"], odd.data["failures"] = 1, [
+    odd.data.failed_clips, odd.data.failures = 1, [
         {"shard": EVIL, "key": EVIL, "reason": EVIL}
     ]  # fmt: skip
     odd.protocol |= {"name": EVIL, "revision": 1}

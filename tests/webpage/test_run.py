@@ -93,7 +93,7 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     assert facts[details["data"]]["clips"] == 100
     assert facts[details["data"]]["failed_clips"] == 1
     assert details["failures"] == ["a.tar/k1: cannot be decoded"]
-    assert details["run"]["seconds"] == result.run["seconds"]
+    assert details["run"]["seconds"] == result.run.seconds
     assert facts[details["run"]["machine"]]["processor"] == "A processor, 6, 143"
     linear, score = details["scores"]["linear"], result.scores["linear"]
     assert linear["seeds"] == pytest.approx(score.per_seed, abs=1e-5)
