@@ -13,6 +13,7 @@ import soundfile
 from PIL import Image
 from result_files import make_result
 
+from earmark import report
 from earmark.benchmark.protocol import PROTOCOLS
 from earmark.benchmark.reconstruction import result as codec_result
 from earmark.benchmark.reconstruction.measure import plot_file, sound_files
@@ -122,3 +123,21 @@ def write_pair(folder: Path, codec: str, data: str, key: str, seed: int = 0) -> 
 def write_codec(folder: Path, codec: str, keys: list[str], **facts: Any) -> None:
     result = reconstruction_files.make_result(codec, **facts)
     codec_result.write_result(folder, result, "key,crop\n" + "".join(f"{key},0\n" for key in keys))
+
+
+def page_of(folder: Path, **options: Any) -> tuple[str, Any]:
+    """The page of the real results under a folder, and what it holds."""
+    (path,) = report(folder, folder / "page.html", **options).paths
+    text = path.read_text(encoding="utf-8")
+    return text, content_of(text)
+
+
+def cell_of(content: Any, task: str, column: str) -> Any:
+    (table,) = content["tables"]
+    place = [one["name"] for one in table["columns"]].index(column)
+    (row,) = [row for row in table["rows"] if row["name"] == task]
+    return row["cells"][place]
+
+
+def without_scripts(text: str) -> str:
+    return re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL)
