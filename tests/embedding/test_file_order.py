@@ -5,8 +5,7 @@ What is expected comes from a list of crops cut into batches here, in float64, o
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +31,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xares_files import XARES as XARES_FILE
 
-from earmark import evaluate
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.cached import CachedEmbedder, view_of
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
-from earmark.benchmark.protocol import STRICT, XARES
-from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.shard import read_shard
 from earmark.encoders import Frames, load_encoder
 from earmark.encoders.shared import OutputEncoder, SharedPass
-from earmark.tasks import builtin_tasks
 
 
 def test_batches_follow_the_tar_not_the_keys(tmp_path: Path) -> None:
@@ -215,54 +209,6 @@ def test_two_encoders_of_one_pass_take_one_and_other_batches_another(tmp_path: P
     shapes = [shape for outputs, shape in net.passes if len(outputs) == 2]
     assert shapes == [batch.shape for batch in by_two.batches]
     assert len(net.passes) == 3 + 2 + 4  # of two clips, of three, of two of 8 crops
-
-
-def test_batches_of_every_task_are_those_of_its_declaration() -> None:
-    encoder = Recorder()
-    for name, spec in builtin_tasks().items():
-        wanted = view_of(XARES.apply_to(spec), encoder, XARES)
-        size = 1 if name in ("fsc", "maestro", "vocal_imitation") else 16
-        assert wanted.file_order == FileOrder(size, first_crop_only=True)
-        assert wanted.pipeline == AudioPipeline(RATE, spec.crop_seconds, "torchaudio")
-        plain = view_of(spec, encoder)
-        assert plain.file_order is None
-        assert plain.pipeline.resampler == "soxr"
-
-
-def test_every_choice_that_makes_other_embeddings_makes_another_key(tmp_path: Path) -> None:
-    encoder = Recorder()
-    stock = CachedEmbedder({encoder: "f"}, RunSettings(cache=tmp_path, device="cpu"))
-    spec = builtin_tasks()["voxceleb1"]
-    protocols = [
-        STRICT, XARES, dataclasses.replace(XARES, crops="all"),
-        dataclasses.replace(XARES, encode_batch=8), dataclasses.replace(XARES, resampler="soxr"),
-        dataclasses.replace(STRICT, resampler="torchaudio"),
-        dataclasses.replace(XARES, encode_batch_of=(("voxceleb1", 2),)),
-    ]  # fmt: skip
-    keys = [stock.key(view_of(spec, encoder, one), "sha") for one in protocols]
-    assert len(set(keys)) == len(protocols)
-    same = dataclasses.replace(XARES, seeds=3, knn_neighbours=2, validation="held out")
-    assert stock.key(view_of(spec, encoder, same), "sha") == keys[1]
-
-
-def test_a_run_encodes_as_the_protocol_says(
-    toy: Callable[..., tuple[Path, Path]], tmp_path: Path
-) -> None:
-    task, data = toy({"train": 9, "valid": 4, "test": 5})
-    protocol = dataclasses.replace(XARES, encode_batch=4)
-
-    class Heard(Recorder):
-        sample_rate, frame_rate = 16_000, 1600.0
-
-    encoder = Heard()
-    (result,) = evaluate(
-        encoder, str(task), data=data, protocol=protocol, results=tmp_path / "r", device="cpu"
-    )
-    assert result.error is None
-    shapes = [waveforms.shape for waveforms, _ in encoder.seen]
-    batches = shapes[-6:]  # before them the check of the encoder
-    assert sorted(shape[0] for shape in batches) == [1, 1, 4, 4, 4, 4]
-    assert all(lengths == [w.shape[1]] * len(w) for w, lengths in encoder.seen[-6:])
 
 
 def test_an_encoder_file_of_the_package_gets_padded_batches(tmp_path: Path) -> None:
