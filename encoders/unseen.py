@@ -110,5 +110,5 @@ def _may_be_own(module: str) -> bool:
 
 
 _LIBRARIES = frozenset({
-    "torch", "torchaudio", "numpy", "scipy", "transformers", "snac", "encoders", "benchmark",
+    "torch", "torchaudio", "numpy", "scipy", "transformers", "snac", "earmark",
 })  # fmt: skip

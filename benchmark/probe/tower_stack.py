@@ -18,7 +18,7 @@ from earmark.benchmark.probe.heads import Adam, Training, threads_worth
 from earmark.benchmark.probe.search import Search
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.probe.standard import Standard
-from earmark.benchmark.probe.two_towers import (
+from earmark.benchmark.probe.towers import (
     Captions,
     Pairs,
     TowerResult,

@@ -8,7 +8,8 @@ from earmark.benchmark.metric import average_precision_at, first_rank
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.probe.tokens import tokenise
-from earmark.benchmark.probe.two_towers import Captions, relevance, train_towers
+from earmark.benchmark.probe.towers import Captions, relevance
+from earmark.benchmark.probe.two_towers import train_towers
 from earmark.benchmark.protocol import Protocol
 from earmark.benchmark.score.scored import (
     Scored,

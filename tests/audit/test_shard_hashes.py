@@ -15,6 +15,7 @@ from planted import audit, counts, noise, planted
 
 from earmark import audit_tasks
 from earmark.benchmark.audit import shard_hashes as hashed_shards
+from earmark.benchmark.result.audit_report import AuditRun
 
 Toy = Callable[..., tuple[Path, Path]]
 
@@ -85,7 +86,7 @@ def test_threads_change_nothing(toy: Toy, tmp_path: Path) -> None:
         finding = audit(
             task, data, tmp_path / f"r{workers}", cache=tmp_path / f"c{workers}", workers=workers
         )
-        finding.run = {}
+        finding.run = AuditRun()
         found.append(finding)
     assert found[0] == found[1]
 

@@ -187,7 +187,7 @@ def test_what_does_not_decode_is_named(
 def test_a_real_kill(tmp_path: Path, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGKILL with a state or two written; the same command ends as one never killed does."""
     monkeypatch.setattr(History, "draw", lambda self, path: True)  # pictures take their time
-    config = replace(INJECTION, steps=24, checkpoint_every=2, semantic="small.pt")
+    config = replace(INJECTION, steps=12, checkpoint_every=2, semantic="small.pt")
     words = option(words, "--config", as_yaml(tmp_path / "long.yaml", config))
     state = tmp_path / "out" / "training" / "state.pt"
     process = subprocess.Popen(
@@ -206,11 +206,11 @@ def test_a_real_kill(tmp_path: Path, words: list[str], monkeypatch: pytest.Monke
     whole = option(words, "--out", tmp_path / "whole")
     assert main(whole) == 0
     assert losses(tmp_path / "out") == losses(tmp_path / "whole")
-    assert len(losses(tmp_path / "whole")) == 24
+    assert len(losses(tmp_path / "whole")) == 12
     first, second = (tmp_path / one / "model.safetensors" for one in ("out", "whole"))
     assert first.read_bytes() == second.read_bytes()
     facts = json.loads((tmp_path / "out" / "training" / "run.json").read_text())
-    assert 0 < facts["steps_now"] < 24
+    assert 0 < facts["steps_now"] < 12
 
 
 def test_the_time_left_is_that_of_the_steps_taken_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,149 +5,38 @@ What is expected comes from a list of crops cut into batches here, in float64, o
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pytest
 import torch
-import torchaudio
 from clips import audio_bytes, clip_members, write_tar
+from file_order import (
+    HOP,
+    RATE,
+    SETTINGS,
+    Recorder,
+    check,
+    check_batches,
+    embed,
+    frames_of,
+    made,
+    named,
+    noise,
+    view,
+    worked_out,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xares_files import XARES as XARES_FILE
 
-from earmark import evaluate
 from earmark.benchmark.audio.pipeline import AudioPipeline
-from earmark.benchmark.embedding.cached import CachedEmbedder, request_of
-from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
+from earmark.benchmark.embedding.collectors import EmbeddingRequest, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
-from earmark.benchmark.protocol import STRICT, XARES
-from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.shard import read_shard
-from earmark.benchmark.store import ShardEmbeddings
-from earmark.encoders import AudioEncoder, Frames, load_encoder
+from earmark.encoders import Frames, load_encoder
 from earmark.encoders.shared import OutputEncoder, SharedPass
-from earmark.tasks import builtin_tasks
-
-RATE, HOP = 1000, 10
-SETTINGS = EmbedSettings(device="cpu", workers=2)
-Clips = Sequence[tuple[str, np.ndarray]]
-
-
-def frames_of(waveforms: torch.Tensor) -> torch.Tensor:
-    """One more than the mean of each 10 samples, and the largest: padding is no zero in it."""
-    count = max(1, waveforms.shape[1] // HOP)
-    blocks = waveforms[:, : count * HOP].reshape(len(waveforms), count, -1)
-    return torch.stack([blocks.mean(dim=2) + 1, blocks.amax(dim=2)], dim=2)
-
-
-class Recorder(AudioEncoder):
-    """Keeps what it is given. refused: it raises where a clip holds this sample."""
-
-    name, sample_rate, embedding_dim, frame_rate = "recorder", RATE, 2, RATE / HOP
-    honours_lengths = True
-
-    def __init__(self, refused: float | None = None) -> None:
-        super().__init__()
-        self.refused = refused
-        self.seen: list[tuple[np.ndarray, list[int]]] = []
-
-    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
-        self.seen.append((waveforms.clone().numpy(), lengths.tolist()))
-        if self.refused is not None and bool((waveforms == self.refused).any()):
-            raise RuntimeError("not this one")
-        return Frames(frames_of(waveforms), (lengths // HOP).clamp(min=1))
-
-
-class Expected(NamedTuple):
-    """batches: padded waveforms of each; rows: for each clip its crops' frames (F, 2)."""
-
-    batches: list[np.ndarray]
-    rows: dict[str, list[np.ndarray]]
-
-
-def worked_out(clips: Clips, size: int, crop: int | None, first_only: bool) -> Expected:
-    """As the package does it: crops in a row, cut into batches, one row a (clip, batch)."""
-    crops: list[tuple[str, np.ndarray]] = []
-    for key, samples in clips:
-        whole = [samples]
-        if crop is not None:
-            whole = [samples[i : i + crop] for i in range(0, len(samples) - crop + 1, crop)]
-            whole = whole or [np.concatenate([samples, np.zeros(crop - len(samples))])]
-        crops += [(key, piece) for piece in whole]
-    batches, rows = [], {}
-    for number in range(0, len(crops), size):
-        batch = crops[number : number + size]
-        longest = max(len(piece) for _, piece in batch)
-        padded = np.zeros((len(batch), longest))
-        written = set()
-        for row, (key, piece) in zip(padded, batch, strict=True):
-            row[: len(piece)] = piece
-            if key in written and first_only:
-                continue
-            written.add(key)
-            blocks = [row[i : i + HOP] for i in range(0, longest - HOP + 1, HOP)] or [row]
-            frames = [[np.mean(block) + 1, np.max(block)] for block in blocks]
-            rows.setdefault(key, []).append(np.array(frames))
-        batches.append(padded)
-    return Expected(batches, rows)
-
-
-def made(clips: Clips, folder: Path, extra: Any = (), at: int = 0) -> Path:
-    """A tar of the clips as they come; extra: members put in before clip number `at`."""
-    parts = [clip_members(key, audio_bytes(s, RATE, subtype="FLOAT"), {}) for key, s in clips]
-    members = [member for part in [*parts[:at], list(extra), *parts[at:]] for member in part]
-    return write_tar(folder / "clips.tar", members)
-
-
-def embed(
-    path: Path, *views: EmbeddingRequest, keys: frozenset[str] | None = None
-) -> list[ShardEmbeddings]:
-    (found,) = embed_shards([ShardJob(read_shard(path), views, keys)], SETTINGS)
-    return found
-
-
-def view(
-    encoder: AudioEncoder, size: int, crop: float | None = None, *, frames: bool = False,
-    first_only: bool = True,
-) -> EmbeddingRequest:  # fmt: skip
-    return EmbeddingRequest(
-        encoder, AudioPipeline(RATE, crop, "torchaudio"), frames, FileOrder(size, first_only)
-    )
-
-
-def noise(*lengths: int, seed: int = 0) -> list[np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return [rng.uniform(-0.9, 0.9, n).astype(np.float32).astype(np.float64) for n in lengths]
-
-
-def named(names: str, *lengths: int) -> list[tuple[str, np.ndarray]]:
-    return list(zip(names, noise(*lengths), strict=True))
-
-
-def check(found: ShardEmbeddings, clips: Clips, expected: Expected) -> None:
-    assert found.keys == [key for key, _ in clips]
-    assert found.crops == [len(expected.rows[key]) for key in found.keys]
-    rows = [row for key in found.keys for row in expected.rows[key]]
-    if found.frames is None:
-        wanted = np.array([row.mean(axis=0) for row in rows])
-        np.testing.assert_allclose(found.embeddings, wanted, rtol=1e-5, atol=1e-6)
-    else:
-        assert found.frames == [len(row) for row in rows]
-        np.testing.assert_allclose(found.embeddings, np.concatenate(rows), atol=2e-3)
-
-
-def check_batches(encoder: Recorder, expected: Expected) -> None:
-    assert [waveforms.shape for waveforms, _ in encoder.seen] == [
-        batch.shape for batch in expected.batches
-    ]
-    for (waveforms, lengths), batch in zip(encoder.seen, expected.batches, strict=True):
-        np.testing.assert_allclose(waveforms, batch, atol=1e-7)
-        assert lengths == [batch.shape[1]] * len(batch)  # nobody is told where a clip ends
 
 
 def test_batches_follow_the_tar_not_the_keys(tmp_path: Path) -> None:
@@ -322,54 +211,6 @@ def test_two_encoders_of_one_pass_take_one_and_other_batches_another(tmp_path: P
     assert len(net.passes) == 3 + 2 + 4  # of two clips, of three, of two of 8 crops
 
 
-def test_batches_of_every_task_are_those_of_its_declaration() -> None:
-    encoder = Recorder()
-    for name, spec in builtin_tasks().items():
-        wanted = request_of(XARES.apply_to(spec), encoder, XARES)
-        size = 1 if name in ("fsc", "maestro", "vocal_imitation") else 16
-        assert wanted.file_order == FileOrder(size, first_crop_only=True)
-        assert wanted.pipeline == AudioPipeline(RATE, spec.crop_seconds, "torchaudio")
-        plain = request_of(spec, encoder)
-        assert plain.file_order is None
-        assert plain.pipeline.resampler == "soxr"
-
-
-def test_every_choice_that_makes_other_embeddings_makes_another_key(tmp_path: Path) -> None:
-    encoder = Recorder()
-    stock = CachedEmbedder({encoder: "f"}, RunSettings(cache=tmp_path, device="cpu"))
-    spec = builtin_tasks()["voxceleb1"]
-    protocols = [
-        STRICT, XARES, dataclasses.replace(XARES, crops="all"),
-        dataclasses.replace(XARES, encode_batch=8), dataclasses.replace(XARES, resampler="soxr"),
-        dataclasses.replace(STRICT, resampler="torchaudio"),
-        dataclasses.replace(XARES, encode_batch_of=(("voxceleb1", 2),)),
-    ]  # fmt: skip
-    keys = [stock.key(request_of(spec, encoder, one), "sha") for one in protocols]
-    assert len(set(keys)) == len(protocols)
-    same = dataclasses.replace(XARES, seeds=3, knn_neighbours=2, validation="held out")
-    assert stock.key(request_of(spec, encoder, same), "sha") == keys[1]
-
-
-def test_a_run_encodes_as_the_protocol_says(
-    toy: Callable[..., tuple[Path, Path]], tmp_path: Path
-) -> None:
-    task, data = toy({"train": 9, "valid": 4, "test": 5})
-    protocol = dataclasses.replace(XARES, encode_batch=4)
-
-    class Heard(Recorder):
-        sample_rate, frame_rate = 16_000, 1600.0
-
-    encoder = Heard()
-    (result,) = evaluate(
-        encoder, str(task), data=data, protocol=protocol, results=tmp_path / "r", device="cpu"
-    )
-    assert result.error is None
-    shapes = [waveforms.shape for waveforms, _ in encoder.seen]
-    batches = shapes[-6:]  # before them the check of the encoder
-    assert sorted(shape[0] for shape in batches) == [1, 1, 4, 4, 4, 4]
-    assert all(lengths == [w.shape[1]] * len(w) for w, lengths in encoder.seen[-6:])
-
-
 def test_an_encoder_file_of_the_package_gets_padded_batches(tmp_path: Path) -> None:
     """It knows no lengths; under `strict` it would get clips of one length only."""
     file = tmp_path / "their_encoder.py"
@@ -393,45 +234,3 @@ def test_an_encoder_file_of_the_package_gets_padded_batches(tmp_path: Path) -> N
     ):
         frames = torch.nn.functional.pad(audio, (0, -len(audio) % 640)).view(-1, 640)
         np.testing.assert_allclose(row, layer(frames).detach().mean(dim=0), rtol=1e-4, atol=1e-5)
-
-
-# ---- the resampler
-
-
-@pytest.mark.parametrize(("rate", "target"), [(44_100, 16_000), (8_000, 16_000), (48_000, 24_000)])
-def test_resampler_is_torchaudios_own(rate: int, target: int) -> None:
-    stereo = np.stack(noise(rate // 10, rate // 10), axis=1)
-    samples, seconds = AudioPipeline(target, None, "torchaudio").load(
-        audio_bytes(stereo, rate, subtype="FLOAT")
-    )
-    each = torch.from_numpy(stereo.T)
-    # the package mixes down afterwards; the two are linear
-    wanted = torchaudio.functional.resample(each, rate, target).mean(dim=0).numpy()
-    np.testing.assert_allclose(samples, wanted, atol=1e-5)
-    assert samples.dtype == np.float32 and seconds == 0.1
-    soxr, _ = AudioPipeline(target).load(audio_bytes(stereo, rate, subtype="FLOAT"))
-    assert len(soxr) == len(samples) and abs(soxr - samples).max() > 1e-3
-
-
-def test_the_resampler_and_its_version_are_stated() -> None:
-    said = [
-        AudioPipeline(16_000, None, name).facts()["resampler"] for name in ("torchaudio", "soxr")
-    ]
-    assert said[0] == f"torchaudio {version('torchaudio')}"
-    assert said[1].startswith(f"soxr {version('soxr')} ")
-
-
-def test_at_its_own_rate_nothing_is_resampled() -> None:
-    (mono,) = noise(500)
-    samples, _ = AudioPipeline(RATE, None, "torchaudio").load(
-        audio_bytes(mono, RATE, subtype="FLOAT")
-    )
-    np.testing.assert_array_equal(samples, mono)
-
-
-def test_a_single_sample_remains_one() -> None:
-    data = audio_bytes([0.5], 48_000, subtype="FLOAT")
-    samples, _ = AudioPipeline(16_000, None, "torchaudio").load(data)
-    assert len(samples) == 1
-    whole = AudioPipeline(16_000, 0.5, "torchaudio").crops(data)
-    assert [len(crop) for crop in whole] == [1]

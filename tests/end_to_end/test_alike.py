@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +98,16 @@ def test_a_task_on_two_data_sets_weighs_no_more_than_another() -> None:
 
 @pytest.mark.parametrize(("seeds", "said"), [(1, True), (2, False)])
 def test_with_one_seed_it_is_said_that_training_varies(
-    seeds: int, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seeds: int,
+    said: bool,
+    toy: Callable[..., tuple[Path, Path]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    task, data = toy()
     places = ["--results", str(tmp_path / "r"), "--cache", str(tmp_path / "c")]
-    words = ["--encoder", "logmel", "mfcc", "--tasks", "esc50", "--data", "synthetic",
-             "--limit", "8", "--seeds", str(seeds), *places]  # fmt: skip
+    words = ["--encoder", "logmel", "mfcc", "--tasks", str(task), "--data", str(data),
+             "--seeds", str(seeds), *places]  # fmt: skip
     assert main(words) == 0
     assert main(["compare", "logmel", "mfcc", *places]) == 0
     out = " ".join(capsys.readouterr().out.split())

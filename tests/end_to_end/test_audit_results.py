@@ -91,9 +91,9 @@ def test_results_written_later_hold_it_too_and_differ_in_nothing_else(
     assert joined == 0
     after = run(task, data, tmp_path / "after")
     alone = run(task, data, tmp_path / "alone")
-    assert after.data.pop("audit") == finding.summary()
-    assert "audit" not in alone.data
-    after.run, alone.run = {}, {}
+    assert after.data.audit == finding.summary()
+    assert alone.data.audit is None
+    after.data.audit, after.run = None, alone.run
     assert after == alone
 
 
@@ -149,7 +149,7 @@ def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
     results["renamed"].data.shards[0]["name"] = "b.tar"
     # a protocol may take one split for another, or read the declaration otherwise
     results["swapped"].data.shards[0]["split"] = "train"
-    results["read otherwise"].task |= {"digest": "e", "declared": "d"}
+    results["read otherwise"].task.digest, results["read otherwise"].task.declared = "e", "d"
     results["other rule"].task.digest = "e"
     for name, result in results.items():
         (tmp_path / f"{name}.json").write_text(result.to_json())

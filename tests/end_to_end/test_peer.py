@@ -39,7 +39,9 @@ def test_real_data_scores_as_the_package_scores_it(task: str, tmp_path: Path) ->
 def test_it_is_the_faults_that_make_them_so(tmp_path: Path) -> None:
     if not (SHARED_DATA / "fsdd").is_dir():
         pytest.skip(f"no real data in {SHARED_DATA / 'fsdd'}")
-    strict = ours(TASKS["fsdd"], tmp_path, data=str(SHARED_DATA), protocol="strict").scores
+    # a third of the clips do: fewer neighbours to be right by
+    settings: dict[str, Any] = {"data": str(SHARED_DATA), "protocol": "strict", "limit": 200}
+    strict = ours(TASKS["fsdd"], tmp_path, **settings).scores
     assert strict["knn"].value > mean(theirs("real", "fsdd", "knn")) + 0.2
 
 

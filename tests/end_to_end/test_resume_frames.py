@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from frame_tasks import make_task, write_task
-from killed_runs import CONTEXT, in_process, outcome, run, run_until
+from killed_runs import in_process, moments_of, outcome, run, run_until
 
 from earmark import RunResult, evaluate
 from earmark.benchmark.audio.pipeline import AudioPipeline
@@ -48,25 +48,23 @@ def entries(folder: Path, out: str) -> dict[str, tuple[dict[str, Any], np.ndarra
 
 
 def killed(folder: Path, tasks: str, every: int, last: int) -> None:
-    """Kill a run at every so-many-th dangerous moment and at the last ones; then run it again."""
+    """Kill a run at every so-many-th state of its files and at the last ones; then run it again."""
     data = str(folder / "data")
     assert in_process(run, tasks, data, str(folder / "whole")) == 0
     expected = outcome(folder / "whole")
     assert sum(name.endswith(".npz") for name in expected) == tasks.count(os.pathsep) + 1
-    counter = CONTEXT.Value("i", 0)
-    assert in_process(run_until, 0, counter, tasks, data, str(folder / "count")) == 0
+    moments, differing = moments_of(tasks, data, folder / "count")
     assert outcome(folder / "count") == expected
-    moments = counter.value
     assert moments > 25
-    for event in [*range(1, moments - last, every), *range(moments - last, moments + 1)]:
+    for event in sorted({*differing[:-last:every], *differing[-last:]}):
         out = folder / f"killed-{event}"
-        assert in_process(run_until, event, counter, tasks, data, str(out)) == -signal.SIGKILL
-        assert in_process(run, tasks, data, str(out)) == 0
+        assert in_process(run_until, event, tasks, data, str(out)) == -signal.SIGKILL
+        run(tasks, data, str(out))
         assert outcome(out) == expected, f"killed at moment {event}"
         assert not list((out / "cache" / "store").glob("tmp*"))  # frames that were spilled
 
 
-def test_tasks_by_frame_killed_at_every_third_moment(tmp_path):
+def test_tasks_by_frame_killed_at_every_third_state(tmp_path):
     """As LibriSpeech-100h and LibriSpeech-MF: one shard's entries of both kinds made at once."""
     make_task(tmp_path, "transcript", counts=FEW)
     tasks = [tmp_path / "transcript.yaml", write_task(tmp_path, "gender", "transcript")]
@@ -80,7 +78,7 @@ def test_notes_killed_now_and_then(tmp_path):
 def test_captions_killed_as_the_result_is_written(tmp_path):
     task = make_task(tmp_path, "captions", counts={"train": 2, "valid": 1, "test": 2})
     task.write_text(task.read_text().replace("epochs: 2", "epochs: 1"))
-    killed(tmp_path, str(task), 100, 0)
+    killed(tmp_path, str(task), 100, 1)
 
 
 # ---- nothing twice

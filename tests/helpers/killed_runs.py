@@ -24,18 +24,27 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["earmark.benchmark.evaluation.run", "earmark.encoders.logmel"])
 
 
-def run_until(event: int, counter: Any, task: str, data: str, out: str) -> None:
+def run_until(event: int, task: str, data: str, out: str) -> None:
     """Run in a process of its own; SIGKILL itself at the `event`-th dangerous moment.
 
     Such moments are: each call of the encoder, each write of an array, and both sides of each
-    rename. `counter` tells how many there were.
+    rename. The 0th never comes: then OUT.moments tells, a line each, whether files have changed
+    since the moment before.
     """
     moments = itertools.count(1)
+    told = Path(f"{out}.moments")
+    last: list[Any] = []
 
     def moment() -> None:
-        counter.value = next(moments)
-        if counter.value == event:
+        number = next(moments)
+        if number == event:
             os.kill(os.getpid(), signal.SIGKILL)
+        if event == 0:
+            found = [(path, path.stat()) for path in sorted(Path(out).rglob("*"))]
+            now = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in found]
+            with told.open("a") as file:
+                file.write(f"{int(now != last)}\n")
+            last[:] = now
 
     def before(function: Callable[..., Any], *, after: bool = False) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -55,6 +64,13 @@ def run_until(event: int, counter: Any, task: str, data: str, out: str) -> None:
     Path.rename = before(Path.rename, after=True)  # type: ignore[method-assign]
     Path.replace = before(Path.replace, after=True)  # type: ignore[method-assign]
     run(task, data, out)
+
+
+def moments_of(task: str, data: str, out: Path) -> tuple[int, list[int]]:
+    """How many dangerous moments a run has, and which are the first with their files on disk."""
+    assert in_process(run_until, 0, task, data, str(out)) == 0
+    told = Path(f"{out}.moments").read_text().split()
+    return len(told), [number for number, new in enumerate(told, 1) if new == "1"]
 
 
 def run(task: str, data: str, out: str) -> None:

@@ -129,7 +129,7 @@ def write_cell(
         task, scores["linear"], scores.get("knn"), encoder=encoder,
         **{"fingerprint": f"{encoder}-fingerprint", **facts},
     )  # fmt: skip
-    result.task |= {"metric": metric, "classes": CLASSES}
+    result.task.metric, result.task.classes = metric, CLASSES
     for score in result.scores.values():
         score.metric = metric
         score.items, score.sources = len(every), len(np.unique(predictions.sources))

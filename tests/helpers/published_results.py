@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from result_files import make_result
 
+from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.table import Table
+from earmark.benchmark.result.published import PublishedError
 from earmark.benchmark.result.schema import RunResult
 from earmark.tasks import builtin_tasks
 
@@ -26,3 +31,15 @@ def measured(
     for score in result.scores.values():
         score.items = int(spec.weight)  # the whole test set
     return result
+
+
+def only_table(board: Leaderboard) -> Table:
+    (table,) = board.tables
+    return table
+
+
+def refusal(board: Leaderboard, *names: str, folder: Path | None = None) -> str:
+    with pytest.raises(PublishedError) as caught:
+        board.with_published(names, folder)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from clips import audio_bytes
 
+from earmark.benchmark.io.fields import read_fields
 from earmark.benchmark.reconstruction.metric.registry import all_metrics, settings
-from earmark.benchmark.reconstruction.result import MetricScore, ReconstructionResult
+from earmark.benchmark.reconstruction.result import Alignment, MetricScore, ReconstructionResult
 from earmark.benchmark.reconstruction.worker import answer
+from earmark.benchmark.result.facts import CodecFacts, ReconstructionData, RunFacts
 
 
 def voice(seconds: float, seed: int = 0, rate: int = 16_000) -> np.ndarray:
@@ -89,4 +91,14 @@ def make_result(
         "versions": {"pesq": "0.0.4"},
         "run": {"device": "cpu x", "speed": 12.34, "seconds": 1.0},
     }  # fmt: skip
-    return ReconstructionResult(**facts | changes)
+    facts |= changes
+    parts = {
+        "codec": CodecFacts,
+        "data": ReconstructionData,
+        "run": RunFacts,
+        "alignment": Alignment,
+    }
+    for part, kind in parts.items():
+        if isinstance(facts.get(part), dict):
+            facts[part] = read_fields(kind, facts[part], part)
+    return ReconstructionResult(**facts)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from result_files import make_result
 
+from earmark.benchmark.cli.main import main
 from earmark.benchmark.result.files import write_result
 from earmark.benchmark.result.schema import Predictions, RunResult
 
@@ -60,3 +63,22 @@ def put(
     path = where / f"{result.protocol['name']}.{result.protocol['seeds']}.{name}.json"
     write_result(path, result, predictions or class_predictions())
     return path, result
+
+
+class Shell:
+    """`check` of tmp/mine against tmp/theirs."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.mine, self.theirs, self.capsys = folder / "mine", folder / "theirs", capsys
+
+    def __call__(self, *words: object) -> int:
+        folders = ["--results", str(self.mine), "--against", str(self.theirs)]
+        self.capsys.readouterr()
+        status = main(["check", *folders, *map(str, words)])
+        self.out, self.err = self.capsys.readouterr()
+        self.said = " ".join(self.out.split())  # long lines are broken where the terminal ends
+        return status
+
+    def cells(self, *words: object) -> list[dict[str, Any]]:
+        self(*words, "--format", "json")
+        return list(json.loads(self.out)["cells"])

@@ -31,72 +31,72 @@ SNAC_CONFIG: dict[str, Any] = {
 
 def build(name: str) -> Any:
     """A model of the family called `name`, in eval mode; `NAME-group` is one with group norm."""
-    t = transformers
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        model: Any
-        if name == "whisper-base":
-            config = t.WhisperConfig(
-                d_model=32, encoder_layers=3, encoder_attention_heads=4, encoder_ffn_dim=48,
-                decoder_layers=1, decoder_attention_heads=4, decoder_ffn_dim=48, vocab_size=64,
-                num_mel_bins=80, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-                decoder_start_token_id=3,
-            )  # fmt: skip
-            model = t.WhisperModel(config)
-        elif name == "wav2vec2":
-            model = t.Wav2Vec2Model(t.Wav2Vec2Config(**TRANSFORMER, **LAYER_NORM))
-        elif name == "wav2vec2-group":
-            model = t.Wav2Vec2Model(t.Wav2Vec2Config(**TRANSFORMER))
-        elif name == "hubert-large":
-            model = t.HubertModel(t.HubertConfig(**TRANSFORMER, **LAYER_NORM))
-        elif name == "wavlm-large":
-            model = t.WavLMModel(t.WavLMConfig(**TRANSFORMER, **LAYER_NORM))
-        elif name == "data2vec":
-            sizes = TRANSFORMER | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19}
-            model = t.Data2VecAudioModel(t.Data2VecAudioConfig(**sizes))
-        elif name == "encodec":
-            model = t.EncodecModel(
-                t.EncodecConfig(
-                    num_filters=4, hidden_size=16, codebook_size=16, target_bandwidths=[0.3, 0.9]
-                )
-            )
-        elif name == "dac":
-            model = t.DacModel(t.DacConfig(**DAC))
-        elif name == "mimi":
-            model = t.MimiModel(
-                t.MimiConfig(
-                    hidden_size=32,
-                    num_filters=4,
-                    codebook_size=16,
-                    codebook_dim=16,
-                    vector_quantization_hidden_dimension=16,
-                    num_quantizers=4,
-                    num_hidden_layers=2,
-                    intermediate_size=48,
-                    num_attention_heads=4,
-                    num_key_value_heads=4,
-                    sliding_window=20,
-                    upsample_groups=32,
-                )
-            )
-        elif name == "xcodec":
-            acoustic = DAC | {"downsampling_ratios": [8, 5, 4, 2], "sampling_rate": 16_000}
-            semantic = t.HubertConfig(**TRANSFORMER)
-            model = t.XcodecModel(
-                t.XcodecConfig(
-                    acoustic_model_config=t.DacConfig(**acoustic),
-                    semantic_model_config=semantic,
-                    codebook_size=16,
-                    target_bandwidths=[0.2, 0.8],
-                )
-            )
-        else:
-            model = SNAC(**SNAC_CONFIG)
+        model = transformer(name) or codec(name)
         for key, tensor in model.named_buffers():
             # codebooks start at zero, at which every code is the same
             if key.endswith(("codebook.embed", "embed_sum")):
                 tensor.copy_(torch.randn(tensor.shape))
     return model.eval()
+
+
+def transformer(name: str) -> Any:
+    """The encoder called `name`, or None."""
+    t = transformers
+    if name == "whisper-base":
+        config = t.WhisperConfig(
+            d_model=32, encoder_layers=3, encoder_attention_heads=4, encoder_ffn_dim=48,
+            decoder_layers=1, decoder_attention_heads=4, decoder_ffn_dim=48, vocab_size=64,
+            num_mel_bins=80, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+            decoder_start_token_id=3,
+        )  # fmt: skip
+        return t.WhisperModel(config)
+    if name == "wav2vec2":
+        return t.Wav2Vec2Model(t.Wav2Vec2Config(**TRANSFORMER, **LAYER_NORM))
+    if name == "wav2vec2-group":
+        return t.Wav2Vec2Model(t.Wav2Vec2Config(**TRANSFORMER))
+    if name == "hubert-large":
+        return t.HubertModel(t.HubertConfig(**TRANSFORMER, **LAYER_NORM))
+    if name == "wavlm-large":
+        return t.WavLMModel(t.WavLMConfig(**TRANSFORMER, **LAYER_NORM))
+    if name == "data2vec":
+        sizes = TRANSFORMER | {"num_conv_pos_embeddings": 5, "conv_pos_kernel_size": 19}
+        return t.Data2VecAudioModel(t.Data2VecAudioConfig(**sizes))
+    return None
+
+
+def codec(name: str) -> Any:
+    """The codec called `name`; SNAC where it is none of the others."""
+    t = transformers
+    if name == "encodec":
+        return t.EncodecModel(
+            t.EncodecConfig(
+                num_filters=4, hidden_size=16, codebook_size=16, target_bandwidths=[0.3, 0.9]
+            )
+        )
+    if name == "dac":
+        return t.DacModel(t.DacConfig(**DAC))
+    if name == "mimi":
+        config = t.MimiConfig(
+            hidden_size=32, num_filters=4, codebook_size=16, codebook_dim=16,
+            vector_quantization_hidden_dimension=16, num_quantizers=4, num_hidden_layers=2,
+            intermediate_size=48, num_attention_heads=4, num_key_value_heads=4,
+            sliding_window=20, upsample_groups=32,
+        )  # fmt: skip
+        return t.MimiModel(config)
+    if name == "xcodec":
+        acoustic = DAC | {"downsampling_ratios": [8, 5, 4, 2], "sampling_rate": 16_000}
+        semantic = t.HubertConfig(**TRANSFORMER)
+        return t.XcodecModel(
+            t.XcodecConfig(
+                acoustic_model_config=t.DacConfig(**acoustic),
+                semantic_model_config=semantic,
+                codebook_size=16,
+                target_bandwidths=[0.2, 0.8],
+            )
+        )
+    return SNAC(**SNAC_CONFIG)
 
 
 def save(name: str, folder: Path) -> Any:

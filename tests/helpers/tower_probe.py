@@ -9,10 +9,7 @@ import numpy as np
 import torch
 
 from earmark.benchmark.probe.splits import Split
-from earmark.benchmark.probe.two_towers import (
-    Captions,
-    Towers,
-)
+from earmark.benchmark.probe.towers import Captions, Towers
 
 
 class Plain(torch.nn.Module):

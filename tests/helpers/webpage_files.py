@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import soundfile
 from PIL import Image
 from result_files import make_result
 
+from earmark import report
 from earmark.benchmark.protocol import PROTOCOLS
 from earmark.benchmark.reconstruction import result as codec_result
 from earmark.benchmark.reconstruction.measure import plot_file, sound_files
+from earmark.benchmark.result.facts import RunFacts
 from earmark.benchmark.result.files import failed_path, result_path
 from earmark.benchmark.result.schema import RunResult
 from earmark.tasks import builtin_tasks
@@ -79,21 +82,21 @@ def write_large(folder: Path, encoders: int = 40) -> int:
 
 def fill(result: RunResult, epochs: int, classes: int, metric: str, rng: Any) -> None:
     """What a real result holds besides: curves, seeds, folds, counts, versions, times, machine."""
-    result.task |= {"metric": metric, "classes": classes}
-    result.encoder |= {
-        "sample_rate": 16_000, "embedding_dim": 768, "frame_rate": 25.0, "honours_lengths": True,
-        "parameters": 86_000_000,
-    }  # fmt: skip
+    result.task = replace(result.task, metric=metric, classes=classes)
+    result.encoder = replace(
+        result.encoder, sample_rate=16_000, embedding_dim=768, frame_rate=25.0,
+        honours_lengths=True, parameters=86_000_000,
+    )  # fmt: skip
     result.command = (
         f"python run_bench.py --encoder {result.encoder.name} --tasks {result.task.name} "
         f"--data /data/of/somebody/shards --protocol {result.protocol['name']}"
     )
     result.versions = {"python": "3.11.9", "torch": "2.14.1", "numpy": "2.3.1", "earmark": "0.1.0"}
-    result.run = {
-        "started": "2026-11-20T10:00:00Z", "seconds": round(float(rng.uniform(10, 900)), 3),
-        "embed_seconds": 100.0, "encoded_audio_seconds": 2000.0, "probe_seconds": 12.345,
-        "device": "cpu x86_64", "threads": 2, "processor": "A processor, 6, 143",
-    }  # fmt: skip
+    result.run = RunFacts(
+        started="2026-11-20T10:00:00Z", seconds=round(float(rng.uniform(10, 900)), 3),
+        embed_seconds=100.0, encoded_audio_seconds=2000.0, probe_seconds=12.345,
+        device="cpu x86_64", threads=2, processor="A processor, 6, 143",
+    )  # fmt: skip
     for score in result.scores.values():
         score.metric = metric
         score.per_seed = [round(float(v), 6) for v in rng.random(5)]
@@ -122,3 +125,21 @@ def write_pair(folder: Path, codec: str, data: str, key: str, seed: int = 0) -> 
 def write_codec(folder: Path, codec: str, keys: list[str], **facts: Any) -> None:
     result = reconstruction_files.make_result(codec, **facts)
     codec_result.write_result(folder, result, "key,crop\n" + "".join(f"{key},0\n" for key in keys))
+
+
+def page_of(folder: Path, **options: Any) -> tuple[str, Any]:
+    """The page of the real results under a folder, and what it holds."""
+    (path,) = report(folder, folder / "page.html", **options).paths
+    text = path.read_text(encoding="utf-8")
+    return text, content_of(text)
+
+
+def cell_of(content: Any, task: str, column: str) -> Any:
+    (table,) = content["tables"]
+    place = [one["name"] for one in table["columns"]].index(column)
+    (row,) = [row for row in table["rows"] if row["name"] == task]
+    return row["cells"][place]
+
+
+def without_scripts(text: str) -> str:
+    return re.sub(r"<(style|script).*?</\1>", "", text, flags=re.DOTALL)

@@ -1,4 +1,4 @@
-"""Published values beside measured ones: which table, which column, which mean; and refusals."""
+"""Published values beside measured ones: which table, which column, which mean."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from leaderboard_tables import markdown_rows
-from published_results import XARES, measured
-from result_files import make_result
+from published_results import XARES, measured, only_table
 from rich.console import Console
 
 from earmark.benchmark.cli.main import main
@@ -24,7 +20,7 @@ from earmark.benchmark.leaderboard.table import Table
 from earmark.benchmark.leaderboard.to_csv import to_csv
 from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.benchmark.leaderboard.to_terminal import to_terminal
-from earmark.benchmark.result.published import PublishedError, load_published
+from earmark.benchmark.result.published import load_published
 from earmark.tasks import builtin_tasks
 
 README_SYSTEMS = [
@@ -32,22 +28,10 @@ README_SYSTEMS = [
 ]  # fmt: skip
 
 
-def only_table(board: Leaderboard) -> Table:
-    (table,) = board.tables
-    return table
-
-
 def values(table: Table, task: str, probe: str = "linear") -> dict[str, float]:
     """Column -> value of a task's only row."""
     (row,) = [row for row in table.rows if row.name == task]
     return {column: row.cell(column, probe).value for column in table.columns}
-
-
-def refusal(board: Leaderboard, *names: str, folder: Path | None = None) -> str:
-    with pytest.raises(PublishedError) as caught:
-        board.with_published(names, folder)
-    assert len(str(caught.value).splitlines()) == 1
-    return str(caught.value)
 
 
 @pytest.fixture
@@ -232,87 +216,6 @@ def test_failed_results_stay_failed_beside_published_ones(own: Path) -> None:
     (row,) = table.rows
     assert row.cell("logmel", "linear").status == "failed"
     assert row.cell("A [pub]", "linear").value == 0.7123456
-
-
-# ------------------------------------------------------------------------------------ refusals
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"protocol": "strict"}, "the results here: strict on real data. "),
-        ({"synthetic": True}, f"the results here: {XARES} on synthetic data. "),
-        ({"limit": 20}, f"the results here: {XARES} on real data, limit 20. "),
-        (
-            {"protocol": {"name": XARES, "failed_share": 0.5}},
-            f"the results here: {XARES} (failed_share=0.5) on real data. ",
-        ),
-    ],
-)
-def test_what_may_not_stand_beside_them_is_refused(changes: dict[str, Any], said: str) -> None:
-    line = refusal(Leaderboard([measured(**changes)]))
-    assert said in line
-    assert f"Run with --protocol {XARES}, or leave --with-published away" in line
-
-
-@settings(max_examples=40)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["strict", XARES, "other"]), st.booleans(),
-            st.sampled_from([None, 20]), st.sampled_from([1, 5]),
-        ),
-        max_size=5,
-    )
-)  # fmt: skip
-def test_only_whole_real_tables_of_the_protocol_have_them(
-    kinds: list[tuple[str, bool, int | None, int]],
-) -> None:
-    board = Leaderboard(
-        measured(protocol=protocol, synthetic=synthetic, limit=limit, seeds=seeds)
-        for protocol, synthetic, limit, seeds in kinds
-    )
-    allowed = [
-        protocol == XARES and not synthetic and limit is None
-        for protocol, synthetic, limit, _ in kinds
-    ]
-    if not any(allowed):
-        assert "published values stand only beside" in refusal(board)
-        return
-    for table in board.with_published().tables:
-        may = table.protocol == XARES and not table.synthetic and table.limit is None
-        assert bool(table.published) == may
-        assert any("[pub" in column for column in table.columns) == may
-        told = any(note.startswith("no published values stand here") for note in table.footnotes)
-        assert told != may
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("dasheng-bas", "no published values of 'dasheng-bas'; did you mean 'dasheng-base'?"),
-        ("whisper-large-v3", "did you mean 'Whisper-Large-V3 (encoder)'?"),
-        ("WHISPER-BASE", "did you mean 'whisper-base'?"),
-        ("xares_redme", "did you mean 'xares_readme'?"),
-        ("zzzz", "see `run_bench.py list published`"),
-        ("ICME2025:NTT/Probin", "of an earlier or unstated release"),
-        ("SPEAR-XLarge", "it has means over tasks only"),
-        (
-            "DashengTokenizer",
-            "no published value is of a task in these tables; it has fsc (linear)",
-        ),
-    ],
-)
-def test_names_that_show_nothing_are_refused(name: str, said: str) -> None:
-    board = Leaderboard([measured()])
-    assert said in refusal(board, "dasheng-base", name)
-    assert only_table(board.with_published(["dasheng-base"])).published
-
-
-def test_tables_without_a_published_task_are_refused() -> None:
-    board = Leaderboard([make_result("mine", 0.5, protocol=XARES, seeds=1)])
-    for names in ([], ["all"]):
-        assert "no published value is of a task in these tables" in refusal(board, *names)
 
 
 # --------------------------------------------------------------------------------------- forms

@@ -22,7 +22,8 @@ from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.frames import train_on_frames
 from earmark.benchmark.probe.knn import knn_predict
 from earmark.benchmark.probe.splits import Split
-from earmark.benchmark.probe.two_towers import Captions, train_towers
+from earmark.benchmark.probe.towers import Captions
+from earmark.benchmark.probe.two_towers import train_towers
 from earmark.benchmark.shards.annotations import ALPHABET
 from earmark.encoders import Frames
 from earmark.encoders.dasheng import OUTPUTS, TokenizerConfig, random_weights

@@ -27,7 +27,8 @@ from earmark.benchmark.probe import HeadKey, Training, initial_parameters
 from earmark.benchmark.probe.frames import train_on_frames
 from earmark.benchmark.probe.search import Search
 from earmark.benchmark.probe.splits import Split
-from earmark.benchmark.probe.two_towers import Towers, train_towers
+from earmark.benchmark.probe.towers import Towers
+from earmark.benchmark.probe.two_towers import train_towers
 from earmark.benchmark.protocol import STRICT
 from earmark.benchmark.result.schema import Score
 from earmark.benchmark.score import score_items

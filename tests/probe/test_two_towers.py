@@ -12,14 +12,8 @@ from tower_probe import Plain, attributes, made, mine, plain_recall
 
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.splits import Split
-from earmark.benchmark.probe.two_towers import (
-    Captions,
-    Pairs,
-    Towers,
-    mean_recall,
-    relevance,
-    train_towers,
-)
+from earmark.benchmark.probe.towers import Captions, Pairs, Towers, mean_recall, relevance
+from earmark.benchmark.probe.two_towers import train_towers
 
 WIDTH = 12  # in place of 1024: what is tested does not depend on it, the time does
 

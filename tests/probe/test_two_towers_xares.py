@@ -19,13 +19,8 @@ from earmark import evaluate
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.probe.tokens import tokenise, tokens_kind
-from earmark.benchmark.probe.two_towers import (
-    Captions,
-    DotProductTowers,
-    Pairs,
-    TowerResult,
-    train_towers,
-)
+from earmark.benchmark.probe.towers import Captions, DotProductTowers, Pairs, TowerResult
+from earmark.benchmark.probe.two_towers import train_towers
 from earmark.benchmark.protocol import STRICT, XARES
 from earmark.benchmark.result.schema import Predictions
 from earmark.benchmark.shards.dataset import DataError

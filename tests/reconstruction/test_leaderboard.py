@@ -26,6 +26,7 @@ from earmark.benchmark.reconstruction.result import (
     summarise,
     write_result,
 )
+from earmark.benchmark.result.facts import ClipFailure
 from earmark.benchmark.result.files import result_files
 from earmark.benchmark.result.published import PublishedValue, load_published, sources
 from earmark.benchmark.result.schema import ResultError
@@ -125,7 +126,7 @@ def test_failures_and_gaps_are_said() -> None:
     gaps = make_score("stoi", 0.9, items=18, not_computed=2, reasons={"too short": 2})
     one = make_result("one", scores={"stoi": gaps})
     two = make_result("two", scores={"stoi": gaps})
-    two.data |= {"failed_clips": 1, "failures": [{"shard": "d", "key": "k9", "reason": "cut"}]}
+    two.data.failed_clips, two.data.failures = 1, [ClipFailure("d", "k9", "cut")]
     two.not_measured = ["estoi"]
     two.alignment = {
         "delay": {"median_ms": 2.5, "items": 20, "off": 20},

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from result_files import typed_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reconstruction_files import make_result as codec_result
+from result_files import typed_result
 
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.reconstruction.result import ReconstructionResult

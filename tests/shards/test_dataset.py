@@ -1,155 +1,22 @@
-"""Datasets: labels, sources, shards on disk, the limit, items in an order files do not decide."""
+"""Datasets: sources, shards on disk, and the limit."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import TASK_YAML, clip_members, write_tar
+from clips import clip_members, write_tar
+from dataset_files import make_shards
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earmark.benchmark.evaluation.failures import clip_failures
-from earmark.benchmark.probe.items import Items, join_items
 from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
 from earmark.benchmark.shards.labels import Labelled, read_all, read_labels
 from earmark.benchmark.shards.shard import Failure, read_shard
-from earmark.benchmark.store import ShardEmbeddings
-from earmark.tasks import LabelRule, SourceRule, TaskError, TaskSpec, read_task
-
-CLASSES = ("cat", "dog", "7")
-
-
-@pytest.fixture
-def spec(tmp_path: Path) -> TaskSpec:
-    file = tmp_path / "toy.yaml"
-    file.write_text(TASK_YAML)
-    return dataclasses.replace(read_task(file), classes=CLASSES)
-
-
-def labels_of(folder: Path, spec: TaskSpec, metadata: object) -> tuple[int, ...] | str:
-    """The label of one clip with this JSON, or why it has none."""
-    path = write_tar(folder / "one.tar", clip_members("r1-k", b"sound", metadata))
-    labels, failures = read_labels(read_shard(path), spec)
-    assert len(labels) + len(failures) == 1
-    if failures:
-        assert failures[0][:2] == ("one.tar", "r1-k")
-        return failures[0].reason
-    return labels["r1-k"].label
-
+from earmark.tasks import SourceRule
 
 # ---- labels
-
-
-@pytest.mark.parametrize(
-    ("value", "index"), [("cat", 0), ("dog", 1), (" dog ", 1), ("7", 2), (7, 2), (7.0, 2)]
-)
-def test_class_by_name(tmp_path, spec, value, index):
-    assert labels_of(tmp_path, spec, {"label": value, "other": 3}) == (index,)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "words"),
-    [
-        ({"label": "Cat"}, "unknown label 'Cat' (the task has 3 names)"),
-        ({"label": ""}, "unknown label"),
-        ({"label": "Cat"}, "; did you mean 'cat'? case counts"),
-        ({"label": " "}, "unknown label"),
-        ({"label": "7.0"}, "unknown label '7.0'"),
-        ({"label": True}, "not a name or a whole number"),
-        ({"label": ["cat"]}, "not a name or a whole number"),
-        ({"label": {"name": "cat"}}, "not a name or a whole number"),
-        ({"label": 1.0}, "unknown label 1.0"),
-        ({"label": 6.5}, "label 6.5 is not a name or a whole number"),
-        ({"label": float("nan")}, "label nan is not a name or a whole number"),
-        ({"label": float("inf")}, "label inf is not a name or a whole number"),
-        ({"label": 2.0**53}, "not a name or a whole number"),
-        ({"label": None}, "no field 'label'"),
-        ({"Label": "cat"}, "no field 'label'"),
-        ({}, "no field 'label'"),
-        (["cat"], "not an object"),
-        ("cat", "not an object"),
-        (None, "not an object"),
-        (b"", "JSON is broken"),
-        (b'{"label": "cat"', "JSON is broken"),
-        (b'{"label": "\xe9"}', "JSON is broken"),
-        (b"[" * 200_000, "JSON is broken"),
-        (b'{"label": ' + b"9" * 5000 + b"}", "JSON is broken"),
-    ],
-)
-def test_what_is_no_label(tmp_path, spec, metadata, words):
-    reason = labels_of(tmp_path, spec, metadata)
-    assert isinstance(reason, str) and words in reason
-    assert "\n" not in reason and len(reason) < 200
-
-
-def test_class_by_index(tmp_path, spec):
-    rule = LabelRule("class", "digit", index=True)
-    spec = dataclasses.replace(spec, classes=("0", "1", "2"), label=rule)
-    for value, index in [(2, 2), (1.0, 1), (-0.0, 0), ("1", 1), (" 2\n", 2)]:
-        assert labels_of(tmp_path, spec, {"digit": value}) == (index,), value
-    for value in (3, 3.0, -1, "-1", "3", "1.0", "01", "+1", "\uff11", "one", "", 1.5, True, [1]):
-        reason = labels_of(tmp_path, spec, {"digit": value})
-        assert isinstance(reason, str) and repr(value) in reason, value
-    assert "0 to 2" in str(labels_of(tmp_path, spec, {"digit": 3}))
-
-
-def test_a_number_of_each_way_of_writing_it_is_one_class(tmp_path, spec):
-    """A column of whole numbers as pandas writes it, without and with a gap."""
-    spec = dataclasses.replace(spec, classes=("3", "1"))
-    for value in (1, 1.0, "1"):
-        assert labels_of(tmp_path, spec, {"label": value}) == (1,)
-
-
-def test_composed_and_decomposed_letters_are_one_class(tmp_path, spec):
-    composed, decomposed = "caf\u00e9", "cafe\u0301"
-    for listed in (composed, decomposed):
-        spec = dataclasses.replace(spec, classes=("cat", listed))
-        for value in (composed, decomposed):
-            assert labels_of(tmp_path, spec, {"label": value}) == (1,)
-    assert isinstance(labels_of(tmp_path, spec, {"label": "cafe"}), str)
-    file = tmp_path / "twice.yaml"
-    file.write_text(TASK_YAML.replace("[low, high]", f"[{composed}, {decomposed}]"))
-    with pytest.raises(TaskError, match="is listed more than once"):
-        read_task(file)
-
-
-@pytest.mark.parametrize(
-    ("value", "separator", "expected"),
-    [
-        ("cat;dog", ";", (0, 1)),
-        ("dog; cat ;dog", ";", (0, 1)),
-        ("7", ";", (2,)),
-        ("dog,7", ",", (1, 2)),
-        (["dog", "cat"], ";", (0, 1)),
-        ([7, "cat"], ";", (0, 2)),
-        ([7.0, " cat"], ";", (0, 2)),
-        ([7.5, "cat"], ";", "label 7.5 is not a name or a whole number"),
-        ([True, "cat"], ";", "label True is not a name or a whole number"),
-        ("cat;Dog", ";", "did you mean 'dog'? case counts"),
-        (float("nan"), ";", "holds no labels: nan"),
-        ("cat,dog", ";", "unknown label 'cat,dog'"),
-        ("cat;bird", ";", "unknown label 'bird'"),
-        (["cat", ["dog"]], ";", "not a name or a whole number"),
-        ([], ";", "holds no labels"),
-        ({"cat": 1}, ";", "holds no labels"),
-        (3, ";", "holds no labels"),
-    ],
-)
-def test_multilabel(tmp_path, spec, value, separator, expected):
-    spec = dataclasses.replace(spec, label=LabelRule("multilabel", "tags", separator=separator))
-    found = labels_of(tmp_path, spec, {"tags": value})
-    assert found == expected if isinstance(expected, tuple) else expected in found
-
-
-def test_labels_of_some_keys_only(tmp_path, spec):
-    members = [m for i in range(4) for m in clip_members(f"k{i}", b"", {"label": "cat"})]
-    shard = read_shard(write_tar(tmp_path / "a.tar", [*members, *clip_members("bad", b"", b"{")]))
-    labels, failures = read_labels(shard, spec, {"k1", "k3"})
-    assert sorted(labels) == ["k1", "k3"] and failures == []
 
 
 @pytest.mark.parametrize(
@@ -209,15 +76,6 @@ def test_a_clip_without_the_source_field_has_failed_where_any_other_has_it(tmp_p
 
 
 # ---- shards on disk
-
-
-def make_shards(folder: Path, names: list[str], clips: int = 2) -> None:
-    for name in names:
-        members = [
-            m for i in range(clips)
-            for m in clip_members(f"r1-{name}-{i}", b"", {"label": "cat"})
-        ]  # fmt: skip
-        write_tar(folder / name, members)
 
 
 def test_locate_shards(tmp_path, spec):
@@ -316,97 +174,3 @@ def test_progress_is_reported_for_every_shard(tmp_path, spec):
     for limit in (None, 1):
         open_dataset(spec, tmp_path, limit=limit, report=lambda *step: steps.append(step))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)] * 2
-
-
-# ---- items
-
-CLIPS = {  # key -> crops, label, source
-    "r1-a": (1, "cat"), "r1-b": (3, "dog"), "r2-c": (2, "7"), "zz": (1, "cat"), "r3-d": (2, "dog"),
-}  # fmt: skip
-SPLIT_OF = {"r1-a": "train", "r1-b": "test", "r2-c": "train", "zz": "valid", "r3-d": "test"}
-
-
-def joined(folder: Path, spec: TaskSpec, seed: int, keys: list[str] | None = None) -> Items:
-    rng = np.random.default_rng(seed)
-    for split in ("train", "valid", "test"):
-        mine = [key for key in rng.permutation(sorted(CLIPS)) if SPLIT_OF[key] == split]
-        members = [m for k in mine for m in clip_members(k, b"", {"label": CLIPS[k][1]})]
-        write_tar(folder / "toy" / f"{split}-0.tar", members)
-    dataset = open_dataset(spec, folder)
-    embeddings, labels = [], []
-    for part in dataset.shards:
-        had = [e.key for e in part.shard.entries if keys is None or e.key in keys]
-        rows = [[sum(map(ord, key)), crop] for key in had for crop in range(CLIPS[key][0])]
-        matrix = np.array(rows, np.float32).reshape(-1, 2)
-        crops = [CLIPS[key][0] for key in had]
-        embeddings.append(ShardEmbeddings(matrix, had, crops, [], [1.0] * len(had)))
-        labels.append(read_labels(part.shard, spec)[0])
-    return join_items(dataset, embeddings, labels)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_items_are_in_order_of_split_key_and_crop(tmp_path, spec, seed):
-    items = joined(tmp_path, spec, seed)
-    expected = [
-        (split, key, crop)
-        for split in ("train", "valid", "test")
-        for key in sorted(CLIPS)
-        if SPLIT_OF[key] == split
-        for crop in range(CLIPS[key][0])
-    ]
-    splits, keys, crops = items.splits.tolist(), items.keys.tolist(), items.crops.tolist()
-    assert list(zip(splits, keys, crops, strict=True)) == expected
-    assert items.embeddings.tolist() == [[sum(map(ord, key)), crop] for _, key, crop in expected]
-    assert items.labels.tolist() == [CLASSES.index(CLIPS[key][1]) for _, key, _ in expected]
-
-
-def test_sources_that_straddle_and_sources_that_are_guessed(tmp_path, spec):
-    items = joined(tmp_path, spec, 0)
-    names = [items.source_names[number] for number in items.sources]
-    assert dict(zip(items.keys.tolist(), names, strict=True)) == {
-        "r1-a": "r1", "r1-b": "r1", "r2-c": "r2", "r3-d": "r3", "zz": "zz",
-    }  # fmt: skip
-    assert items.guessed_sources == 1
-    assert items.straddling_sources() == 1
-    by_file = joined(tmp_path, dataclasses.replace(spec, source=SourceRule("file")), 0)
-    assert len(by_file.source_names) == 5
-    assert by_file.guessed_sources == by_file.straddling_sources() == 0
-
-
-def test_clips_without_an_embedding_are_left_out(tmp_path, spec):
-    items = joined(tmp_path, spec, 0, keys=["r1-b", "r2-c"])
-    assert items.keys.tolist() == ["r2-c"] * 2 + ["r1-b"] * 3
-    with pytest.raises(DataError, match="no clip is left"):
-        joined(tmp_path, spec, 0, keys=[])
-
-
-def test_multilabel_items_are_a_matrix(tmp_path, spec):
-    spec = dataclasses.replace(spec, label=LabelRule("multilabel", "label"))
-    items = joined(tmp_path, spec, 0, keys=["r1-b", "r2-c"])
-    assert items.labels.dtype == np.bool_
-    assert items.labels.tolist() == [[False, False, True]] * 2 + [[False, True, False]] * 3
-
-
-def test_failures_of_clips_asked_for_each_once(tmp_path, spec):
-    make_shards(tmp_path / "toy", ["valid-0.tar", "test-0.tar"])
-    members = [m for i in range(6) for m in clip_members(f"k{i}", b"", {"label": "cat"})]
-    write_tar(tmp_path / "toy" / "train-0.tar", [*members, ("lone.wav", b""), ("b.txt", b"")])
-    dataset = open_dataset(spec, tmp_path, limit=2)
-    part = dataset.shards[0]
-    assert part.keys is not None and len(part.keys) == 2
-    inside, outside = (
-        sorted(part.keys)[0],
-        next(k for k in ("k0", "k1", "k2") if k not in part.keys),
-    )
-    blank = ShardEmbeddings(np.zeros((0, 2), np.float32), [], [], [], 0.0)
-    audio = [Failure("train-0.tar", key, "cut") for key in (inside, outside)]
-    encoded = dataclasses.replace(blank, failures=[*part.shard.failures, *audio])
-    label = [Failure("train-0.tar", inside, "no label")]
-    failures = clip_failures(dataset, [encoded, blank, blank], [label, [], []])
-    # what could not be paired is ranked among the clips, and counts where it is asked for
-    assert [failure.key for failure in failures] == sorted({inside, "lone", "b.txt"} & part.keys)
-    whole = open_dataset(spec, tmp_path)
-    both = clip_failures(whole, [encoded, blank, blank], [label, [], []])
-    assert {failure.key for failure in both} == {inside, outside, "lone", "b.txt"}
-    assert whole.clips == 8 + sum(len(other.shard.entries) for other in whole.shards[1:])
-    assert json.dumps([f._asdict() for f in failures])

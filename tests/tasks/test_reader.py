@@ -1,4 +1,4 @@
-"""Reading a task file: what is read, what is refused and how it is said, and the digest."""
+"""Reading a task file: what is read, what is refused and how it is said."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from task_files import DROP, TASK, fault_of, load, task
 
-from earmark.tasks import KnownClips, TaskError, builtin_tasks, read_task
+from earmark.tasks import KnownClips, TaskError, read_task
 
 TASKS = Path(__file__).parents[2] / "tasks"
+
 
 # ----------------------------------------------------------------------------- reading a file
 
@@ -275,45 +276,6 @@ def test_any_value_is_read_or_refused_in_one_line(where: str, data: st.DataObjec
             assert len(message.splitlines()) == 1
 
 
-# ----------------------------------------------------------------------------------- the digest
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"title": "Other"}, {"abbreviation": "O"}, {"domain": "music"}, {"description": "o"},
-        {"licence": "other"}, {"citation": "other"}, {"url": "https://example.com"},
-        {"weight": 7}, {"zenodo_record": "7"}, {"knn": True}, {"probe__learning_rate": DROP},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_digest_ignores_what_cannot_change_a_score(changes: dict[str, Any], tmp_path: Path) -> None:
-    before = load(task(), tmp_path).digest()
-    (tmp_path / "elsewhere").mkdir()
-    assert load(task(**changes), tmp_path / "elsewhere").digest() == before
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"name": "other"}, {"splits__test": "eval*.tar"},
-        {"splits__valid": DROP}, {"label__field": "other"}, {"classes": ["hum", "hiss"]},
-        {"classes": ["hiss", "hum", "roar"]}, {"crop_seconds": 5}, {"knn": False},
-        {"probe__epochs": 11}, {"probe__batch_size": 33}, {"probe__learning_rate": 0.002},
-        {"source__key": "(?P<source>[a-z]+)-"}, {"source": {"unit": "recording"}},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_digest_changes_with_what_can(changes: dict[str, Any], tmp_path: Path) -> None:
-    assert load(task(**changes), tmp_path).digest() != load(task(), tmp_path).digest()
-
-
-def test_digests_of_builtin_tasks_differ() -> None:
-    digests = {spec.digest() for spec in builtin_tasks().values()}
-    assert len(digests) == len(builtin_tasks())
-    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
-
-
 # ------------------------------------------------------------- what YAML would let pass silently
 
 
@@ -355,11 +317,6 @@ def test_values_that_would_do_harm_later(
     assert said in fault_of(task(**changes), tmp_path)
 
 
-def test_a_second_folder_is_read_and_changes_no_score(tmp_path: Path) -> None:
-    assert load(task(also_in="elsewhere"), tmp_path).also_in == "elsewhere"
-    assert load(task(also_in="elsewhere"), tmp_path).digest() == load(task(), tmp_path).digest()
-
-
 def test_the_readme_label_examples_can_be_read(tmp_path: Path) -> None:
     """The keys of each example, set into a whole task file."""
     blocks = re.findall(r"```yaml\n(.*?)```", (TASKS / "README.md").read_text("utf-8"), re.DOTALL)
@@ -382,11 +339,6 @@ def test_known_clips(tmp_path: Path) -> None:
     spec = load(task(known={"clips": by_split, "from": "its README"}), tmp_path)
     assert spec.known == KnownClips(30, "its README", by_split)
     assert load(task(), tmp_path).known is None
-
-
-def test_known_clips_change_no_digest(tmp_path: Path) -> None:
-    plain = load(task(), tmp_path).digest()
-    assert load(task(known={"clips": 30, "from": "x"}), tmp_path).digest() == plain
 
 
 @pytest.mark.parametrize(

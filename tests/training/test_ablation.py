@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from reconstruction_files import InThisProcess
 
 from earmark.benchmark.cli.main import main
+from earmark.encoders.dasheng.training.history import History
 
 ENCODER = """\
 stage: semantic
@@ -31,6 +33,13 @@ model: {n_mels_patch: 32, decoder_embed_dim: 16, decoder_depth: 1, decoder_inter
   istft_n_fft: 640, istft_hop: 160, upsample_tokens: 4}
 losses: {mel: {windows: [256], bands: [20]}, adversarial: 0, feature_matching: 0}
 """
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No child processes and no pictures of losses: both have tests of their own."""
+    monkeypatch.setattr("earmark.benchmark.reconstruction.run.Workers", InThisProcess)
+    monkeypatch.setattr(History, "draw", lambda self, path: True)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +63,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ablation(place: Path, *more: str) -> int:
     return main([
         "ablation", "--config", str(place / "configs"), "--data", str(place / "train"),
-        "--test", str(place / "test"), "--twins", "esc50", "--limit", "8",
+        "--test", str(place / "test"), "--twins", "vocalsound", "--limit", "8",
         "--out", str(place / "out"), "--cache", str(place / "cache"), "--threads", "1", *more,
     ])  # fmt: skip
 
@@ -70,7 +79,7 @@ def test_the_table_is_what_the_result_files_say_and_a_second_run_trains_nothing(
     for name, row in table.items():
         files = [json.loads(p.read_text()) for p in (place / "out/results" / name).rglob("*.json")]
         probed = [one for one in files if "scores" in one and "task" in one]
-        assert {one["task"]["name"] for one in probed} == {"esc50"}
+        assert {one["task"]["name"] for one in probed} == {"vocalsound"}
         for probe in ("linear", "knn"):
             mean = np.mean([one["scores"][probe]["value"] for one in probed])
             assert float(row[f"twins {probe}"]) == pytest.approx(mean, abs=1e-9)
