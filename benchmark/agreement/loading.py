@@ -115,15 +115,15 @@ class Stored:
 
     def _predictions_file(self) -> tuple[Path, bytes]:
         named = self.result.predictions
-        if not isinstance(named, dict) or not {"file", "sha256"} <= named.keys():
+        if named is None:
             raise PredictionsMissingError(f"{self.path} names no file of predictions")
-        path = self.path.parent / str(named["file"])
+        path = self.path.parent / named.file
         try:
             data = path.read_bytes()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise PredictionsMissingError(f"{path} cannot be read ({reason})") from error
-        if hashlib.sha256(data).hexdigest() != named["sha256"]:
+        if hashlib.sha256(data).hexdigest() != named.sha256:
             raise PredictionsAlteredError(
                 f"{path} is not the file that was written with its result (another SHA-256)"
             )

@@ -62,7 +62,7 @@ def _fields(cls: type) -> dict[str, _Field]:
     }
 
 
-def read_fields(cls: type[T], raw: Any, where: str = "it") -> T:
+def read_fields(cls: type[T], raw: Any, where: str = "") -> T:
     """A dataclass from a JSON object. Keys that no field has are left out: another version's.
 
     Raises FieldError, which names the field, for one that is missing or of another type.
@@ -76,13 +76,14 @@ def read_fields(cls: type[T], raw: Any, where: str = "it") -> T:
         FieldError: shard.name must be text, not 3
     """
     if not isinstance(raw, dict):
-        raise FieldError(f"{where} must be an object, not {raw!r:.40}")
+        raise FieldError(f"{where or 'it'} must be an object, not {raw!r:.40}")
     given = {}
+    inside = f"{where}." if where else ""
     for name, one in _fields(cls).items():  # type: ignore[arg-type]
         if name in raw:
-            given[name] = _read(one.kind, raw[name], f"{where}.{name}")
+            given[name] = _read(one.kind, raw[name], inside + name)
         elif not one.has_default:
-            raise FieldError(f"{where}.{name} is missing")
+            raise FieldError(f"{inside}{name} is missing")
     return cls(**given)
 
 

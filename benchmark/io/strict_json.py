@@ -11,8 +11,8 @@ from typing import Any
 
 
 def parse(text: str) -> Any:
-    """What a JSON text holds. Raises ValueError, also for a key that is there twice."""
-    return json.loads(text, object_pairs_hook=_object)
+    """What a JSON text holds. Raises ValueError, also for a key that is there twice and for NaN."""
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def without_nan(value: Any) -> Any:
@@ -31,3 +31,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"it has the key {twice!r:.80} twice in one object")
     return found
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")

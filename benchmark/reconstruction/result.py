@@ -136,8 +136,9 @@ class ReconstructionResult:
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> ReconstructionResult:
         """Read what `to_json` wrote. Raises ResultError naming `where` and the field at fault."""
-        raw = parsed(text, where, SCHEMA, again="reconstruct again")
-        with faults_named(where, "reconstruction result"):
+        what = "reconstruction result"
+        raw = parsed(text, where, SCHEMA, what, again="reconstruct again")
+        with faults_named(where, what):
             result = read_fields(cls, raw)
             if result.status == DONE and not result.scores:
                 raise FieldError("it is done but has no scores")

@@ -92,7 +92,7 @@ class AuditReport:
     def summary(self) -> AuditFacts:
         """What results of these shards hold in `data.audit`."""
         facts = {"audited": self.run.audited, "parts": self.task.parts, **self.counts}
-        return read_fields(AuditFacts, facts, "its counts")
+        return read_fields(AuditFacts, facts, "counts")
 
     def to_json(self) -> str:
         return json.dumps(plain(self), indent=1, ensure_ascii=False) + "\n"

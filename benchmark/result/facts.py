@@ -72,6 +72,19 @@ class EncoderFacts:
 
 
 @dataclass(kw_only=True)
+class ProtocolFacts:
+    """The fields of a protocol that tables rest on; a result holds all that its version had."""
+
+    name: str
+    seeds: int
+    revision: int = 1
+    interval: str = ""
+    confidence: float = 0.95
+    means: list[str] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
 class AuditFacts:
     """What an audit of the shards counted, over all their clips whatever the limit.
 

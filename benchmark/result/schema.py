@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 
 from earmark.benchmark.io.fields import FieldError, check_whole, plain, read_fields
 from earmark.benchmark.io.strict_json import parse
-from earmark.benchmark.result.facts import DataFacts, EncoderFacts, FileFact, RunFacts, TaskFacts
+from earmark.benchmark.result.facts import (
+    DataFacts,
+    EncoderFacts,
+    FileFact,
+    ProtocolFacts,
+    RunFacts,
+    TaskFacts,
+)
 from earmark.benchmark.result.scores import Score
 from earmark.tasks import DOMAINS
 
@@ -34,9 +41,9 @@ class ResultError(ValueError):
     """A result file that cannot be read. One line: which file, why, how to fix it."""
 
 
-def parsed(text: str, where: str, schema: int, *, again: str) -> dict[str, Any]:
-    """The JSON object of a file of this schema. Raises ResultError."""
-    with faults_named(where, "result file"):
+def parsed(text: str, where: str, schema: int, what: str, *, again: str) -> dict[str, Any]:
+    """The JSON object of a file of this schema. Raises ResultError; what: as `faults_named`."""
+    with faults_named(where, what):
         raw: dict[str, Any] = parse(text)
         found = raw.get("schema")
     if found != schema:
@@ -101,11 +108,11 @@ class RunResult:
     @classmethod
     def from_json(cls, text: str, where: str = "result") -> RunResult:
         """Read what `to_json` wrote. Raises ResultError naming `where` and the field at fault."""
-        raw = parsed(text, where, SCHEMA, again="run the task again")
+        raw = parsed(text, where, SCHEMA, "result file", again="run the task again")
         with faults_named(where, "result file"):
             result = read_fields(cls, raw)
             if result.status == DONE:
-                check_whole(DataFacts, raw["data"], "it.data")
+                check_whole(DataFacts, raw["data"], "data")
             _check(result)
         return result
 
@@ -151,15 +158,28 @@ class Predictions:
 def _check(result: RunResult) -> None:
     """Raise FieldError, in a few words, where the tables could not show a result."""
     if result.task.domain not in DOMAINS:
-        raise FieldError(f"its domain is {result.task.domain!r}, not {', '.join(DOMAINS)}")
+        raise FieldError(f"task.domain is {result.task.domain!r}, not {', '.join(DOMAINS)}")
     if not 0 < result.task.weight < math.inf:
-        raise FieldError(f"its weight is {result.task.weight!r}")
-    for name, kind in (("name", str), ("seeds", int)):
-        if type(result.protocol.get(name)) is not kind:
-            raise FieldError(f"its protocol.{name} is {result.protocol.get(name)!r:.40}")
+        raise FieldError(f"task.weight is {result.task.weight!r}")
+    read_fields(ProtocolFacts, result.protocol, "protocol")
     if result.status != DONE:
         return
     if not result.scores:
         raise FieldError("it is done but has no scores")
+    for probe, score in result.scores.items():
+        _check_score(score, f"scores.{probe}")
     if bool(result.data.failed_clips) != bool(result.data.failures):
         raise FieldError("its count of failed clips is not that of those named")
+
+
+def _check_score(score: Score, where: str) -> None:
+    """Raise FieldError where parts of a score contradict each other."""
+    if not 0 < score.confidence < 1:
+        raise FieldError(f"{where}.confidence is {score.confidence!r}")
+    if not score.per_seed:
+        raise FieldError(f"{where}.per_seed is empty")
+    for split, fit in (score.fits or {}).items():
+        if len(fit.validation_loss) != len(fit.strengths):
+            raise FieldError(f"{where}.fits.{split} has losses of other strengths")
+        if not all(0 < strength < math.inf for strength in fit.strengths):
+            raise FieldError(f"{where}.fits.{split}.strengths are {fit.strengths!r:.40}")

@@ -146,9 +146,9 @@ def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
         "other rule": make_result("one"),
         "failed": make_result("one", error="no"),
     }
-    results["renamed"].data.shards[0]["name"] = "b.tar"
+    results["renamed"].data.shards[0].name = "b.tar"
     # a protocol may take one split for another, or read the declaration otherwise
-    results["swapped"].data.shards[0]["split"] = "train"
+    results["swapped"].data.shards[0].split = "train"
     results["read otherwise"].task.digest, results["read otherwise"].task.declared = "e", "d"
     results["other rule"].task.digest = "e"
     for name, result in results.items():

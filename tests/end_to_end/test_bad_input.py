@@ -110,7 +110,7 @@ def test_bad_clips_are_counted_and_named(toy, tmp_path, split):
     task, data = toy(extra={split: members})
     result = score(task, data, tmp_path / "results", failed_share=0.2)
     assert result.status == "done" and result.error is None
-    found = {failure["key"]: failure for failure in result.data.failures}
+    found = {failure.key: failure for failure in result.data.failures}
     assert sorted(found) == sorted(bad) and result.data.failed_clips == len(bad)
     for key, (_, words) in bad.items():
         assert found[key]["shard"] == f"{split}-000.tar"
@@ -327,7 +327,7 @@ def test_clips_without_their_source_are_counted_and_named(toy, tmp_path, capsys)
     result = score(task, data, tmp_path / "results", failed_share=0.2)
     assert result.status == "done"
     assert result.data.sources == 6 and result.data.guessed_sources == 0
-    assert [failure["key"] for failure in result.data.failures] == ["u", "v", "w", "x", "y", "z"]
+    assert [failure.key for failure in result.data.failures] == ["u", "v", "w", "x", "y", "z"]
     assert result.data.items["test"] == 24
     status, errors = cli(
         capsys, "--encoder", "logmel", "--tasks", task, "--data", data, "--seeds", 1,

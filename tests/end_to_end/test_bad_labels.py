@@ -182,7 +182,7 @@ def test_a_clip_that_fails_twice_is_counted_once(tmp_path):
     task = make_task(tmp_path, "events", extra={"train": [*members, *lost]})
     result = score(task, tmp_path, "r", failed_share=0.2)
     assert result.status == "done"
-    assert [failure["key"] for failure in result.data.failures] == ["zy", "zz"]
+    assert [failure.key for failure in result.data.failures] == ["zy", "zz"]
     assert result.data.failed_clips == 2 and result.data.label_faults == 0
 
 
@@ -192,7 +192,7 @@ def test_faults_of_clips_beyond_the_limit_do_not_count(tmp_path):
     whole = score(task, tmp_path, "whole", failed_share=0.5)
     assert whole.data.label_faults == 3
     limited = score(task, tmp_path, "limited", failed_share=0.5, limit=2)
-    chosen = {fault["key"] for fault in limited.data.faults}
+    chosen = {fault.key for fault in limited.data.faults}
     assert limited.data.label_faults == len(chosen) <= 2
     assert limited.data.items["test"] == 2
 

@@ -11,6 +11,7 @@ import pytest
 from result_files import make_result
 
 from earmark.benchmark.cli.main import main
+from earmark.benchmark.result.facts import RunFacts
 from earmark.benchmark.result.files import write_result
 from earmark.benchmark.result.schema import Predictions, RunResult
 
@@ -49,7 +50,7 @@ def write(
 ) -> tuple[Path, RunResult]:
     """Write a result, and its predictions; returns its file (of a failed one: `.failed.json`)."""
     result = make_result(task, linear, knn, **facts)
-    result.run = dict(MACHINE | (machine or {}))
+    result.run = RunFacts(**MACHINE | (machine or {}))
     result.versions = dict(VERSIONS)
     return put(folder, result, predictions)
 

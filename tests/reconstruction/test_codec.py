@@ -47,7 +47,7 @@ def test_what_a_codec_cannot_do_is_lost_alone(tmp_path: Path) -> None:
     codec = Moody().train()
     (result,) = run(tmp_path, codec, data, failed_share=0.9)
     assert codec.training  # given back as it came
-    reasons = {failure["key"]: failure["reason"] for failure in result.data.failures}
+    reasons = {failure.key: failure.reason for failure in result.data.failures}
     assert "not this one" in reasons["high.wav"]
     assert "NaN" in reasons["low.wav"]
     assert result.scores["si_sdr"].items == 1
@@ -116,8 +116,8 @@ def test_sound_that_is_decoded_to_silence_is_the_codecs_failure(tmp_path: Path) 
         soundfile.write(data / f"{name}.wav", np.append(first, noise), 16_000)
     soundfile.write(data / "quiet.wav", np.zeros(16_000), 16_000)
     (result,) = run(tmp_path, Silencer(), data, failed_share=0.5)
-    assert [failure["key"] for failure in result.data.failures] == ["a.wav"]
-    assert result.data.failures[0]["reason"] == (
+    assert [failure.key for failure in result.data.failures] == ["a.wav"]
+    assert result.data.failures[0].reason == (
         "encoder silencer: silence in what it decoded of sound"
     )
     assert [row["key"] for row in table_of(tmp_path)] == ["b.wav", "quiet.wav"]

@@ -18,6 +18,9 @@ from earmark.benchmark.reconstruction.leaderboard import PUBLISHED_AS, make_tabl
 from earmark.benchmark.reconstruction.measure import ItemRecord
 from earmark.benchmark.reconstruction.metric.registry import all_metrics
 from earmark.benchmark.reconstruction.result import (
+    Alignment,
+    Delay,
+    LengthDifference,
     ReconstructionResult,
     alignment_of,
     failed_path,
@@ -81,8 +84,8 @@ def test_delays_count_only_where_the_signals_are_alike() -> None:
         record(1.0, delay=math.nan, delay_correlation=math.nan),
     ]
     found = alignment_of(records)
-    assert found["delay"] == {"median_ms": pytest.approx(1.0), "items": 2, "off": 1}
-    assert found["length_difference"] == {"least": -3, "median": 0.0, "most": 7}
+    assert found.delay == Delay(pytest.approx(1.0), items=2, off=1)
+    assert found.length_difference == LengthDifference(least=-3, median=0.0, most=7)
 
 
 def test_best_first_and_what_is_better() -> None:
@@ -128,10 +131,7 @@ def test_failures_and_gaps_are_said() -> None:
     two = make_result("two", scores={"stoi": gaps})
     two.data.failed_clips, two.data.failures = 1, [ClipFailure("d", "k9", "cut")]
     two.not_measured = ["estoi"]
-    two.alignment = {
-        "delay": {"median_ms": 2.5, "items": 20, "off": 20},
-        "length_difference": {"least": -4, "median": 0.0, "most": 0},
-    }
+    two.alignment = Alignment(LengthDifference(-4, 0.0, 0), Delay(2.5, 20, 20))
     (table,) = make_tables([one, two, make_result("two", error="disk full")])
     assert [row.status for row in table.rows] == ["done", "failed"]
     assert "failed: two: disk full (an earlier result is kept in its file)" in table.notes
@@ -252,9 +252,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"schema": 9}, "schema 9"), ({"status": "odd"}, "status is 'odd'"), ({"scores": {}}, "no sco"),
-    ({"synthetic": 1}, "synthetic is 1"), ({"codec": {}}, "lacks name"),
-    ({"data": {}}, "lacks name"), ({"more": 1}, "more"),
+    ({"schema": 9}, "schema 9"), ({"status": "odd"}, "not 'odd'"), ({"scores": {}}, "no sco"),
+    ({"synthetic": 1}, "true or false, not 1"), ({"codec": {}}, "codec.name is missing"),
+    ({"data": {}}, "data.name is missing"),
 ])  # fmt: skip
 def test_a_file_that_is_no_result_is_one_line(
     tmp_path: Path, change: dict[str, object], said: str

@@ -104,7 +104,7 @@ def test_clips_that_fail_are_named_and_too_many_fail_the_data_set(tmp_path: Path
     (passed,) = run(tmp_path, "identity", data, failed_share=0.5)
     assert passed.status == "done"
     assert passed.data.failed_clips == 1
-    assert passed.data.failures[0]["key"] == "broken.wav"
+    assert passed.data.failures[0].key == "broken.wav"
     assert passed.scores["stoi"].items == 3
     # the success has cleared the note of the failure
     (read,), _ = read_results(tmp_path / "results")

@@ -158,7 +158,7 @@ def test_files_that_are_no_results(tmp_path: Path, text: str, said: str) -> None
 
 @pytest.mark.parametrize("part", ["task", "encoder", "protocol", "data"])
 def test_result_without_what_tables_need_is_refused_here(part: str) -> None:
-    for content, said in (({}, f"its {part} lacks"), (None, "not a result"), (3, "not a result")):
+    for content, said in (({}, rf"{part}.\w+ is"), (None, "not a result"), (3, "not a result")):
         raw = json.loads(make_result().to_json()) | {part: content}
         with pytest.raises(ResultError, match=said):
             RunResult.from_json(json.dumps(raw))
@@ -167,25 +167,26 @@ def test_result_without_what_tables_need_is_refused_here(part: str) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "said"),
     [
-        ("task.domain", "noise", "its domain is 'noise', not speech, sound, music"),
-        ("task.weight", "heavy", "the weight of its task is 'heavy'"),
-        ("task.weight", 0, "its weight is 0"),
-        ("task.probes", "linear", "the probes of its task is 'linear'"),
-        ("task.title", None, "the title of its task is None"),
-        ("encoder.fingerprint", 12, "the fingerprint of its encoder is 12"),
-        ("protocol.seeds", "five", "the seeds of its protocol is 'five'"),
-        ("status", "running", "its status is 'running'"),
-        ("synthetic", "no", "its synthetic is 'no'"),
+        ("task.domain", "noise", "task.domain is 'noise', not speech, sound, music"),
+        ("task.weight", "heavy", "task.weight must be a number, not 'heavy'"),
+        ("task.weight", 0, "task.weight is 0"),
+        ("task.probes", "linear", "task.probes must be a list, not 'linear'"),
+        ("task.title", None, "task.title must be text, not None"),
+        ("encoder.fingerprint", 12, "encoder.fingerprint must be text, not 12"),
+        ("protocol.seeds", "five", "protocol.seeds must be a whole number, not 'five'"),
+        ("status", "running", "status must be one of done, failed, not 'running'"),
+        ("synthetic", "no", "synthetic must be true or false, not 'no'"),
         ("scores", {}, "it is done but has no scores"),
-        ("scores.knn.items", None, "the items of its knn score is None"),
-        ("scores.knn.value", "high", "the value of its knn score is 'high'"),
-        ("scores.knn.interval", [0.5], "not enough values"),
-        ("scores.knn.interval", ["low", 1], "the low of an interval is 'low'"),
-        ("data.limit", "all", "the limit of its data is 'all'"),
-        ("data.sources", "many", "the sources of its data is 'many'"),
+        ("scores.knn.items", None, "scores.knn.items must be a whole number, not None"),
+        ("scores.knn.value", "high", "scores.knn.value must be a number, not 'high'"),
+        ("scores.knn.interval", [0.5], "scores.knn.interval must be two numbers, not [0.5]"),
+        ("scores.knn.interval", ["low", 1], "scores.knn.interval[0] must be a number, not 'low'"),
+        ("data.limit", "all", "data.limit must be a whole number, not 'all'"),
+        ("data.sources", "many", "data.sources must be a whole number, not 'many'"),
         ("data.failed_clips", 3, "its count of failed clips is not that of those named"),
-        ("data.shards", [{"name": "a.tar"}], "a shard of its data lacks sha256, split"),
-        ("data.shards", ["a.tar"], "no attribute"),
+        ("data.shards", [{"name": "a.tar"}], "data.shards[0].split is missing"),
+        ("data.shards", ["a.tar"], "data.shards[0] must be an object, not 'a.tar'"),
+        ("data.label_faults", None, "data.label_faults must be a whole number, not None"),
     ],
 )
 def test_result_that_tables_could_not_show_is_refused_here(
@@ -284,9 +285,10 @@ def test_written_result_is_valid_for_its_inputs_only(tmp_path: Path) -> None:
     write_result(path, result, make_predictions())
     assert still_valid(path, "abc") == result == read_result(path)
     assert still_valid(path, "abd") is None
-    beside = path.parent / (result.predictions or {})["file"]
+    assert result.predictions is not None
+    beside = path.parent / result.predictions.file
     written = hashlib.sha256(beside.read_bytes()).hexdigest()
-    assert written == (result.predictions or {})["sha256"]
+    assert written == result.predictions.sha256
     assert {p.name for p in path.parent.iterdir()} == {path.name, beside.name}
 
 

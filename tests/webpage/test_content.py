@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     details = cell["details"]
     assert details["command"] == result.command
     facts = content["facts"]
-    assert facts[details["encoder"]] == result.encoder
+    assert facts[details["encoder"]] == dataclasses.asdict(result.encoder)
     assert facts[details["versions"]] == result.versions
     assert facts[details["protocol"]] == result.protocol
     assert facts[details["shards"]] == [["a.tar", "test", "00"]]
