@@ -40,7 +40,7 @@ class LabelKind:
         several: whether a clip may have several classes, or none.
         keys: the keys of the task file's `label` that belong to the kind.
         whole_json: whether the label may be the clip's whole JSON value, in no field.
-        class_names: the only names that classes may have, and what these are in words. None: any.
+        allowed_classes: the only names of classes, and what these are in words. None: any name.
         describe: a clip's label and the task's classes to text for people.
         all_classes: whether a whole data set has clips of every class; else some may never occur.
         one_truth: whether two clips of the same audio must have the same label.
@@ -52,7 +52,7 @@ class LabelKind:
     several: bool = False
     keys: tuple[str, ...] = ("field",)
     whole_json: bool = False
-    class_names: tuple[frozenset[str], str] | None = None
+    allowed_classes: tuple[frozenset[str], str] | None = None
     describe: Callable[[tuple[Any, ...], tuple[str, ...]], str] = joined_text
     all_classes: bool = True
     one_truth: bool = True
@@ -91,7 +91,7 @@ LABEL_KINDS = {
     ),
     "notes": LabelKind(
         _SEGMENT_F1, has_classes=True, by_frame=True, several=True, whole_json=True,
-        class_names=_MIDI, describe=event_list, all_classes=False,
+        allowed_classes=_MIDI, describe=event_list, all_classes=False,
     ),
     "captions": LabelKind(
         ("recall@1",), has_classes=False, by_frame=False, keys=("fields",), one_truth=False,

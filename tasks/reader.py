@@ -363,5 +363,7 @@ class _Reader:
             raise self.fail(f"labels of kind {name} are for whole clips; remove 'crop_seconds'")
         if spec.folds and not kind.has_classes:
             raise self.fail(f"labels of kind {name} take 'splits', not 'folds'")
-        if kind.class_names is not None and not kind.class_names[0].issuperset(spec.classes):
-            raise self.fail(f"with {name} the classes are {kind.class_names[1]}")
+        if kind.allowed_classes is not None and not kind.allowed_classes[0].issuperset(
+            spec.classes
+        ):
+            raise self.fail(f"with {name} the classes are {kind.allowed_classes[1]}")

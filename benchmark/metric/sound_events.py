@@ -21,14 +21,33 @@ _DECIMALS = 6
 
 
 def segment_total(seconds: float, segment_s: float) -> int:
-    """Segments that a clip of so many seconds has; one at least."""
+    """Segments that a clip of so many seconds has; one at least.
+
+    Example:
+        >>> segment_total(2.3, 0.5)
+        5
+    """
     return max(1, math.ceil(round(seconds / segment_s, _DECIMALS)))
 
 
 def segments_of_events(
     events: Iterable[Event], seconds: float, segment_s: float, classes: int
 ) -> NDArray[np.bool_]:
-    """(N, C) for the N segments of a clip: whether an event of a class overlaps a segment."""
+    """Whether an event of a class overlaps a segment.
+
+    Args:
+        events: of one clip.
+        seconds: the clip's length.
+        segment_s: a segment's length in seconds.
+        classes: how many there are, C.
+
+    Returns:
+        (N, C) for the N segments of the clip.
+
+    Example:
+        >>> segments_of_events([Event(0.2, 0.6, 1)], 1.5, 0.5, 2).astype(int).tolist()
+        [[0, 1], [0, 1], [0, 0]]
+    """
     total = segment_total(seconds, segment_s)
     found = np.zeros((total, classes), np.bool_)
     for onset, offset, label in events:
@@ -40,10 +59,19 @@ def segments_of_events(
 def segments_of_frames(
     active: NDArray[np.bool_], frame_rate: float, total: int, segment_s: float
 ) -> NDArray[np.bool_]:
-    """Whether any frame of a segment is active: (F, C) -> (total, C).
+    """Whether any frame of a segment is active.
 
     A frame belongs to the segment that its centre is in. A segment without a frame's centre (the
     frames are longer than it) takes the frame that covers its own centre, or the last.
+
+    Args:
+        active: (F, C) of F frames, one at least.
+        frame_rate: in Hz.
+        total: how many segments there are.
+        segment_s: a segment's length in seconds.
+
+    Returns:
+        (total, C).
     """
     centres = (np.arange(len(active)) + 0.5) / frame_rate
     segment = np.floor(np.round(centres / segment_s, _DECIMALS)).astype(np.int64)
@@ -90,11 +118,23 @@ def segment_item_counts(
 def f1_of_counts(
     counts: ArrayLike, average: str, absent_classes: str = "left out"
 ) -> NDArray[np.float64]:
-    """F1 of counts (..., C, 3) as `segment_counts` gives them -> (...).
+    """F1 of counts.
 
-    average: `macro`, the mean over the classes that occur in the reference; `micro`, of the counts
-    of all classes together. NaN where nothing occurs in the reference. absent_classes: where it is
-    `zero`, classes that do not occur count as 0 in the macro mean.
+    Args:
+        counts: (..., C, 3) as `segment_counts` gives them.
+        average: `macro`, the mean over the classes that occur in the reference; `micro`, of the
+            counts of all classes together.
+        absent_classes: where it is `zero`, classes that do not occur count as 0 in the macro mean.
+
+    Returns:
+        (...) shares in 0..1; NaN where nothing occurs in the reference.
+
+    Raises:
+        ValueError: average is neither.
+
+    Example:
+        >>> float(f1_of_counts([[3, 1, 1], [0, 2, 0]], "macro"))
+        0.75
     """
     counts = np.asarray(counts, np.float64)
     if average == "micro":
@@ -117,13 +157,20 @@ def segment_f1(reference: NDArray[np.bool_], predicted: NDArray[np.bool_], avera
 
 
 def constant_guess(active: NDArray[np.int64], total: int, average: str) -> NDArray[np.bool_]:
-    """Which classes to take as always active, for the highest segment F1: (C,).
+    """Which classes to take as always active, for the highest segment F1.
 
-    active: (C,) in how many of the segments, of which there are `total`, each class is active.
-    average: `macro` or `micro`. Macro: a class that is never predicted has an F1 of 0, one that
-    always is 2p / (1 + p) where p is its share of the segments: all that occur. Micro: the F1 of
-    always predicting k classes is 2 h / (k N + P), where h is how often these are active and P how
-    often all are; of k classes the most active are the best, so every k is tried.
+    Macro: a class that is never predicted has an F1 of 0, one that always is 2p / (1 + p) where p
+    is its share of the segments: all that occur. Micro: the F1 of always predicting k classes is
+    2 h / (k N + P), where h is how often these are active and P how often all are; of k classes the
+    most active are the best, so every k is tried.
+
+    Args:
+        active: (C,) in how many of the segments each class is active.
+        total: how many segments there are, N.
+        average: `macro` or `micro`.
+
+    Returns:
+        (C,).
     """
     if average == "macro":
         return np.asarray(active > 0)

@@ -12,14 +12,31 @@ from earmark.benchmark.result.schema import Predictions
 
 
 def word_edits(reference: str, hypothesis: str) -> tuple[int, int]:
-    """Words inserted, deleted and replaced, and words of the reference; their ratio is the WER."""
+    """Count the words that are wrong.
+
+    Args:
+        reference: what was said; one word at least.
+        hypothesis: what was recognised.
+
+    Returns:
+        Words inserted, deleted and replaced, and words of the reference; their ratio is the WER.
+
+    Example:
+        >>> word_edits("a dog barks", "a frog barks twice")
+        (2, 3)
+    """
     found = jiwer.process_words(reference, hypothesis)
     errors = found.substitutions + found.deletions + found.insertions
     return errors, found.hits + found.substitutions + found.deletions
 
 
 def character_edits(reference: str, hypothesis: str) -> tuple[int, int]:
-    """As `word_edits`, of characters; spaces count."""
+    """As `word_edits`, of characters; spaces count.
+
+    Example:
+        >>> character_edits("a dog", "a fog")
+        (1, 5)
+    """
     found = jiwer.process_characters(reference, hypothesis)
     errors = found.substitutions + found.deletions + found.insertions
     return errors, found.hits + found.substitutions + found.deletions
@@ -41,5 +58,5 @@ def edit_counts(
 
 
 def share_right(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """max(0, 1 - errors / words) of sums (..., 2) -> (...)."""
+    """max(0, 1 - WER) of summed errors and words: (..., 2) -> (...), shares in 0..1."""
     return np.maximum(0.0, 1 - sums[..., 0] / sums[..., 1])

@@ -35,6 +35,7 @@ _SPLITS = ("train", "valid", "test")
 _PART = re.compile(r"[A-Za-z0-9-]{1,40}")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _SEPARATOR = ";"
+_FIELDS = {"class": "label", "multilabel": "labels", "events": "events"}  # of the clips' JSON
 _SEGMENT_S = 1.0  # of events; the task file may be edited before it is used
 _Row = tuple[int, dict[str, str]]  # line number, cells by column
 
@@ -57,11 +58,9 @@ class Manifest:
     def declaration(self, name: str, domain: str) -> dict[str, Any]:
         """What a task file for the table declares."""
         kind = LABEL_KINDS[self.kind]
-        label: dict[str, Any] = {"kind": "class", "field": "label"}
-        if self.kind == "multilabel":
-            label = {"kind": "multilabel", "field": "labels", "separator": _SEPARATOR}
-        if self.kind == "events":
-            label = {"kind": "events", "field": "events"}
+        label = {"kind": self.kind, "field": _FIELDS[self.kind]}
+        if "separator" in kind.keys:
+            label["separator"] = _SEPARATOR
         source = {"unit": "source", "field": "source"} if self.sourced else {"unit": "file"}
         return {
             "title": name,

@@ -13,10 +13,17 @@ from earmark.tasks import TaskSpec
 
 
 def class_presence(items: Items, splits: list[Split], spec: TaskSpec) -> dict[str, Any]:
-    """`classes_present` and `classes_missing_from_training`, as a result's `data` holds them.
+    """Which classes the items have, and which of the tested ones training lacks.
 
-    Nothing of a task without classes. Notes have the second alone: a pitch that nobody plays does
-    not make a part of a data set.
+    Args:
+        items: all of the task.
+        splits: which of them train and test.
+        spec: names the classes.
+
+    Returns:
+        `classes_present` and `classes_missing_from_training`, as a result's `data` holds them.
+        Nothing of a task without classes. Notes have the second alone: a pitch that nobody plays
+        does not make a part of a data set.
     """
     if not spec.kind.has_classes:
         return {}

@@ -26,8 +26,11 @@ from earmark.tasks import TaskSpec
 class Scored:
     """All scores of a task, and what was predicted for each tested item.
 
-    parts: items that trained, validated and tested, by test fold (or `test`). classes: see
-    `class_presence`.
+    Attributes:
+        scores: by probe, `linear` and `knn`.
+        predictions: of the test items.
+        parts: items that trained, validated and tested, by test fold (or `test`).
+        classes: see `class_presence`.
     """
 
     scores: dict[str, Score]
@@ -40,8 +43,14 @@ class Scored:
 class ScoreInputs:
     """What a task is scored from: its items, and which of them train and test.
 
-    frame_rate: of the encoder, in Hz; where the task is scored by frames. track: what shows the
-    progress.
+    Attributes:
+        items: all of the task.
+        splits: which of them train, validate and test, by fold.
+        spec: what is measured.
+        protocol: how.
+        frame_rate: of the encoder, in Hz; where the task is scored by frames.
+        device: `cpu` or `cuda`.
+        track: what shows the progress.
     """
 
     items: Items

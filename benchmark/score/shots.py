@@ -64,7 +64,17 @@ def add_shots(
     device: str = "cpu",
     track: ProgressFactory = no_progress,
 ) -> None:
-    """Compute what is asked for and a linear probe's score does not hold yet; the rest stays."""
+    """Compute what is asked for and a linear probe's score does not hold yet; the rest stays.
+
+    Args:
+        score: of the linear probe; `score.shots` is extended.
+        items: what it was computed from.
+        spec: their task; its clips have classes.
+        protocol: with logistic regression as its probe.
+        asked: numbers of clips a class, `all`.
+        device: `cpu` or `cuda`.
+        track: what shows the progress.
+    """
     splits = make_splits(items, spec, protocol)
     known = {one.shots: one for one in score.shots or ()}
     lacking = [one for one in asked if one not in known]

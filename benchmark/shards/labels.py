@@ -24,9 +24,10 @@ from earmark.tasks import TaskSpec, plain_name
 class Labelled(NamedTuple):
     """What a clip's JSON says.
 
-    label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
-    source: None where there is no rule, or it does not fit.
-    faults: single annotations that were left out, and why.
+    Attributes:
+        label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
+        source: None where there is no rule, or it does not fit.
+        faults: single annotations that were left out, and why.
     """
 
     label: tuple[Any, ...]
@@ -37,10 +38,18 @@ class Labelled(NamedTuple):
 def read_labels(
     shard: Shard, spec: TaskSpec, keys: Collection[str] | None = None
 ) -> tuple[dict[str, Labelled], list[Failure]]:
-    """Labels and sources of a shard's clips (of `keys` only, if given), by clip key.
+    """Labels and sources of a shard's clips.
 
     A clip whose JSON is broken, lacks the field or names an unknown class is in the failures; so
     is one without its source field, where another of these clips has that.
+
+    Args:
+        shard: one tar.
+        spec: its task.
+        keys: of the clips that are asked for; all where None.
+
+    Returns:
+        Labels by clip key, and the failures.
     """
     return read_all([(shard, keys)], spec)[0]
 
@@ -48,10 +57,17 @@ def read_labels(
 def read_all(
     shards: Sequence[tuple[Shard, Collection[str] | None]], spec: TaskSpec
 ) -> list[tuple[dict[str, Labelled], list[Failure]]]:
-    """`read_labels` of a whole data set's shards, each with the keys that are asked for.
+    """`read_labels` of a whole data set's shards.
 
     Where no clip of them all has the source field, the rule does not fit these shards: then each
     clip is its own source, and is counted as such (`Items.guessed_sources`).
+
+    Args:
+        shards: each with the keys that are asked for, or None for all.
+        spec: their task.
+
+    Returns:
+        Labels by clip key, and failures, one pair a shard.
     """
     read = [_read_shard(shard, spec, keys) for shard, keys in shards]
     fits = any(part.has_field for part in read)
@@ -64,8 +80,12 @@ def read_all(
 
 
 def label_clips(dataset: Dataset) -> list[tuple[dict[str, Labelled], list[Failure]]]:
-    """`read_all` of the clips asked for; one that an earlier shard of its split holds too is a
-    failure."""
+    """`read_all` of the clips asked for.
+
+    Returns:
+        Labels by clip key, and failures, one pair a shard. A clip that an earlier shard of its
+        split holds too is a failure.
+    """
     spec = dataset.spec
     read = read_all([(part.shard, part.keys) for part in dataset.shards], spec)
     for part, (labels, failures) in zip(dataset.shards, read, strict=True):
@@ -113,9 +133,14 @@ def _read_shard(shard: Shard, spec: TaskSpec, keys: Collection[str] | None) -> _
 
 
 def within_clip(labelled: Labelled, seconds: float) -> Labelled:
-    """Without the events that begin when their clip is over; those are faults then.
+    """A label without the events that begin when their clip is over; those are faults then.
 
-    Raises LabelError where no event is left.
+    Args:
+        labelled: with `Event`s as its label.
+        seconds: the clip's length.
+
+    Raises:
+        LabelError: no event is left.
     """
     late = [event for event in labelled.label if event.onset >= seconds]
     if not late:

@@ -33,9 +33,15 @@ _CHUNK = 100  # resamples at once; bounds memory to _CHUNK x N
 def source_weights(
     sources: NDArray[np.int64], resamples: int, seed: int = _SEED
 ) -> NDArray[np.float32]:
-    """How often each source is drawn: (resamples, number of sources), each row summing to it.
+    """How often each source is drawn.
 
-    sources: (N,) any integers that tell the items' sources apart.
+    Args:
+        sources: (N,) any integers that tell the items' sources apart.
+        resamples: how often all are drawn anew.
+        seed: the same gives the same.
+
+    Returns:
+        (resamples, number of sources), each row summing to this number.
     """
     count = len(np.unique(sources))
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
@@ -172,10 +178,17 @@ def weighted_mean_average_precision(
     weights: NDArray[np.float32],
     absent_classes: str = "left out",
 ) -> NDArray[np.float64]:
-    """mAP for each row of item weights: (N, C), (N, C), (R, N) -> (R,).
+    """mAP for each row of item weights.
 
-    A class without a positive item that has weight is left out of that row's mean, or counts as
-    `zero` (absent_classes).
+    Args:
+        labels: (N, C).
+        scores: (N, C).
+        weights: (R, N), how often an item counts.
+        absent_classes: a class without a positive item that has weight is `left out` of that row's
+            mean, or counts as `zero`.
+
+    Returns:
+        (R,) shares in 0..1.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter's lock
         values = np.stack(
@@ -196,9 +209,15 @@ def weighted_mean_average_precision(
 def weighted_average_precision(
     labels: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Average precision of one class under many weightings: (N,), (N,), (R, N) -> (R,).
+    """Average precision of one class under many weightings. Equal scores share one threshold.
 
-    Equal scores share one threshold. NaN where no positive item has weight.
+    Args:
+        labels: (N,).
+        scores: (N,).
+        weights: (R, N), how often an item counts.
+
+    Returns:
+        (R,) shares in 0..1; NaN where no positive item has weight.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]

@@ -155,21 +155,21 @@ def test_reconstruction_results(codec_file: Path, data: st.DataObject) -> None:
     assert all(str(codec_file) in line and "\n" not in line for line in unreadable)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(data=st.data())
-def test_stored_audits(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """One that cannot be read counts as none; one that can gives its counts."""
-    raw = audit_file(tmp_path_factory)
-    place = data.draw(st.sampled_from(sorted(places(raw), key=str)))
-    path = tmp_path_factory.getbasetemp() / "one.json"
-    path.write_text(changed(raw, place, data.draw(st.sampled_from(VALUES))))
-    finding = stored_finding(path)
-    assert finding is None or finding.summary().clips >= -1
-
-
-@functools.cache
-def audit_file(factory: pytest.TempPathFactory) -> Any:
-    root = factory.mktemp("audit")
+@pytest.fixture(scope="module")
+def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("audit")
     earmark.audit_tasks("esc50", data="synthetic", results=root, cache=root / "c")
     (path,) = (root / "audits").iterdir()
-    return json.loads(path.read_text())
+    return path
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_stored_audits(audit_file: Path, data: st.DataObject) -> None:
+    """One that cannot be read counts as none; one that can gives its counts."""
+    raw = json.loads(audit_file.read_text())
+    place = data.draw(st.sampled_from(sorted(places(raw), key=str)))
+    path = audit_file.with_name("changed.json")
+    path.write_text(changed(raw, place, data.draw(st.sampled_from(VALUES))))
+    finding = stored_finding(path)
+    assert finding is None or isinstance(finding.summary().clips, int)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import doctest
 from typing import Any
 
 import numpy as np
 import pytest
 from paired_cells import CLASSES, by_the_book, random_predictions
 
+from earmark.benchmark.metric import (
+    classification,
+    retrieval,
+    sound_events,
+    speech_recognition,
+    transcription,
+)
 from earmark.benchmark.metric.folds import by_fold, mean_of_known
 from earmark.benchmark.metric.registry import METRICS, CountMetric
 from earmark.benchmark.score.run import SCORERS
@@ -77,3 +85,11 @@ def test_what_is_not_known_is_left_out_of_a_mean() -> None:
     found = mean_of_known(values, axis=0)
     assert found[0] == 1.5
     assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize(
+    "module", [classification, retrieval, sound_events, speech_recognition, transcription]
+)
+def test_examples_in_docstrings_hold(module: Any) -> None:
+    failed, tried = doctest.testmod(module)
+    assert failed == 0 < tried
