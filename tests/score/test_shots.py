@@ -243,7 +243,7 @@ def test_a_protocol_without_logistic_regression_is_refused(
 def test_tasks_without_classes_are_named_and_stay_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--encoder", "logmel", "--tasks", "clotho", "esc50", "--data", "synthetic"]
+    words = ["--encoder", "logmel", "--tasks", "clotho", "vocalsound", "--data", "synthetic"]
     words += ["--limit", "12", "--results", str(tmp_path / "r"), "--shots", "1", "--seeds", "1"]
     main(words)
     out, err = capsys.readouterr()
