@@ -1,4 +1,4 @@
-"""The layout of the code: which folder may import which, from the ground up, and no circles."""
+"""The layout of the code: what may import what, from the ground up, and no circles."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from clips import REPOSITORY
 FLOORS = (
     ("encoders", "tasks"),
     ("audio", "bounds", "io", "paths", "shots"),
-    ("metric", "protocol", "zenodo"),
+    ("protocol", "zenodo"),
     ("result", "shards"),
-    ("store", "synthetic", "uncertainty"),
-    ("probe", "settings"),
+    ("metric", "store", "synthetic"),
+    ("probe", "settings", "uncertainty"),
     ("embedding", "leaderboard", "score"),
     ("audit", "comparison", "conformance", "prepare"),
     ("identity",),

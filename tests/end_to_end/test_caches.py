@@ -14,14 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 from clips import REPOSITORY, audio_bytes, clip_members, write_tar
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from paired_cells import random_predictions, write_cell
 
 from earmark.benchmark.audit.shard_hashes import HashJob, hash_shards
 from earmark.benchmark.conformance import preflight as gating
 from earmark.benchmark.conformance.preflight import Preflight
-from earmark.benchmark.io.sealed import read_sealed, write_sealed
 from earmark.benchmark.reconstruction.journal import Journal
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError
@@ -213,22 +210,6 @@ def test_files_and_folders_in_each_others_place_are_not_believed(
         assert capsys.readouterr().err.count("\n") == 1
         assert use(tmp_path) == clean
         assert capsys.readouterr().err == ""
-
-
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(content=st.binary(max_size=40), place=st.integers(0, 200), change=st.integers(1, 255))
-def test_no_wrong_byte_of_a_sealed_file_passes(
-    tmp_path: Path, content: bytes, place: int, change: int
-) -> None:
-    path = tmp_path / "note"
-    write_sealed(path, content)
-    assert read_sealed(path) == content
-    data = bytearray(path.read_bytes())
-    data[place % len(data)] ^= change
-    path.write_bytes(data)
-    assert read_sealed(path) is None
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

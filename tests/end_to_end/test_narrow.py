@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from paired_cells import class_predictions, write_cell
 from reference_files import write
-from rich.console import Console
-from rich.table import Table
 
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.io.terminal import print_table
 
 LONG = "hubert-large-of-mine:layer-12"
 
@@ -23,10 +17,6 @@ LONG = "hubert-large-of-mine:layer-12"
 def narrow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setenv("COLUMNS", str(request.param))
     return int(request.param)
-
-
-def cells_in(text: str) -> str:
-    return "".join(text.split())
 
 
 @pytest.mark.usefixtures("narrow")
@@ -70,27 +60,3 @@ def test_a_leaderboard_holds_every_score(
     write(tmp_path, "one", 0.512, encoder=LONG, interval=[0.4, 0.6], title="Spoken Digits of All")
     assert main(["leaderboard", "--results", str(tmp_path)]) == 0
     assert "  Spoken Digits of All  accuracy  0.512 [.400 .600]" in capsys.readouterr().out
-
-
-@given(
-    st.lists(st.text("abc ", min_size=1, max_size=30), min_size=1, max_size=4),
-    st.integers(10, 90),
-    st.booleans(),
-)
-def test_nothing_is_lost_and_no_line_is_longer_than_it_must_be(
-    words: list[str], width: int, breaks: bool
-) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("t", no_wrap=not breaks, overflow="fold", min_width=6 if breaks else None)
-    table.add_column("u", no_wrap=True)
-    for word in words:
-        table.add_row(word, "x" * 12)
-    console = Console(width=width, file=io.StringIO())
-    with console.capture() as captured:
-        print_table(table, console)
-    lines = captured.get().splitlines()
-    left = "".join(line[: line.index("x")] if "x" in line else line for line in lines[1:])
-    assert sorted(cells_in(left)) == sorted(cells_in("".join(words)))
-    assert sum("x" * 12 in line for line in lines) == len(words)
-    first = 6 if breaks else max(map(len, words))
-    assert max(map(len, lines)) <= max(width, first + 2 + 12)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from clips import TASK_YAML, clip_members, write_tar
 
+from earmark.benchmark.shards.shard import (
+    Extent,
+    Shard,
+)
 from earmark.tasks import TaskSpec, read_task
 
 
@@ -24,3 +28,13 @@ def make_shards(folder: Path, names: list[str], clips: int = 2) -> None:
             for m in clip_members(f"r1-{name}-{i}", b"", {"label": "cat"})
         ]  # fmt: skip
         write_tar(folder / name, members)
+
+
+def contents(shard: Shard) -> dict[str, tuple[str, bytes, bytes]]:
+    """key -> (suffix, audio, metadata), read straight from the file."""
+    raw = shard.path.read_bytes()
+
+    def cut(extent: Extent) -> bytes:
+        return raw[extent.offset : extent.offset + extent.size]
+
+    return {e.key: (e.suffix, cut(e.audio), cut(e.metadata)) for e in shard.entries}

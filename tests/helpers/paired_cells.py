@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from earmark.benchmark.result.files import result_path, write_result
 from earmark.benchmark.result.schema import Predictions, RunResult
 
+METRICS = ("accuracy", "mAP", "segment_f1_macro", "segment_f1_micro", "recall@1", "WER_inv")
 CLASSES = 10  # of events and notes: not a whole number of bytes
 
 

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from clip_items import FOLDS, PROTOCOL, make_items, make_spec, scored
-from scipy.special import log_softmax, logsumexp
-from sklearn.linear_model import LogisticRegression
+from logistic_regression import by_scikit_learn, clouds
+from scipy.special import log_softmax
 from sklearn.metrics import average_precision_score
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_estimator
 
-from earmark import LinearProbe
 from earmark.benchmark.probe import linear
 from earmark.benchmark.probe.linear import WITHOUT_VALIDATION, clip_means, fit_linear
 from earmark.benchmark.probe.logistic import STRENGTHS
 from earmark.benchmark.score import score_items
 
 
-def clouds(count: int, classes: int = 4, apart: float = 0.8, seed: int = 0) -> Any:
-    rng = np.random.default_rng(seed)
-    centres = apart * np.random.default_rng(99).standard_normal((classes, 10))
-    labels = rng.integers(0, classes, count)
-    labels[:classes] = np.arange(classes)
-    rows = centres[labels] + rng.standard_normal((count, 10))
-    return rows.astype(np.float32), labels
-
-
 def parts(count: int, valid: int, test: int) -> dict[str, Any]:
     every = np.arange(count)
     first, second = count - valid - test, count - test
     return {"train": every[:first], "valid": every[first:second]}
-
-
-def by_scikit_learn(x: Any, y: Any, strength: float) -> Any:
-    """A fitted pipeline of the same objective."""
-    scaler = StandardScaler().fit(x)
-    model = LogisticRegression(C=1 / (strength * len(x)), tol=1e-10, max_iter=5000)
-    return scaler, model.fit(scaler.transform(x), y)
 
 
 def test_the_strength_with_the_least_validation_loss_is_taken() -> None:
@@ -254,52 +234,3 @@ def test_there_are_no_seeds() -> None:
     assert all(fit.refitted and fit.converged for fit in score.fits.values())
     _, other = scored("class", FOLDS, folds=True, protocol=dataclasses.replace(PROTOCOL, seeds=1))
     assert other.scores["linear"] == score
-
-
-def test_estimator_is_one_of_scikit_learns() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it skips
-        assert check_estimator(LinearProbe(strengths=(1.0, 0.1))) is not None
-
-
-def test_estimator_on_arrays() -> None:
-    x, y = clouds(500)
-    names = np.array(["cat", "dog", "fox", "owl"])[y]
-    speakers = np.arange(500) // 5
-    probe = LinearProbe().fit(x[:300], names[:300], sources=speakers[:300])
-    scaler, other = by_scikit_learn(x[:300], names[:300], probe.fit_.strength)
-    wanted = other.predict(scaler.transform(x[300:]))
-    assert (probe.predict(x[300:]) == wanted).mean() > 0.995
-    right = (wanted == names[300:]).mean()
-    assert probe.score(x[300:], names[300:]) == pytest.approx(right, abs=0.01)
-    assert probe.predict_proba(x[300:]).sum(axis=1) == pytest.approx(1)
-    assert logsumexp(probe.decision_function(x[300:]), axis=1) == pytest.approx(0, abs=1e-5)
-    mine = LinearProbe().fit(x[:200], names[:200], validation=(x[200:300], names[200:300]))
-    assert not mine.fit_.refitted
-    several = np.eye(4, dtype=int)[y]
-    multi = LinearProbe().fit(x[:300], several[:300])
-    assert multi.predict(x[300:]).shape == (200, 4)
-    assert multi.score(x[300:], several[300:]) == pytest.approx(
-        average_precision_score(several[300:], multi.decision_function(x[300:]))
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"X": np.full((40, 10), np.nan)}, "NaN"),
-        ({"X": np.full((40, 10), np.inf)}, "infinity"),
-        ({"y": np.arange(39)}, "inconsistent numbers of samples"),
-        ({"y": np.linspace(0, 1, 40)}, "Unknown label type"),
-        ({"sources": [1, 2]}, "sources must be one an item"),
-        ({"validation": (np.zeros((3, 10)), [0, 1])}, "validation has 3 embeddings"),
-        ({"strengths": (1.0, 10.0)}, "from strong to weak"),
-        ({"strengths": (1.0, 0.0)}, "above 0"),
-        ({"validation_share": 1.5}, "between 0 and 1"),
-    ],
-)
-def test_bad_input_is_one_line(changes: dict[str, Any], words: str) -> None:
-    x, y = clouds(40)
-    settings = {k: changes.pop(k) for k in ("strengths", "validation_share") if k in changes}
-    with pytest.raises(ValueError, match=words):
-        LinearProbe(**settings).fit(**({"X": x, "y": y} | changes))
