@@ -1,5 +1,11 @@
 """What is measured: the plugin class, the registry, and one file or folder per family."""
 
+if __name__ != "earmark.encoders":
+    raise ImportError(
+        "Earmark's import name is `earmark`: write `from earmark import AudioEncoder, Frames`, ..."
+    )
+
+
 from earmark.encoders.encoder import (
     AudioEncoder,
     Codec,

@@ -13,6 +13,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import math
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+import earmark
 from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
 from earmark.encoders.home import Home, inside, settle
@@ -308,17 +310,41 @@ def _module_from_file(path: Path) -> ModuleType:
             exec(compile(source, str(path), "exec"), vars(module))
     except Exception as error:
         del sys.modules[module_name]
-        raise EncoderError(
-            f"encoder file {path} cannot be imported: {type(error).__name__}: {_line(error)}"
-        ) from error
+        why = _former_import(source.decode(errors="replace"), error) or (
+            f"{type(error).__name__}: {_line(error)}"
+        )
+        raise EncoderError(f"encoder file {path} cannot be imported: {why}") from error
     return module
+
+
+# What files took from Earmark while `encoders`, `benchmark` and `tasks` were its import names.
+_OURS = "AudioEncoder|Codec|Frames|EncoderError|OutputEncoder|SharedPass|register_encoder|evaluate"
+_FORMER = re.compile(
+    rf"^[ \t]*from (encoders|benchmark|tasks)([.\w]*) import (.*\b(?:{_OURS})\b.*)$", re.MULTILINE
+)
+
+
+def _former_import(source: str, error: Exception) -> str:
+    """Which import of a file is of before Earmark was `earmark`, and how it is written now."""
+    found = _FORMER.search(source)
+    if not isinstance(error, ImportError) or found is None:
+        return ""
+    top, rest, names = found.groups()
+    if (error.name or top).partition(".")[0] != top:
+        return ""
+    is_face = set(re.findall(r"\w+", names)) <= set(earmark.__all__)
+    place = "earmark" if is_face else f"earmark.{top}{rest}"
+    return (
+        f"Earmark's import name is `earmark`: write `from {place} import {names.strip()}` in place "
+        f"of `from {top}{rest} import {names.strip()}`"
+    )
 
 
 def _check_contract(encoder: Any, name: str) -> None:
     if not isinstance(encoder, AudioEncoder):
         raise EncoderError(
             f"encoder {name!r} is a {type(encoder).__name__}; it must be a subclass of "
-            "encoders.AudioEncoder"
+            "earmark.AudioEncoder"
         )
     if not getattr(encoder, "name", ""):
         encoder.name = name.rpartition(":")[2] if ".py:" in name else name

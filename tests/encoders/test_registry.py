@@ -161,7 +161,7 @@ def test_plugin_can_import_what_lies_beside_it(plugin: Callable[..., str], tmp_p
         ("class Other:\n    pass\n", "no class 'Mine'; it defines Other"),
         ("x = 1\n", "it defines no class"),
         ("Mine = 3\n", "no class 'Mine'"),
-        ("class Mine:\n    pass\n", "must be a subclass of encoders.AudioEncoder"),
+        ("class Mine:\n    pass\n", "must be a subclass of earmark.AudioEncoder"),
         ("class Mine:\n    def __init__(self, size):\n        pass\n", "size"),
         ("class Mine:\n    def __init__(self):\n        open('/no/weights')\n", "/no/weights"),
         (PLUGIN.replace("16_000", "0").format(weight=1, config="{}"), "sample_rate"),

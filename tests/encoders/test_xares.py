@@ -78,8 +78,8 @@ def test_fingerprint_covers_file_and_weights(file: Callable[..., Path]) -> None:
         ("from torch.nn import TransformerEncoder\n", "no class whose name ends in Encoder"),
         (XARES.replace("16000", "None"), "sampling_rate must be a number above 0, not None"),
         (XARES.replace("dim = 8", "dim = -8"), "output_dim must be a number above 0, not -8"),
-        (XARES.replace("        self.output_dim = 8\n", ""), "subclass of encoders.AudioEncoder"),
-        ("class AnEncoder:\n    pass\n", "subclass of encoders.AudioEncoder"),
+        (XARES.replace("        self.output_dim = 8\n", ""), "subclass of earmark.AudioEncoder"),
+        ("class AnEncoder:\n    pass\n", "subclass of earmark.AudioEncoder"),
         ("import nothing_of_that_name\n", "nothing_of_that_name"),
     ],
 )

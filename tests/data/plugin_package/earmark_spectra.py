@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from earmark.encoders import AudioEncoder, Frames
+from earmark import AudioEncoder, Frames
 
 HOP = 160
 
