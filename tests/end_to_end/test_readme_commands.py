@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import runpy
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -197,3 +199,10 @@ def test_what_golden_commands_print(
         printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
         shown = block(text, start).splitlines()
         assert printed[: len(shown)] == shown
+
+
+def test_what_the_published_package_scored(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (REPOSITORY / "benchmark" / "README.md").read_text(encoding="utf-8")
+    measured = json.loads((REPOSITORY / "tests" / "peer" / "measured.json").read_text())
+    runpy.run_path(str(REPOSITORY / "tests" / "peer" / "measure.py"))["show"](measured)
+    assert capsys.readouterr().out == block(text, "task              probe")
