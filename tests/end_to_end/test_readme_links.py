@@ -39,6 +39,15 @@ def test_links_lead_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(page), link
 
 
+@pytest.mark.parametrize("path", READMES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_files_that_are_named_are_there(path: Path) -> None:
+    """Those in sentences and tables, by their path from the top; NAME stands for one to be made."""
+    text = without_blocks(path.read_text(encoding="utf-8"))
+    for name in re.findall(r"`((?:benchmark|encoders|results|tasks|tests)/[\w./*-]+)`", text):
+        if "NAME" not in name and not name.startswith(("results/runs", "results/contributed")):
+            assert list(REPOSITORY.glob(name)), name
+
+
 def test_every_readme_is_reached_from_the_main_one() -> None:
     seen, ahead = set(), [REPOSITORY / "README.md"]
     while ahead:
