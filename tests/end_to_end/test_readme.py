@@ -46,10 +46,9 @@ def test_the_example_in_python_runs(
     assert len(code.splitlines()) <= 10
     assert '["esc50", "speech"], data="../shared/data"' in code
     code = code.replace('["esc50", "speech"]', repr([str(task)]))
-    found: dict[str, object] = {}
-    exec(code.replace('"../shared/data"', repr(str(data))), found)
-    assert re.fullmatch(r"toy done [01]\.\d+\n", capsys.readouterr().out)
-    assert found["unreadable"] == [] and "Toy" in (tmp_path / "report.html").read_text()
+    exec(code.replace('"../shared/data"', repr(str(data))), {})
+    scores, differences = r"(toy done [01]\.\d+\n){2}", r"((linear|knn) Toy \S+ [\w ]+\n){2}"
+    assert re.fullmatch(scores + differences, capsys.readouterr().out)
 
 
 def test_the_example_of_the_probe_runs(capsys: pytest.CaptureFixture[str]) -> None:
