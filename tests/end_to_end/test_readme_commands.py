@@ -92,7 +92,7 @@ def run_parsed(words: list[str], *, names: bool) -> int:
     """Parse a command and look up the names in it. Returns the exit status."""
 
     def look_up(arguments: argparse.Namespace) -> int:
-        if names and getattr(arguments, "encoder", None):
+        if names and "weights" in arguments:
             group_names(arguments.encoder, arguments.weights)
         if names and getattr(arguments, "tasks", None):
             select_tasks(arguments.tasks)
