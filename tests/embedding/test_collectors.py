@@ -240,8 +240,8 @@ def test_values_beyond_float16_are_named_in_the_result(tmp_path):
     result = run(task, tmp_path, Loudness(), failed_share=0.1)
     assert result.status == "done" and result.data.failed_clips == 1
     (failure,) = result.data.failures
-    assert (failure["shard"], failure["key"]) == ("test-000.tar", "loud")
-    assert "65504" in failure["reason"]
+    assert (failure.shard, failure.key) == ("test-000.tar", "loud")
+    assert "65504" in failure.reason
     assert result.scores["linear"].items == 4
 
 

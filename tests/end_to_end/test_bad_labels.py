@@ -138,8 +138,8 @@ def test_clips_without_a_usable_label_are_counted_and_named(tmp_path, capsys, na
     result = score(task, tmp_path, "bad", failed_share=0.1)
     assert result.status == "done" and result.error is None
     (failure,) = result.data.failures
-    assert (failure["shard"], failure["key"]) == ("train-000.tar", "zz-bad")
-    assert all(part in failure["reason"] for part in words), failure
+    assert (failure.shard, failure.key) == ("train-000.tar", "zz-bad")
+    assert all(part in failure.reason for part in words), failure
     assert result.data.failed_clips == 1 and result.data.clips == 16
     assert result.data.items == {"train": 8, "valid": 3, "test": 4}
     status, lines, written = cli(capsys, task, tmp_path)
