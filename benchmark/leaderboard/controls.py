@@ -7,33 +7,49 @@ what was learned. The test is the paired one over sources that `compare` has.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.best import paired_values
-from earmark.benchmark.result.schema import ResultError, RunResult
+from earmark.benchmark.result.schema import FAILED, ResultError, RunResult
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
 from earmark.benchmark.uncertainty.pairing import UnpairedError
-from earmark.benchmark.uncertainty.significance import Difference, difference_of
+from earmark.benchmark.uncertainty.significance import (
+    ABOVE,
+    BELOW,
+    NOT_APART,
+    NOT_TESTED,
+    ControlTest,
+    Difference,
+    difference_of,
+)
 from earmark.benchmark.uncertainty.values import values_of
 from earmark.encoders.control import parsed
 
-ABOVE, APART_BELOW, NOT_APART, NOT_TESTED = "above", "below", "not told apart", "not tested"
+if TYPE_CHECKING:
+    from earmark.benchmark.leaderboard.table import Row
 
 
-@dataclass(frozen=True)
-class ControlTest:
-    """One score against its control.
-
-    control: the control's column. verdict: `above`, `below`, `not told apart`, or `not tested`.
-    difference: score less control; None where it was not tested. why: in a line, why not.
-    """
-
-    control: str
-    verdict: str
-    difference: Difference | None = None
-    why: str = ""
+def mark_controls(
+    rows: dict[tuple[str, str], Row],
+    measured: Mapping[tuple[str, str], Mapping[str, RunResult]],
+    cache: Path,
+    track: ProgressFactory,
+) -> list[str]:
+    """Tell each row how its scores stand to their controls; notes on what that means."""
+    tests: dict[str, dict[str, dict[str, ControlTest]]] = {}
+    for key, results in measured.items():
+        row = rows[key]
+        done = {
+            column: result
+            for column, result in results.items()
+            if row.cell(column, row.probes[0]).status != FAILED
+        }
+        row.controls = against_controls(done, cache, track)
+        if row.controls:
+            tests[row.name] = row.controls
+    return control_notes(tests)
 
 
 def against_controls(
@@ -45,6 +61,8 @@ def against_controls(
     (`:permuted`, `:permuted-2`) it is the one with the highest score.
     """
     pairs = list(_pairs(results))
+    if not pairs:
+        return {}
     wanted = list(dict.fromkeys(column for pair in pairs for column in pair))
     values = dict(
         zip(wanted, values_of([results[column] for column in wanted], cache, track), strict=True)
@@ -75,7 +93,7 @@ def control_notes(tests: Mapping[str, Mapping[str, Mapping[str, ControlTest]]]) 
     said = {
         NOT_APART: "not told apart from its permuted weights (paired test over sources), so not "
         "shown to rest on what was learned",
-        APART_BELOW: "below its permuted weights",
+        BELOW: "below its permuted weights",
         NOT_TESTED: "not tested against its permuted weights",
     }
     notes = []
@@ -120,4 +138,4 @@ def _judged(control: str, difference: Difference, alpha: float, few: str) -> Con
         return ControlTest(control, NOT_TESTED, difference, few or "not computable")
     if not apart:
         return ControlTest(control, NOT_APART, difference)
-    return ControlTest(control, ABOVE if difference.value > 0 else APART_BELOW, difference)
+    return ControlTest(control, ABOVE if difference.value > 0 else BELOW, difference)

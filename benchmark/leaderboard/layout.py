@@ -10,8 +10,8 @@ from earmark.benchmark.leaderboard.table import (
     GUESS,
     NO_GUESS,
     NOT_PUBLISHED,
-    PROBES,
     PUBLISHED,
+    VIEWS,
     Cell,
     Mean,
     Row,
@@ -29,13 +29,13 @@ def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:
     else a view for each probe."""
     if len(table.columns) == 1:
         only = table.columns[0]
-        heads = [(PROBES[probe], only, probe) for probe in table.probes]
+        heads = [(VIEWS[probe], only, probe) for probe in table.probes]
         if table.majority:
             heads.append((table.majority, table.majority, table.probes[0]))
         return [(f"{only}: {table.caption}", heads)]
     return [
         (
-            f"{PROBES[probe]}: {table.caption_of([probe])}",
+            f"{VIEWS[probe]}: {table.caption_of([probe])}",
             [(column, column, probe) for column in table.filled(probe)],
         )
         for probe in table.probes

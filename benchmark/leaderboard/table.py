@@ -11,9 +11,13 @@ from earmark.benchmark.result.groups import (
     Group,
 )
 from earmark.benchmark.result.schema import RunResult, Score
+from earmark.benchmark.uncertainty.significance import ControlTest
 from earmark.tasks import DOMAINS
 
 PROBES = {"linear": "linear probe", "knn": "kNN"}
+READOUT = "readout"
+# what a table shows under heads of their own
+VIEWS = {**PROBES, READOUT: "linear probe, best readout"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Row:
 
     best: probe -> the columns whose score is the best or cannot be told from it, none where no
     column can; without a probe where nothing is known (`benchmark/leaderboard/best.py`).
+    controls: encoder column -> probe -> the test against permuted weights, where these are there.
     results: encoder column -> what its cells rest on. part: `10 of 50 classes` where the data has
     no more.
     """
@@ -81,6 +86,7 @@ class Row:
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
     best: dict[str, frozenset[str]] = field(default_factory=dict)
     results: dict[str, RunResult] = field(default_factory=dict)
+    controls: dict[str, dict[str, ControlTest]] = field(default_factory=dict)
     part: str = ""
 
     def cell(self, column: str, probe: str) -> Cell:
@@ -151,7 +157,7 @@ class Table:
 
     @property
     def probes(self) -> list[str]:
-        return [probe for probe in PROBES if any(row.has(probe) for row in self.rows)]
+        return [probe for probe in VIEWS if any(row.has(probe) for row in self.rows)]
 
     def means(self, probe: str) -> dict[str, dict[str, Mean]]:
         """Name of the mean -> column -> mean: each domain, all tasks, all tasks weighted.

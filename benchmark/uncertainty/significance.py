@@ -40,6 +40,23 @@ class Difference:
         return None if self.p is None else self.p < alpha
 
 
+ABOVE, BELOW, NOT_APART, NOT_TESTED = "above", "below", "not told apart", "not tested"
+
+
+@dataclass(frozen=True)
+class ControlTest:
+    """One score against its control.
+
+    control: the control's column. verdict: `above`, `below`, `not told apart`, or `not tested`.
+    difference: score less control; None where it was not tested. why: in a line, why not.
+    """
+
+    control: str
+    verdict: str
+    difference: Difference | None = None
+    why: str = ""
+
+
 def difference_of(first: Values, second: Values, probe: str, confidence: float) -> Difference:
     """Difference of two encoders by a probe; their values must be of the same items."""
     gap = first.by_probe[probe] - second.by_probe[probe]

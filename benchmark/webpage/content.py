@@ -23,8 +23,8 @@ from earmark.benchmark.leaderboard.layout import SHORT_METRICS
 from earmark.benchmark.leaderboard.table import (
     NOT_PUBLISHED,
     NOT_RUN,
-    PROBES,
     PUBLISHED,
+    VIEWS,
     Row,
     Table,
 )
@@ -76,7 +76,7 @@ def _table(table: Table, pool: Pool) -> dict[str, Any]:
         "seeds": table.seeds,
         "limit": table.limit,
         "notes": table.footnotes,
-        "probes": {probe: PROBES[probe] for probe in table.probes},
+        "probes": {probe: VIEWS[probe] for probe in table.probes},
         "columns": [_column(table, column, pool) for column in table.columns],
         "rows": [_row(table, row, pool) for row in table.rows],
         "means": {probe: _means(table, probe) for probe in table.probes},

@@ -1,0 +1,68 @@
+"""The second column: the linear probe on the best readout, and how far the order rests on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from earmark.benchmark.leaderboard.table import READOUT, Row
+from earmark.benchmark.readouts import BEST
+from earmark.benchmark.result.schema import RunResult
+from earmark.benchmark.result.scores import Score
+from earmark.benchmark.uncertainty.order import order_agreement
+
+
+def best_readout(result: RunResult) -> Score | None:
+    """The score of the best readout, as a score of its own; None where none was asked for."""
+    linear = result.scores.get("linear")
+    found = [one for one in (linear.readouts if linear else None) or () if one.readout == BEST]
+    if linear is None or not found:
+        return None
+    (best,) = found
+    return replace(
+        linear, value=best.value, interval=best.interval, per_seed=[best.value], spread=None,
+        per_split=best.per_split, shots=None, readouts=None,
+    )  # fmt: skip
+
+
+def readout_notes(rows: Sequence[Row]) -> list[str]:
+    """What the second column is, what was chosen, and Kendall's tau between the two orders."""
+    chosen: Counter[str] = Counter()
+    for row in rows:
+        for column, result in row.results.items():
+            if READOUT in row.cells.get(column, {}):
+                for one in result.scores["linear"].readouts or ():
+                    chosen.update(one.chosen.values())
+    if not chosen:
+        return []
+    counted = ", ".join(f"{readout} {count}" for readout, count in chosen.most_common())
+    return [
+        "best readout: in each fold the statistics over a clip's frames with the least validation "
+        f"loss; chosen were {counted}",
+        *_order_notes(rows),
+    ]
+
+
+def _order_notes(rows: Sequence[Row]) -> list[str]:
+    """Over the encoders and tasks that have both scores."""
+    by_column = [{c for c, cells in row.cells.items() if READOUT in cells} for row in rows]
+    columns = sorted(set().union(*by_column))
+    shared = [row for row, own in zip(rows, by_column, strict=True) if own == set(columns)]
+    if len(columns) < 2 or not shared:
+        return []
+    means, bests = (
+        np.array([[row.cell(column, probe).value for row in shared] for column in columns])
+        for probe in ("linear", READOUT)
+    )
+    found = order_agreement(means, bests)
+    if found is None or not np.isfinite(found.tau):
+        return []
+    interval = "" if found.low is None else f" [{found.low:.2f} {found.high:.2f}]"
+    over = f"{found.encoders} encoders on {found.tasks} task{'s' if found.tasks > 1 else ''}"
+    return [
+        f"orders by the mean and by the best readout: Kendall's tau {found.tau:.2f}{interval} "
+        f"({over}{'; interval over tasks' if interval else ''}); 1 is the same order"
+    ]
