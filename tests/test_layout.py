@@ -1,4 +1,4 @@
-"""The layout of the code: what may import what, from the ground up, and no circles."""
+"""The layout of the code: what may import what, from the ground up; how long its parts may be."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ FLOORS = (
     ("cli",),
 )
 ROOTS = ("benchmark", "encoders", "tasks")
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60  # lines
 Imports = dict[str, list[tuple[int, str]]]
 
 
@@ -141,3 +142,19 @@ def test_what_breaks_the_order_is_seen(tmp_path: Path) -> None:
     ]
     ring = circle(found)
     assert set(ring) == {"earmark.benchmark.audio.cut", "earmark.benchmark.audio.decode"}
+
+
+def test_files_and_functions_are_short() -> None:
+    folders = (*ROOTS, "tests")
+    paths = [path for folder in folders for path in sorted((REPOSITORY / folder).rglob("*.py"))]
+    long = []
+    for path in [*paths, *REPOSITORY.glob("*.py"), *REPOSITORY.glob("earmark/*.py")]:
+        name, text = path.relative_to(REPOSITORY), path.read_text("utf-8")
+        if len(text.splitlines()) > LONGEST_FILE:
+            long.append(f"{name}: {len(text.splitlines())} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long.append(f"{name}, line {node.lineno}: {node.name} has {lines} lines")
+    assert long == []

@@ -68,7 +68,7 @@ def test_scores_and_predictions_are_as_they_were(task: str, emptied: Path, tmp_p
 @pytest.mark.golden_all
 @pytest.mark.whole_training
 @pytest.mark.parametrize("task", LONG)
-def test_so_are_those_of_the_other_encoders_where_heads_train_long(
+def test_so_are_those_of_the_other_encoders_where_that_takes_long(
     task: str, emptied: Path, tmp_path: Path
 ) -> None:
     hold(task, ENCODERS[1:], tmp_path, emptied)
