@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from earmark.tasks import LABEL_KINDS
+
 ALL = "all"
 DRAWS = 10
-METRICS = ("accuracy", "mAP")  # of tasks whose clips have classes; others have no clips a class
+# of tasks whose clips have classes; others have no clips a class
+METRICS = tuple(name for kind in LABEL_KINDS.values() if kind.of_clips for name in kind.metrics)
 
 Shots = int | str  # a number of clips, or `all`
 

@@ -7,10 +7,10 @@ if __name__ != "earmark.tasks":
 
 
 from earmark.tasks.catalogue import builtin_tasks, select_tasks
+from earmark.tasks.kinds import LABEL_KINDS, LabelKind
 from earmark.tasks.reader import read_task
 from earmark.tasks.spec import (
     DOMAINS,
-    TIMED_KINDS,
     KnownClips,
     LabelRule,
     ProbeSettings,
@@ -21,6 +21,7 @@ from earmark.tasks.spec import (
 )
 
 __all__ = [
-    "DOMAINS", "TIMED_KINDS", "KnownClips", "LabelRule", "ProbeSettings", "SourceRule", "TaskError",
-    "TaskSpec", "builtin_tasks", "plain_name", "read_task", "select_tasks",
+    "DOMAINS", "LABEL_KINDS", "KnownClips", "LabelKind", "LabelRule", "ProbeSettings",
+    "SourceRule", "TaskError", "TaskSpec", "builtin_tasks", "plain_name", "read_task",
+    "select_tasks",
 ]  # fmt: skip

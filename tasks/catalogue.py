@@ -15,16 +15,33 @@ _FOLDER = Path(__file__).resolve().parent
 
 @cache
 def builtin_tasks() -> dict[str, TaskSpec]:
-    """All tasks of this folder, by name; speech, then sound, then music, by title in each."""
+    """All tasks of this folder, by name; speech, then sound, then music, by title in each.
+
+    Returns:
+        Name to task. It is kept: change a copy.
+    """
     specs = [read_task(path) for path in sorted(_FOLDER.glob("*.yaml"))]
     specs.sort(key=lambda spec: (DOMAINS.index(spec.domain), spec.title.lower()))
     return {spec.name: spec for spec in specs}
 
 
 def select_tasks(names: str | Iterable[str]) -> list[TaskSpec]:
-    """Tasks for a name or several: names, domains, `all`, paths of task files; each task once.
+    """Tasks for a name or several, each task once.
 
-    Raises TaskError for a name that is none of these, with the nearest known one.
+    Args:
+        names: one or several of: names of built-in tasks; domains (`speech`, `sound`, `music`);
+            `all`; paths of task files, which end in `.yaml` or `.yml`.
+
+    Returns:
+        The tasks, in the order in which they are first named.
+
+    Raises:
+        TaskError: a name is none of these (the nearest known one is given), a file declares no
+            task, or two tasks have one name.
+
+    Example:
+        >>> [spec.name for spec in select_tasks(["esc50", "my_task.yaml"])]
+        ['esc50', 'my_task']
     """
     chosen: dict[str, TaskSpec] = {}
     for name in [names] if isinstance(names, str) else names:
@@ -54,7 +71,14 @@ def _specs_for(name: str) -> list[TaskSpec]:
 
 
 def specs_of(tasks: str | TaskSpec | Sequence[str | TaskSpec]) -> list[TaskSpec]:
-    """Tasks by name, domain, path or as they are, each once. Raises TaskError."""
+    """Tasks by name, domain, path or as they are, each once.
+
+    Args:
+        tasks: what `select_tasks` takes, or tasks, or both.
+
+    Raises:
+        TaskError: as `select_tasks`; also where two different tasks have one name.
+    """
     listed = [tasks] if isinstance(tasks, str | TaskSpec) else tasks
     chosen: dict[str, TaskSpec] = {}
     for task in listed:

@@ -10,13 +10,10 @@ from typing import Any
 
 import yaml
 
+from earmark.tasks.kinds import LABEL_KINDS
 from earmark.tasks.spec import (
     DOMAINS,
-    LABEL_KINDS,
-    METRICS,
     SPLIT_NAMES,
-    TEXT_KINDS,
-    TIMED_KINDS,
     KnownClips,
     LabelRule,
     ProbeSettings,
@@ -33,11 +30,26 @@ _OPTIONAL = (
     "name", "weight", "zenodo_record", "classes", "splits", "folds", "crop_seconds",
     "segment_seconds", "also_in", "knn", "known",
 )  # fmt: skip
-_MIDI = frozenset(str(note) for note in range(128))
+_TIMED = " or ".join(name for name, kind in LABEL_KINDS.items() if kind.timed)
 
 
 def read_task(path: str | Path) -> TaskSpec:
-    """Read and check one task file. Raises TaskError with one line that says how to mend it."""
+    """Read and check one task file.
+
+    Args:
+        path: of a YAML file; `tasks/README.md` has every key with an example.
+
+    Returns:
+        The task; its name is that of the file unless it states another.
+
+    Raises:
+        TaskError: the file cannot be read, or does not declare a task. One line: file, key, fault
+            and fix.
+
+    Example:
+        >>> read_task("my_task.yaml").metric
+        'accuracy'
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -147,7 +159,7 @@ class _Reader:
             label=label,
             classes=self.classes(raw, label.kind),
             probe=self.probe(raw["probe"]),
-            metric=self.one_of(raw, "metric", here, METRICS[label.kind]),
+            metric=self.one_of(raw, "metric", here, LABEL_KINDS[label.kind].metrics),
             source=self.source(raw["source"]),
             splits=self.shards(raw, "splits"),
             folds=self.shards(raw, "folds"),
@@ -183,21 +195,22 @@ class _Reader:
     def label(self, raw: Any) -> LabelRule:
         where = "'label'"
         raw = self.check_keys(raw, where, ("kind",), ("field", "fields", "index", "separator"))
-        kind = self.one_of(raw, "kind", where, LABEL_KINDS)
-        rule: dict[str, Any] = {"kind": kind}
-        if kind == "captions":
-            rule["fields"] = self.caption_fields(raw)
+        name = self.one_of(raw, "kind", where, tuple(LABEL_KINDS))
+        kind = LABEL_KINDS[name]
+        rule: dict[str, Any] = {"kind": name}
+        if "fields" in kind.keys:
+            rule["fields"] = self.fields(raw, name)
         elif raw.get("field") is not None:
             rule["field"] = self.text(raw, "field", where)
-        elif kind not in TIMED_KINDS:
+        elif not kind.whole_json:
             raise self.fail(f"{where} lacks 'field'; add it (tasks/README.md has an example)")
-        for key, kinds in (("fields", ("captions",)), ("index", ("class", "multilabel"))):
-            if key in raw and kind not in kinds:
-                raise self.fail(f"{key!r} in {where} does not belong to kind {kind}")
+        for key in ("fields", "index"):
+            if key in raw and key not in kind.keys:
+                raise self.fail(f"{key!r} in {where} does not belong to kind {name}")
         if "index" in raw:
             rule["index"] = self.typed(raw, "index", where, bool, "true or false")
         if "separator" in raw:
-            if kind != "multilabel":
+            if "separator" not in kind.keys:
                 raise self.fail("'separator' in 'label' belongs to kind multilabel only")
             separator = self.typed(raw, "separator", where, str, "text")
             if not separator:
@@ -205,10 +218,10 @@ class _Reader:
             rule["separator"] = separator
         return LabelRule(**rule)
 
-    def caption_fields(self, raw: dict[str, Any]) -> tuple[str, ...]:
+    def fields(self, raw: dict[str, Any], kind: str) -> tuple[str, ...]:
         fields = raw.get("fields")
         if "field" in raw or not isinstance(fields, list) or not fields:
-            raise self.fail("'label' of kind captions needs 'fields', a list of JSON fields")
+            raise self.fail(f"'label' of kind {kind} needs 'fields', a list of JSON fields")
         if not all(isinstance(name, str) and name for name in fields):
             raise self.fail(f"'fields' in 'label' must be names of JSON fields, not {fields!r}")
         if len(set(fields)) < len(fields):
@@ -218,7 +231,7 @@ class _Reader:
     def classes(self, task: dict[str, Any], kind: str) -> tuple[str, ...]:
         """A list of names, the number of classes, or the name of a file with one name a line."""
         raw = task.get("classes")
-        if kind in TEXT_KINDS:
+        if not LABEL_KINDS[kind].has_classes:
             if raw is not None:
                 raise self.fail(f"'classes' does not belong to labels of kind {kind}")
             return ()
@@ -332,19 +345,25 @@ class _Reader:
             )
         if spec.label.index and spec.classes != tuple(str(i) for i in range(spec.num_classes)):
             raise self.fail("with 'index: true' the classes are a number, not names")
-        kind = spec.label.kind
-        if kind != "class" and spec.knn:
+        self.check_kind(spec)
+
+    def check_kind(self, spec: TaskSpec) -> None:
+        """What goes with one kind of label and not with another."""
+        name, kind = spec.label.kind, spec.kind
+        if spec.knn and not kind.one_class:
             raise self.fail("kNN is for single-label tasks; set 'knn: false'")
-        if (kind in TIMED_KINDS) != (spec.segment_seconds is not None):
+        if kind.timed != (spec.segment_seconds is not None):
             raise self.fail(
-                "labels of kind events or notes need 'segment_seconds', the length of the segments "
+                f"labels of kind {_TIMED} need 'segment_seconds', the length of the segments "
                 "that are scored; others have none"
             )
-        if kind not in TIMED_KINDS and spec.probe.positive_weight != 1:
-            raise self.fail("'positive_weight' in 'probe' is for labels of kind events or notes")
+        if not kind.timed and spec.probe.positive_weight != 1:
+            raise self.fail(f"'positive_weight' in 'probe' is for labels of kind {_TIMED}")
         if spec.by_frame and spec.crop_seconds is not None:
-            raise self.fail(f"labels of kind {kind} are for whole clips; remove 'crop_seconds'")
-        if spec.folds and kind in TEXT_KINDS:
-            raise self.fail(f"labels of kind {kind} take 'splits', not 'folds'")
-        if kind == "notes" and not _MIDI.issuperset(spec.classes):
-            raise self.fail("with notes the classes are MIDI numbers, 0 to 127")
+            raise self.fail(f"labels of kind {name} are for whole clips; remove 'crop_seconds'")
+        if spec.folds and not kind.has_classes:
+            raise self.fail(f"labels of kind {name} take 'splits', not 'folds'")
+        if kind.allowed_classes is not None and not kind.allowed_classes[0].issuperset(
+            spec.classes
+        ):
+            raise self.fail(f"with {name} the classes are {kind.allowed_classes[1]}")

@@ -14,24 +14,14 @@ import unicodedata
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from earmark.tasks.kinds import LABEL_KINDS, LabelKind
+
 DOMAINS = ("speech", "sound", "music")
-LABEL_KINDS = ("class", "multilabel", "events", "notes", "captions", "transcript")
-TIMED_KINDS = ("events", "notes")  # something is there from one second to another
-TEXT_KINDS = ("captions", "transcript")  # text in place of classes
-_SEGMENT_F1 = ("segment_f1_macro", "segment_f1_micro")
-METRICS = {
-    "class": ("accuracy",),
-    "multilabel": ("mAP",),
-    "events": _SEGMENT_F1,
-    "notes": _SEGMENT_F1,
-    "captions": ("recall@1",),
-    "transcript": ("WER_inv",),
-}
 SPLIT_NAMES = ("train", "valid", "test")
 
 
 class TaskError(ValueError):
-    """A task file that cannot be used. The message names the file, the fault and the mend."""
+    """A task file that cannot be used. The message names the file, the fault and the fix."""
 
 
 def plain_name(value: Any) -> str | None:
@@ -40,6 +30,10 @@ def plain_name(value: Any) -> str | None:
     Text without white space around it, in Unicode's NFC; a whole number by its digits, and so a
     float that is whole (pandas writes a column of whole numbers with a gap so). From 2^53 on a
     float no longer tells neighbours apart, so it names nothing. Nor do truth values.
+
+    Example:
+        >>> plain_name(" dog "), plain_name(7.0), plain_name(7.5), plain_name(True)
+        ('dog', '7', None, None)
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
@@ -52,17 +46,18 @@ def plain_name(value: Any) -> str | None:
 class LabelRule:
     """How a clip's label is read from its JSON.
 
-    kind: `class` (one of C), `multilabel` (any of C), `events` (list of onset, offset and label),
-        `notes` (list of start, end and MIDI note), `captions` (texts that describe the clip),
-        `transcript` (what is said).
-    field: the JSON field that holds it. Events and notes: empty where the whole JSON value is the
-        list. Captions have `fields` instead.
-    fields: captions only: the JSON fields that hold one caption each.
-    keep_case: transcripts only: as the data set spells them, not in lower case. A protocol's
-        choice, which no task file states.
-    index: the field holds the class index 0..C-1 itself, not a name.
-    separator: multilabel only: what stands between the names in one string; the field may
-        also hold a JSON list of names.
+    Attributes:
+        kind: a row of `LABEL_KINDS`: `class` (one of C), `multilabel` (any of C), `events` (list of
+            onset, offset and label), `notes` (list of start, end and MIDI note), `captions` (texts
+            that describe the clip), `transcript` (what is said).
+        field: the JSON field that holds it. Events and notes: empty where the whole JSON value is
+            the list. Captions have `fields` instead.
+        index: the field holds the class index 0..C-1 itself, not a name.
+        separator: multilabel only: what stands between the names in one string; the field may
+            also hold a JSON list of names.
+        fields: captions only: the JSON fields that hold one caption each.
+        keep_case: transcripts only: as the data set spells them, not in lower case. A protocol's
+            choice, which no task file states.
     """
 
     kind: str
@@ -77,12 +72,13 @@ class LabelRule:
 class SourceRule:
     """How a clip's source (speaker, recording, ...) is known: the unit of intervals and splits.
 
-    unit: what a source is, in words: `speaker`, `actor`, `recording`, `video`, `file`, ...
-    key: a regular expression matched from the start of the clip's key; its group `source` is
-        the source. None: see `field`.
-    field: a JSON field that holds the source: text, or a whole number. With neither, each clip is
-        its own source; where `key` does not fit, too, and the result says for how many clips that
-        was so. A clip without its field has failed, unless no clip of the task has it.
+    Attributes:
+        unit: what a source is, in words: `speaker`, `actor`, `recording`, `video`, `file`, ...
+        key: a regular expression matched from the start of the clip's key; its group `source` is
+            the source. None: see `field`.
+        field: a JSON field that holds the source: text, or a whole number. With neither, each clip
+            is its own source; where `key` does not fit, too, and the result says for how many clips
+            that was so. A clip without its field has failed, unless no clip of the task has it.
     """
 
     unit: str
@@ -118,9 +114,13 @@ class SourceRule:
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """Training of the probe: number of epochs, clips a batch, Adam's initial rate.
+    """Training of the probe.
 
-    positive_weight: events and notes only: what a positive frame weighs in the loss.
+    Attributes:
+        epochs: passes over the training items.
+        batch_size: clips a batch.
+        learning_rate: Adam's, at the start.
+        positive_weight: events and notes only: what a positive frame weighs in the loss.
     """
 
     epochs: int
@@ -133,8 +133,10 @@ class ProbeSettings:
 class KnownClips:
     """How many clips the data set has, as its publishers say.
 
-    total: in all. by_part: in each split or fold, where that is known; else empty. origin: where
-    the numbers come from, for people.
+    Attributes:
+        total: in all.
+        origin: where the numbers come from, for people.
+        by_part: in each split or fold, where that is known; else empty.
     """
 
     total: int
@@ -146,16 +148,28 @@ class KnownClips:
 class TaskSpec:
     """One task. See `tasks/README.md` for every field with an example.
 
-    splits: split name -> glob of its shards inside `<data>/<folder>/`; `train` and `test`
-        always, `valid` where the data set has one of its own.
-    folds: fold name -> glob, in place of splits.
-    classes: class names; their order is the class index. Notes: MIDI numbers. Text: none.
-    crop_seconds: length of the consecutive crops a clip is cut into; None keeps it whole.
-    segment_seconds: events and notes only: length of the segments that are scored.
-    also_in: another folder that holds the same shards, used where `folder` does not exist.
-    weight: the task's weight in the weighted mean.
-    known: how many clips there should be; changes no score.
-    path: of its file. declared: digest of the declaration, where a protocol has changed it.
+    Attributes:
+        name: as commands take it.
+        title, abbreviation, domain, description, licence, citation, url: for people and tables;
+            domain is one of `DOMAINS`.
+        folder: of the shards, inside the data directory.
+        label: how a clip's label is read.
+        probe: how the probe is trained.
+        metric: one of those that fit the label's kind.
+        source: how a clip's source is known.
+        zenodo_record: number of the record that holds the shards.
+        knn: whether nearest neighbours are scored too.
+        splits: split name -> glob of its shards inside `<data>/<folder>/`; `train` and `test`
+            always, `valid` where the data set has one of its own.
+        folds: fold name -> glob, in place of splits.
+        classes: class names; their order is the class index. Notes: MIDI numbers. Text: none.
+        crop_seconds: length of the consecutive crops a clip is cut into; None keeps it whole.
+        segment_seconds: events and notes only: length of the segments that are scored.
+        also_in: another folder that holds the same shards, used where `folder` does not exist.
+        weight: the task's weight in the weighted mean.
+        known: how many clips there should be; changes no score.
+        path: of its file.
+        declared: digest of the declaration, where a protocol has changed it.
     """
 
     name: str
@@ -194,9 +208,14 @@ class TaskSpec:
         return ("linear", "knn") if self.knn else ("linear",)
 
     @property
+    def kind(self) -> LabelKind:
+        """What holds for labels of the task's kind."""
+        return LABEL_KINDS[self.label.kind]
+
+    @property
     def by_frame(self) -> bool:
         """Whether the probe sees single frames, not their mean over the clip."""
-        return self.label.kind in TIMED_KINDS or self.label.kind == "transcript"
+        return self.kind.by_frame
 
     @property
     def shard_patterns(self) -> dict[str, str]:
@@ -223,7 +242,13 @@ class TaskSpec:
 
 
 class Event(NamedTuple):
-    """Something that is heard from onset to offset, in seconds. label: its class index."""
+    """Something that is heard from onset to offset, in seconds.
+
+    Attributes:
+        onset: when it begins, from the start of the clip.
+        offset: when it ends; above onset.
+        label: its class index.
+    """
 
     onset: float
     offset: float

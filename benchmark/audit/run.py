@@ -32,7 +32,7 @@ from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, Dataset, locate_shards, open_dataset
 from earmark.benchmark.shards.labels import Labelled, label_clips
 from earmark.benchmark.shards.shard import Failure, ShardError, shard_digest
-from earmark.tasks import TIMED_KINDS, TaskSpec
+from earmark.tasks import TaskSpec
 from earmark.tasks.catalogue import specs_of
 
 
@@ -163,8 +163,7 @@ def _clips(
     dataset: Dataset, hashes: Sequence[ShardHashes], labels: Sequence[dict[str, Labelled]]
 ) -> list[HashedClip]:
     """Every clip that could be decoded."""
-    # captions of one sound may differ and all be right
-    compared = dataset.spec.label.kind != "captions"
+    compared = dataset.spec.kind.one_truth
     clips = []
     for part, hashed, known in zip(dataset.shards, hashes, labels, strict=True):
         for key, audio_hash in hashed.hashes.items():
@@ -238,10 +237,4 @@ def _in_words(label: tuple[Any, ...] | None, spec: TaskSpec) -> str | None:
     """A label as people read it."""
     if label is None:
         return None
-    if spec.label.kind in TIMED_KINDS:
-        return "; ".join(
-            f"{spec.classes[event.label]} {event.onset:g}-{event.offset:g} s" for event in label
-        )
-    if spec.label.kind in ("class", "multilabel"):
-        return "; ".join(spec.classes[index] for index in label)
-    return " ".join(label)
+    return spec.kind.describe(label, spec.classes)

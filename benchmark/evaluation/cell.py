@@ -65,7 +65,7 @@ from earmark.benchmark.shards.shard import ShardError, shard_digest
 from earmark.benchmark.shots import METRICS, has_all
 from earmark.encoders import AudioEncoder, EncoderError, OutputEncoder
 from earmark.encoders.device import parameter_count
-from earmark.tasks import TIMED_KINDS, TaskSpec
+from earmark.tasks import TaskSpec
 
 
 class _Joined(NamedTuple):
@@ -239,7 +239,7 @@ class TaskEvaluator:
         embed_s = time.monotonic() - clock
         read = label_clips(dataset)
         labels, lost = [found for found, _ in read], [failed for _, failed in read]
-        if spec.label.kind in TIMED_KINDS:
+        if spec.kind.timed:
             within = within_clips(dataset, labels, embeddings)
             labels = [found for found, _ in within]
             lost = [[*own, *late] for own, (_, late) in zip(lost, within, strict=True)]

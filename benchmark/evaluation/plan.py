@@ -109,7 +109,7 @@ def print_plan(
 
 def probe_operations(spec: TaskSpec, plan: TaskPlan, encoder: AudioEncoder) -> int:
     """Floating-point operations of the probe of a task of clips with classes, about."""
-    if spec.label.kind not in ("class", "multilabel"):
+    if not spec.kind.of_clips:
         return 0
     splits = max(1, len(spec.folds))
     # of one split about half are trained on, of folds all but one

@@ -17,10 +17,11 @@ from earmark.benchmark.leaderboard.table import (
     Row,
     Table,
 )
+from earmark.benchmark.metric.registry import METRICS
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES
 
 # How a metric is shown where it must be short; files hold its full name.
-SHORT_METRICS = {"segment_f1_macro": "seg-F1 macro", "segment_f1_micro": "seg-F1 micro"}
+SHORT_METRICS = {metric.name: metric.short for metric in METRICS.values() if metric.short}
 
 
 def views(table: Table) -> list[tuple[str, list[tuple[str, str, str]]]]:

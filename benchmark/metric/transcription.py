@@ -27,10 +27,17 @@ class NoteScores(NamedTuple):
 
 
 def notes_of_frames(active: NDArray[np.bool_], frame_rate: float) -> list[Event]:
-    """Notes of (F, C): every run of active frames is one. label: the class, not the MIDI number.
+    """Notes of active frames: every run of a class is one.
 
     A frame is active where its centre is inside a note, so a note begins between the centre of the
     run's first frame and that of the frame before: its onset is taken halfway, at the frame's edge.
+
+    Args:
+        active: (F, C).
+        frame_rate: in Hz.
+
+    Returns:
+        Notes, by class and onset. label: the class, not the MIDI number.
     """
     edges = np.zeros((len(active) + 2, active.shape[1]), np.int8)
     edges[1:-1] = active
@@ -46,7 +53,20 @@ def notes_of_frames(active: NDArray[np.bool_], frame_rate: float) -> list[Event]
 def note_scores(
     reference: Sequence[Event], estimated: Sequence[Event], tolerance_s: float = ONSET_TOLERANCE_S
 ) -> NoteScores:
-    """Precision, recall and F1 of the notes of one recording."""
+    """Precision, recall and F1 of the notes of one recording.
+
+    Args:
+        reference: what is played.
+        estimated: what was found.
+        tolerance_s: by which onsets may differ, in seconds.
+
+    Returns:
+        Shares in 0..1; all NaN where the reference has no note.
+
+    Example:
+        >>> note_scores([Event(0.0, 1.0, 5), Event(1.0, 2.0, 7)], [Event(0.02, 0.5, 5)])
+        NoteScores(precision=1.0, recall=0.5, f1=0.6666666666666666)
+    """
     if not reference:
         return NoteScores(float("nan"), float("nan"), float("nan"))
     by_pitch = _onsets(estimated)

@@ -29,13 +29,14 @@ from earmark.benchmark.prepare.columns import Columns, needed, times_of
 from earmark.benchmark.prepare.recipe import SourceClip
 from earmark.benchmark.prepare.source_folder import LayoutError, OriginalFolder, UnsafePathError
 from earmark.benchmark.prepare.task_file import shard_patterns
+from earmark.tasks import LABEL_KINDS
 
 _SPLITS = ("train", "valid", "test")
 _PART = re.compile(r"[A-Za-z0-9-]{1,40}")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _SEPARATOR = ";"
+_FIELDS = {"class": "label", "multilabel": "labels", "events": "events"}  # of the clips' JSON
 _SEGMENT_S = 1.0  # of events; the task file may be edited before it is used
-_METRICS = {"class": "accuracy", "multilabel": "mAP", "events": "segment_f1_macro"}
 _Row = tuple[int, dict[str, str]]  # line number, cells by column
 
 
@@ -56,11 +57,10 @@ class Manifest:
 
     def declaration(self, name: str, domain: str) -> dict[str, Any]:
         """What a task file for the table declares."""
-        label: dict[str, Any] = {"kind": "class", "field": "label"}
-        if self.kind == "multilabel":
-            label = {"kind": "multilabel", "field": "labels", "separator": _SEPARATOR}
-        if self.kind == "events":
-            label = {"kind": "events", "field": "events"}
+        kind = LABEL_KINDS[self.kind]
+        label = {"kind": self.kind, "field": _FIELDS[self.kind]}
+        if "separator" in kind.keys:
+            label["separator"] = _SEPARATOR
         source = {"unit": "source", "field": "source"} if self.sourced else {"unit": "file"}
         return {
             "title": name,
@@ -77,9 +77,9 @@ class Manifest:
             "label": label,
             "classes": list(self.classes),
             "probe": {"epochs": 10, "batch_size": 32},
-            "metric": _METRICS[self.kind],
-            "knn": self.kind == "class",
-            **({"segment_seconds": _SEGMENT_S} if self.kind == "events" else {}),
+            "metric": kind.metrics[0],
+            "knn": kind.one_class,
+            **({"segment_seconds": _SEGMENT_S} if kind.timed else {}),
             "source": source,
         }
 

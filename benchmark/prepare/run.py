@@ -156,11 +156,10 @@ def _check_clips(
     for clip in clips:
         if clip.split not in spec.shard_patterns:
             raise LayoutError(f"{clip.file}: {spec.name} has no {part} {clip.split!r}")
-        if spec.label.kind in ("class", "multilabel"):
+        if spec.kind.of_clips:
             value = clip.metadata.get(spec.label.field)
-            names = (
-                str(value).split(spec.label.separator) if spec.label.kind != "class" else [value]
-            )
+            several = spec.kind.several
+            names = str(value).split(spec.label.separator) if several else [value]
             for name in names:
                 if str(name) not in spec.classes:
                     raise LayoutError(

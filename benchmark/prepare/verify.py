@@ -119,7 +119,7 @@ def verify(
         return Verification(spec, error=f"cannot read: {error}")
     for split, names in sources.items():
         found.parts[split].sources = len(names)
-    if spec.label.kind in ("class", "multilabel"):
+    if spec.kind.of_clips:
         seen_classes = {name for part in found.parts.values() for name in part.classes}
         found.empty_classes = [name for name in spec.classes if name not in seen_classes]
     found.differences = _differences(found)
@@ -139,7 +139,7 @@ def _count_labels(
     """Add one shard's labels and sources."""
     classes = found.parts[part.split].classes
     for key, label in labels.items():
-        if found.spec.label.kind in ("class", "multilabel"):
+        if found.spec.kind.of_clips:
             classes.update(found.spec.classes[index] for index in label.label)
         found.guessed_sources += label.source is None and not found.spec.source.by_clip
         sources.add(_source(part, key, label))

@@ -26,25 +26,24 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     an item, one a class for several. Deterministic; converged (`fit_.converged`). Source: protocol
     `strict`, see `earmark.benchmark.probe.linear` and `earmark.benchmark.probe.logistic`.
 
-    Parameters
-    ----------
-    strengths: L2 penalties to choose from, from strong to weak, as factors of |W|^2 / 2 beside the
-        mean loss; by default 10, 10^0.5, ... 10^-6, and up to four more at an end. In
-        scikit-learn's terms C = 1 / (N x strength) for N items.
-    validation_share: of the items, held out for the choice where `fit` is given no validation
-        part; then the fit is repeated on all of them.
-    device: `cpu` or `cuda`.
+    Args:
+        strengths: L2 penalties to choose from, from strong to weak, as factors of |W|^2 / 2 beside
+            the mean loss; by default 10, 10^0.5, ... 10^-6, and up to four more at an end. In
+            scikit-learn's terms C = 1 / (N x strength) for N items.
+        validation_share: of the items, above 0 and below 1, held out for the choice where `fit` is
+            given no validation part; then the fit is repeated on all of them.
+        device: `cpu` or `cuda`.
 
-    Attributes
-    ----------
-    classes_: (C,) the labels, sorted. fit_: strength, validation losses, convergence (`LinearFit`).
-    n_features_in_: D.
+    Attributes:
+        classes_: (C,) the labels, sorted.
+        fit_: strength, validation losses, convergence (`LinearFit`).
+        several_: whether an item may have several labels.
+        n_features_in_: D.
 
-    Example
-    -------
-    >>> from earmark import LinearProbe
-    >>> probe = LinearProbe().fit(train_embeddings, train_labels, sources=train_speakers)
-    >>> probe.score(test_embeddings, test_labels)
+    Example:
+        >>> from earmark import LinearProbe
+        >>> probe = LinearProbe().fit(train_embeddings, train_labels, sources=train_speakers)
+        >>> probe.score(test_embeddings, test_labels)
     """
 
     def __init__(
@@ -65,13 +64,21 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         sources: ArrayLike | None = None,
         validation: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> LinearProbe:
-        """Fit to embeddings (N, D) and labels: (N,) of any kind, or (N, C) of 0 and 1.
+        """Fit to embeddings and labels.
 
-        sources: (N,) which recording or speaker an item is from: whole sources are held out.
-        validation: embeddings and labels of a validation part of your own: the fit is to X alone.
+        Args:
+            X: (N, D) embeddings.
+            y: (N,) labels of any kind, or (N, C) of 0 and 1.
+            sources: (N,) which recording or speaker an item is from: whole sources are held out.
+            validation: embeddings and labels of a validation part of your own: the fit is to X
+                alone.
 
-        Raises ValueError, in a line: NaN or infinite values, lengths that do not agree, labels that
-        are no classes, a strength that is not above 0.
+        Returns:
+            The probe itself.
+
+        Raises:
+            ValueError: NaN or infinite values, lengths that do not agree, labels that are no
+                classes, a strength that is not above 0. One line.
         """
         strengths = self._checked_strengths()
         rows, given = validate_data(self, X, y, multi_output=True, dtype=np.float32)
@@ -104,8 +111,15 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
-        """(M, C) log-probabilities; of two classes (M,) the log-odds of the second; of several
-        labels (M, C) logits."""
+        """What decides between labels.
+
+        Args:
+            X: (M, D) embeddings.
+
+        Returns:
+            (M, C) log-probabilities; of two classes (M,) the log-odds of the second; of several
+            labels (M, C) logits.
+        """
         scores = self._scores(X)
         if len(self.classes_) == 2 and not self.several_:
             odds: NDArray[np.float64] = scores[:, 1] - scores[:, 0]
@@ -113,7 +127,14 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         return scores
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
-        """(M, C) probabilities; of several labels each by itself."""
+        """How likely each label is.
+
+        Args:
+            X: (M, D) embeddings.
+
+        Returns:
+            (M, C) probabilities, which sum to 1; of several labels each by itself.
+        """
         scores = self._scores(X)
         if self.several_:
             each: NDArray[np.float64] = expit(scores)
@@ -123,7 +144,14 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         return shares
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
-        """(M,) the likeliest label; of several labels (M, C), 1 where likelier than not."""
+        """The likeliest label.
+
+        Args:
+            X: (M, D) embeddings.
+
+        Returns:
+            (M,) labels; of several labels (M, C), 1 where likelier than not.
+        """
         scores = self._scores(X)
         if self.several_:
             return (scores > 0).astype(np.int64)
@@ -136,7 +164,16 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
     ) -> float:
-        """Accuracy; of several labels mAP over the classes that have a positive item."""
+        """Accuracy; of several labels mAP over the classes that have a positive item.
+
+        Args:
+            X: (M, D) embeddings.
+            y: (M,) labels, or (M, C) of 0 and 1.
+            sample_weight: (M,) weights; of one label only.
+
+        Returns:
+            A share in 0..1.
+        """
         if self.several_:
             return mean_average_precision(np.asarray(y, np.bool_), self._scores(X))
         return float(super().score(X, y, sample_weight))

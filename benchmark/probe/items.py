@@ -21,14 +21,15 @@ from earmark.benchmark.store import ShardEmbeddings
 class Items:
     """All items (crops) of a task, sorted by split, clip key, shard and crop.
 
-    embeddings: (N, D) float32, where a clip's mean is wanted; else (0, D).
-    labels: (N,) int64 class indices, or (N, C) bool for a multi-label task; else (0,).
-    splits, keys, crops: (N,) the split or fold, clip key and number of the crop.
-    sources: (N,) int64, numbers of the sources; source_names: their names.
-    guessed_sources: clips that the source rule did not fit, so that each is its own source.
-    frames: N arrays (F, D) float16, where a clip's frames are wanted; else empty.
-    annotations: N labels that are no classes: `Event`s, captions, a transcript; else empty.
-    seconds: (N,) audio of each item's clip; of a task by frames, the length of its file.
+    Attributes:
+        embeddings: (N, D) float32, where a clip's mean is wanted; else (0, D).
+        labels: (N,) int64 class indices, or (N, C) bool for a multi-label task; else (0,).
+        splits, keys, crops: (N,) the split or fold, clip key and number of the crop.
+        sources: (N,) int64, numbers of the sources; source_names: their names.
+        guessed_sources: clips that the source rule did not fit, so that each is its own source.
+        frames: N arrays (F, D) float16, where a clip's frames are wanted; else empty.
+        annotations: N labels that are no classes: `Event`s, captions, a transcript; else empty.
+        seconds: (N,) audio of each item's clip; of a task by frames, the length of its file.
     """
 
     embeddings: NDArray[np.float32]
@@ -66,7 +67,16 @@ def join_items(
     embeddings: Sequence[ShardEmbeddings],
     labels: Sequence[dict[str, Labelled]],
 ) -> Items:
-    """Items of the clips that have both an embedding and a label; one element a shard each."""
+    """Items of the clips that have both an embedding and a label.
+
+    Args:
+        dataset: the task's shards.
+        embeddings: of each shard.
+        labels: of each shard, by clip key.
+
+    Raises:
+        DataError: there are none.
+    """
     rows: list[_Row] = []
     guessed = 0
     for number, (part, entry, known) in enumerate(
@@ -86,13 +96,13 @@ def join_items(
     if not rows:
         raise DataError("no clip is left to score")
     found = [labels[row.number][row.key] for row in rows]
-    by_class = dataset.spec.label.kind in ("class", "multilabel")
+    of_clips = dataset.spec.kind.of_clips
     sources, names = _sources(rows, [label.source for label in found])
     return Items(
         embeddings=_matrix(rows, embeddings),
         frames=_frames(rows, embeddings),
-        labels=_label_array([label.label for label in found] if by_class else [], dataset),
-        annotations=[] if by_class else [label.label for label in found],
+        labels=_label_array([label.label for label in found] if of_clips else [], dataset),
+        annotations=[] if of_clips else [label.label for label in found],
         seconds=np.array([row.seconds for row in rows]),
         splits=np.array([row.split for row in rows]),
         keys=np.array([row.key for row in rows]),
@@ -165,9 +175,16 @@ def within_clips(
     labels: Sequence[dict[str, Labelled]],
     embeddings: Sequence[ShardEmbeddings],
 ) -> list[tuple[dict[str, Labelled], list[Failure]]]:
-    """Labels without the events that begin after the end of their clip; one element a shard.
+    """Labels without the events that begin after the end of their clip.
 
-    And the clips of which no event is left: to take them for quiet ones would be made up.
+    Args:
+        dataset: the task's shards.
+        labels: of each shard, by clip key.
+        embeddings: of each shard; they know how long clips are.
+
+    Returns:
+        Of each shard, labels by clip key, and the clips of which no event is left: to take them for
+        quiet ones would be made up.
     """
     made = []
     for part, known, entry in zip(dataset.shards, labels, embeddings, strict=True):
@@ -184,7 +201,7 @@ def within_clips(
 
 
 def seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
-    """Audio of the clips asked for; an entry of the store may hold more clips."""
+    """Audio of the clips asked for, in seconds; an entry of the store may hold more clips."""
     total = sum(
         seconds
         for part, entry in zip(dataset.shards, embeddings, strict=True)
@@ -197,7 +214,7 @@ def seconds_of(dataset: Dataset, embeddings: list[ShardEmbeddings]) -> float:
 def _label_array(
     labels: list[tuple[int, ...]], dataset: Dataset
 ) -> NDArray[np.int64] | NDArray[np.bool_]:
-    if dataset.spec.label.kind == "class":
+    if not dataset.spec.kind.several:
         return np.array([label[0] for label in labels], np.int64)
     hot = np.zeros((len(labels), dataset.spec.num_classes), np.bool_)
     for row, label in zip(hot, labels, strict=True):

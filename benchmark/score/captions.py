@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from earmark.benchmark.io.progress import ProgressFactory
-from earmark.benchmark.metric import average_precision_at, first_rank, mean_recall, recall_counts
+from earmark.benchmark.metric import average_precision_at, first_rank
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.probe.tokens import tokenise
@@ -13,31 +12,24 @@ from earmark.benchmark.probe.two_towers import Captions, relevance, train_towers
 from earmark.benchmark.protocol import Protocol
 from earmark.benchmark.score.scored import (
     Scored,
+    ScoreInputs,
+    counted_score,
     predictions_of,
-    score_of,
     tell_training,
     training_of,
 )
-from earmark.benchmark.uncertainty.interval import additive_interval
-from earmark.tasks import TaskSpec
 
 _CUTS = (1, 5, 10)
 _AP_CUT = 10
 
 
-def score_captions(
-    items: Items,
-    splits: list[Split],
-    spec: TaskSpec,
-    protocol: Protocol,
-    device: str,
-    track: ProgressFactory,
-) -> Scored:
+def score_captions(inputs: ScoreInputs) -> Scored:
     """Train and test two towers on a split's clips and captions."""
+    items, splits, protocol = inputs.items, inputs.splits, inputs.protocol
     (split,) = splits  # no folds: the task file's reader sees to it
     captions, tokens = _captions(items, split, protocol)
-    training = training_of(spec, protocol, device)
-    with track("training probes", training.epochs * protocol.seeds, "epochs") as bar:
+    training = training_of(inputs.spec, protocol, inputs.device)
+    with inputs.track("training probes", training.epochs * protocol.seeds, "epochs") as bar:
         seeds = range(protocol.seeds)
         trained = train_towers(
             items.embeddings, captions, split, seeds, training, bar.to,
@@ -47,19 +39,10 @@ def score_captions(
     clip_ranks = np.stack([first_rank(one, relevant) for one in trained.similarities], axis=1)
     text_ranks = np.stack([first_rank(one.T, relevant.T) for one in trained.similarities], axis=1)
     owners = np.argmax(relevant, axis=0)
-    counts = recall_counts(clip_ranks == 0, text_ranks == 0, owners)
-    per_seed = mean_recall(counts.sum(axis=0))
-    interval = additive_interval(
-        counts,
-        items.sources[split.test],
-        lambda sums: mean_recall(sums).mean(axis=1),
-        method=protocol.interval,
-        resamples=protocol.bootstrap_resamples,
-        confidence=protocol.confidence,
+    predictions = predictions_of(
+        items, splits, labels=owners, linear=clip_ranks, caption_ranks=text_ranks
     )
-    score = score_of(
-        spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
-    )
+    score = counted_score(predictions, "linear", inputs)
     tell_training(score, splits, [trained], training)
     for way, ranks, turned in (
         ("clip_to_caption", clip_ranks, False),
@@ -74,9 +57,6 @@ def score_captions(
         ]
         score.also[f"{way}_mAP@{_AP_CUT}"] = float(np.mean(precisions))
     score.tokens = tokens
-    predictions = predictions_of(
-        items, splits, labels=owners, linear=clip_ranks, caption_ranks=text_ranks
-    )
     return Scored({"linear": score}, predictions)
 
 

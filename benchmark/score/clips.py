@@ -1,4 +1,4 @@
-"""Scores of clips with classes: the linear probe and kNN; accuracy or mAP."""
+"""Scores of clips with classes: the linear probe and kNN."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from earmark.benchmark.io.progress import ProgressFactory
-from earmark.benchmark.metric import accuracy, average_precision, mean_average_precision
+from earmark.benchmark.metric import average_precision, mean_average_precision
+from earmark.benchmark.metric.registry import METRICS, CountMetric
 from earmark.benchmark.probe import ProbeResult, ProbeTraining, train_heads
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.knn import knn_votes
@@ -20,16 +20,14 @@ from earmark.benchmark.protocol import Protocol
 from earmark.benchmark.result.schema import Score
 from earmark.benchmark.score.scored import (
     Scored,
+    ScoreInputs,
     best_epochs,
+    counted_score,
     predictions_of,
     score_of,
     tested_items,
 )
-from earmark.benchmark.uncertainty.interval import (
-    accuracy_interval,
-    additive_interval,
-    mean_average_precision_interval,
-)
+from earmark.benchmark.uncertainty.interval import mean_average_precision_interval
 from earmark.tasks import TaskSpec
 
 
@@ -43,62 +41,51 @@ class _Trained(NamedTuple):
     facts: dict[str, Any]
 
 
-def score_clips(
-    items: Items,
-    splits: list[Split],
-    spec: TaskSpec,
-    protocol: Protocol,
-    device: str,
-    track: ProgressFactory,
-) -> Scored:
+def score_clips(inputs: ScoreInputs) -> Scored:
     """Train and test the probes of a task with classes."""
-    by_clip = protocol.tested == "clips"
+    items, splits, protocol = inputs.items, inputs.splits, inputs.protocol
     clips = items.clips
-    # the first item of a clip stands for it: its key, its labels, its source
-    judged = [
-        replace(split, test=split.test[first_of_clips(clips[split.test])]) if by_clip else split
-        for split in splits
-    ]
+    judged = inputs
+    if protocol.tested == "clips":
+        # the first item of a clip stands for it: its key, its labels, its source
+        firsts = [split.test[first_of_clips(clips[split.test])] for split in splits]
+        tests = zip(splits, firsts, strict=True)
+        judged = replace(inputs, splits=[replace(split, test=test) for split, test in tests])
     fitted = protocol.linear_probe == "logistic regression"
-    trained = (_fitted if fitted else _by_adam)(items, splits, spec, protocol, device, track)
-    tested = tested_items(judged)
-    scores: dict[str, Score] = {}
+    trained = (_fitted if fitted else _by_adam)(inputs)
     linear: NDArray[np.int64] | NDArray[np.float32]
-    if spec.metric == "accuracy":
-        linear = predicted = np.concatenate([part.argmax(axis=2).T for part in trained.scores])
-        scores["linear"] = _accuracy_score(items, judged, predicted, protocol)
-    else:
+    if inputs.spec.kind.several:
         linear = np.concatenate(trained.scores, axis=1)
-        scores["linear"] = _map_score(items, judged, trained.scores, protocol, track)
-    scores["linear"] = replace(scores["linear"], **trained.facts)
+    else:
+        linear = np.concatenate([part.argmax(axis=2).T for part in trained.scores])
     knn: NDArray[np.int64] | None = None
-    if spec.knn:
-        knn = np.concatenate(
-            [_neighbours(items, split, spec, protocol, device) for split in splits]
-        )
-        scores["knn"] = _accuracy_score(items, judged, knn[:, None], protocol)
-    predictions = predictions_of(items, judged, labels=items.labels[tested], linear=linear, knn=knn)
+    if inputs.spec.knn:
+        found = [_neighbours(items, one, inputs.spec, protocol, inputs.device) for one in splits]
+        knn = np.concatenate(found)
+    labels = items.labels[tested_items(judged.splits)]
+    predictions = predictions_of(items, judged.splits, labels=labels, linear=linear, knn=knn)
+    if isinstance(METRICS[inputs.spec.metric], CountMetric):
+        score = counted_score(predictions, "linear", judged)
+    else:
+        score = _ranked_score(trained.scores, judged)
+    scores = {"linear": replace(score, **trained.facts)}
+    if knn is not None:
+        scores["knn"] = counted_score(predictions, "knn", judged)
     return Scored(scores, predictions)
 
 
-def _fitted(
-    items: Items,
-    splits: list[Split],
-    spec: TaskSpec,
-    protocol: Protocol,
-    device: str,
-    track: ProgressFactory,
-) -> _Trained:
+def _fitted(inputs: ScoreInputs) -> _Trained:
     """Logistic regression, split after split."""
-    clips = items.clips if protocol.tested == "clips" else np.arange(len(items))
+    items, splits = inputs.items, inputs.splits
+    clips = items.clips if inputs.protocol.tested == "clips" else np.arange(len(items))
     scores, fits = [], {}
-    with track("training probes", len(splits), "fits") as bar:
+    with inputs.track("training probes", len(splits), "fits") as bar:
         for split in splits:
             held_out = len(split.train) < len(split.given_train)
             model, fits[split.name] = fit_linear(
                 items.embeddings, items.labels, train=split.train, valid=split.valid,
-                every=split.given_train if held_out else None, classes=spec.num_classes,
-                clips=clips, device=device,
+                every=split.given_train if held_out else None, classes=inputs.spec.num_classes,
+                clips=clips, device=inputs.device,
             )  # fmt: skip
             found = model.scores(items.embeddings[split.test])
             scores.append(clip_means(found, clips[split.test])[None])
@@ -106,27 +93,23 @@ def _fitted(
     return _Trained(scores, {"fits": fits})
 
 
-def _by_adam(
-    items: Items,
-    splits: list[Split],
-    spec: TaskSpec,
-    protocol: Protocol,
-    device: str,
-    track: ProgressFactory,
-) -> _Trained:
+def _by_adam(inputs: ScoreInputs) -> _Trained:
     """Heads of all splits and seeds, trained together for the task's epochs."""
+    items, splits = inputs.items, inputs.splits
+    spec, protocol = inputs.spec, inputs.protocol
+    several = spec.kind.several
     training = ProbeTraining(
         epochs=spec.probe.epochs,
         batch_size=spec.probe.batch_size,
         learning_rate=spec.probe.learning_rate,
         learning_rate_floor=protocol.learning_rate_floor,
-        loss="bce" if spec.label.kind == "multilabel" else "cross_entropy",
+        loss="bce" if several else "cross_entropy",
         num_classes=spec.num_classes,
         absent_classes=protocol.absent_classes,
-        device=device,
+        device=inputs.device,
     )
     seeds = range(protocol.seeds)
-    with track("training probes", training.epochs, "epochs") as bar:
+    with inputs.track("training probes", training.epochs, "epochs") as bar:
         probed = train_heads(items.embeddings, items.labels, splits, seeds, training, bar.to)
     epochs = [
         probed.best_epochs[[key.split == number for key in probed.keys]]
@@ -135,7 +118,6 @@ def _by_adam(
     stacked = [np.stack(part) for part in _by_split(probed)]
     if protocol.tested == "clips":
         clips = items.clips
-        several = training.loss == "bce"
         stacked = [
             np.stack(
                 [
@@ -182,49 +164,9 @@ def _neighbours(
     return predicted
 
 
-def _accuracy_score(
-    items: Items, splits: list[Split], predicted: NDArray[np.int64], protocol: Protocol
-) -> Score:
-    """Accuracy of predictions (N, S) for the test items of all splits, in order."""
-    tested = np.concatenate([split.test for split in splits])
-    correct = predicted == items.labels[tested][:, None]
-    bounds = np.cumsum([len(split.test) for split in splits])[:-1]
-    by_split = np.split(correct, bounds)
-    bootstrap: dict[str, Any] = {
-        "resamples": protocol.bootstrap_resamples, "confidence": protocol.confidence,
-        "method": protocol.interval,
-    }  # fmt: skip
-    if protocol.fold_score == "folds":
-        per_seed = np.mean([part.mean(axis=0) for part in by_split], axis=0).tolist()
-        counts = np.zeros((len(tested), len(splits), 2))
-        fold = np.repeat(np.arange(len(splits)), [len(part) for part in by_split])
-        counts[np.arange(len(tested)), fold, 0] = correct.mean(axis=1)
-        counts[np.arange(len(tested)), fold, 1] = 1
-        interval = additive_interval(counts, items.sources[tested], _mean_of_folds, **bootstrap)
-    else:
-        per_seed = [accuracy(items.labels[tested], column) for column in predicted.T]
-        interval = accuracy_interval(correct.mean(axis=1), items.sources[tested], **bootstrap)
-    return score_of(
-        "accuracy", per_seed, interval, items, splits, protocol, [part.mean() for part in by_split]
-    )
-
-
-def _mean_of_folds(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Right answers and items of each fold (R, F, 2) -> mean accuracy of the folds drawn (R,)."""
-    with np.errstate(invalid="ignore"):
-        share: NDArray[np.float64] = np.nanmean(sums[..., 0] / sums[..., 1], axis=-1)
-    return share
-
-
-def _map_score(
-    items: Items,
-    splits: list[Split],
-    scores: list[NDArray[np.float32]],
-    protocol: Protocol,
-    track: ProgressFactory,
-) -> Score:
+def _ranked_score(scores: list[NDArray[np.float32]], inputs: ScoreInputs) -> Score:
     """mAP of logits (S, N, C) for each split."""
-    tested = np.concatenate([split.test for split in splits])
+    items, splits, protocol = inputs.items, inputs.splits, inputs.protocol
     labels = [np.asarray(items.labels[split.test], bool) for split in splits]
     values = np.array(
         [
@@ -232,20 +174,17 @@ def _map_score(
             for wanted, part in zip(labels, scores, strict=True)
         ]
     )
-    with track("interval of mAP", protocol.bootstrap_resamples, "resamples") as bar:
+    with inputs.track("interval of mAP", protocol.bootstrap_resamples, "resamples") as bar:
         interval = mean_average_precision_interval(
             list(zip(labels, scores, strict=True)),
-            items.sources[tested],
+            items.sources[tested_items(splits)],
             method=protocol.interval,
             resamples=protocol.bootstrap_resamples,
             confidence=protocol.confidence,
             absent_classes=protocol.absent_classes,
             on_resamples=bar.to,
         )
-    score = score_of(
-        "mAP", values.mean(axis=0).tolist(), interval, items, splits, protocol,
-        values.mean(axis=1).tolist(),
-    )  # fmt: skip
+    score = score_of(values.mean(axis=0).tolist(), interval, inputs, values.mean(axis=1).tolist())
     if protocol.absent_classes == "left out":
         score.not_computed = sum(
             int(np.isnan(average_precision(wanted, part[0])).sum())

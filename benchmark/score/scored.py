@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from earmark.benchmark.io.progress import ProgressFactory
+from earmark.benchmark.metric.folds import by_fold, mean_of_known
+from earmark.benchmark.metric.registry import METRICS, CountMetric
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.search import Chosen
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.protocol import Protocol
 from earmark.benchmark.result.schema import Predictions, Score
+from earmark.benchmark.uncertainty.interval import additive_interval
 from earmark.tasks import TaskSpec
 
 
@@ -22,14 +26,40 @@ from earmark.tasks import TaskSpec
 class Scored:
     """All scores of a task, and what was predicted for each tested item.
 
-    parts: items that trained, validated and tested, by test fold (or `test`). classes: see
-    `class_presence`.
+    Attributes:
+        scores: by probe, `linear` and `knn`.
+        predictions: of the test items.
+        parts: items that trained, validated and tested, by test fold (or `test`).
+        classes: see `class_presence`.
     """
 
     scores: dict[str, Score]
     predictions: Predictions
     parts: dict[str, dict[str, int]] = field(default_factory=dict)
     classes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ScoreInputs:
+    """What a task is scored from: its items, and which of them train and test.
+
+    Attributes:
+        items: all of the task.
+        splits: which of them train, validate and test, by fold.
+        spec: what is measured.
+        protocol: how.
+        frame_rate: of the encoder, in Hz; where the task is scored by frames.
+        device: `cpu` or `cuda`.
+        track: what shows the progress.
+    """
+
+    items: Items
+    splits: list[Split]
+    spec: TaskSpec
+    protocol: Protocol
+    frame_rate: float
+    device: str
+    track: ProgressFactory
 
 
 def training_of(spec: TaskSpec, protocol: Protocol, device: str) -> Training:
@@ -53,28 +83,68 @@ def tested_items(splits: list[Split]) -> NDArray[np.int64]:
     return np.concatenate([split.test for split in splits])
 
 
+def counted_score(predictions: Predictions, probe: str, inputs: ScoreInputs) -> Score:
+    """The score that a probe's predictions give by the task's metric, a function of sums.
+
+    The mean over the seeds; of all test items together, or the mean over the folds (protocol:
+    `fold_score`). A resample that lacks a fold has the mean of the others where the metric is
+    linear; else it does not count.
+    """
+    spec, protocol, absent = inputs.spec, inputs.protocol, inputs.protocol.absent_classes
+    metric = METRICS[spec.metric]
+    assert isinstance(metric, CountMetric)
+    counts = metric.counts(predictions, probe, spec.num_classes)
+    apart = by_fold(counts, predictions.splits, apart=protocol.fold_score == "folds")
+    per_seed = metric.value(apart.sum(axis=0), absent).mean(axis=0)
+    over_folds = mean_of_known if metric.linear else np.mean
+    interval = additive_interval(
+        apart.mean(axis=2, keepdims=True) if metric.linear else apart,
+        inputs.items.sources[tested_items(inputs.splits)],
+        lambda sums: over_folds(metric.value(sums, absent), axis=-2).mean(axis=-1),
+        method=protocol.interval,
+        resamples=protocol.bootstrap_resamples,
+        confidence=protocol.confidence,
+    )
+    per_split = []
+    for split in inputs.splits:
+        sums = counts[predictions.splits == split.name].sum(axis=0)
+        seeds = sums.sum(axis=0, keepdims=True) if metric.linear else sums
+        per_split.append(metric.value(seeds, absent).mean())
+    score = score_of(per_seed.tolist(), interval, inputs, per_split)
+    if metric.average == "macro" and absent == "left out":
+        score.not_computed = spec.num_classes - _occurring(predictions, spec.num_classes)
+    return score
+
+
+def _occurring(predictions: Predictions, classes: int) -> int:
+    """How many classes any tested item, or segment, is of."""
+    labels = predictions.labels
+    if labels.ndim == 1:
+        return len(np.unique(labels))
+    packed = predictions.segments is not None
+    hot = np.unpackbits(labels, axis=1, count=classes) if packed else labels
+    return int(hot.any(axis=0).sum())
+
+
 def score_of(
-    metric: str,
     per_seed: Sequence[float],
     interval: tuple[float, float] | None,
-    items: Items,
-    splits: list[Split],
-    protocol: Protocol,
+    inputs: ScoreInputs,
     per_split: Sequence[float],
 ) -> Score:
     """A Score of the test items of all splits. per_split: mean over the seeds of each."""
-    tested = tested_items(splits)
+    tested = tested_items(inputs.splits)
     return Score(
-        metric=metric,
+        metric=inputs.spec.metric,
         value=float(np.mean(per_seed)),
         per_seed=[float(value) for value in per_seed],
         spread=float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else None,
         interval=None if interval is None else list(interval),
-        confidence=protocol.confidence,
+        confidence=inputs.protocol.confidence,
         items=len(tested),
-        sources=len(np.unique(items.sources[tested])),
+        sources=len(np.unique(inputs.items.sources[tested])),
         per_split={
-            split.name: float(value) for split, value in zip(splits, per_split, strict=True)
+            split.name: float(value) for split, value in zip(inputs.splits, per_split, strict=True)
         },
     )
 

@@ -22,6 +22,7 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ from numpy.typing import NDArray
 
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.metric import mean_average_precision
+from earmark.benchmark.metric.folds import by_fold, mean_of_known
+from earmark.benchmark.metric.registry import METRICS, CountMetric
 from earmark.benchmark.probe.heads import threads_worth
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.linear import LinearModel, clip_means, first_of_clips, fit_linear
@@ -38,6 +41,7 @@ from earmark.benchmark.probe.splits import Split, make_splits
 from earmark.benchmark.protocol import Protocol
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.score.draws import Draw, Subset
+from earmark.benchmark.score.scored import predictions_of, tested_items
 from earmark.benchmark.shots import ALL, DRAWS, Shots, ShotScore, order
 from earmark.benchmark.uncertainty.jackknife import Spread, combined, share_bounds, spread_of
 from earmark.benchmark.uncertainty.leave_out import (
@@ -60,7 +64,17 @@ def add_shots(
     device: str = "cpu",
     track: ProgressFactory = no_progress,
 ) -> None:
-    """Compute what is asked for and a linear probe's score does not hold yet; the rest stays."""
+    """Compute what is asked for and a linear probe's score does not hold yet; the rest stays.
+
+    Args:
+        score: of the linear probe; `score.shots` is extended.
+        items: what it was computed from.
+        spec: their task; its clips have classes.
+        protocol: with logistic regression as its probe.
+        asked: numbers of clips a class, `all`.
+        device: `cpu` or `cuda`.
+        track: what shows the progress.
+    """
     splits = make_splits(items, spec, protocol)
     known = {one.shots: one for one in score.shots or ()}
     lacking = [one for one in asked if one not in known]
@@ -117,7 +131,10 @@ class _Probed:
         self.protocol, self.device = protocol, device
         by_clip = protocol.tested == "clips"
         self.clips = items.clips if by_clip else np.arange(len(items))
-        self.tested = [split.test[first_of_clips(self.clips[split.test])] for split in splits]
+        self.judged = [
+            replace(split, test=split.test[first_of_clips(self.clips[split.test])])
+            for split in splits
+        ]
         self.tried: dict[tuple[str, int, int], _Tried] = {}
         self.known: dict[tuple[str, bytes], _Tried] = {}
 
@@ -150,7 +167,7 @@ class _Probed:
     def _predict(self, model: LinearModel, split: Split) -> NDArray[Any]:
         found = model.scores(self.items.embeddings[split.test])
         means = clip_means(found, self.clips[split.test])
-        return means.argmax(axis=1) if self.spec.metric == "accuracy" else means
+        return means if self.spec.kind.several else means.argmax(axis=1)
 
     def score(self, shots: int, confidence: float) -> ShotScore:
         """Of all draws of k clips a class."""
@@ -160,11 +177,11 @@ class _Probed:
         }
         subsets = [one.subset for part in tried.values() for one in part]
         stacked = [np.stack([one.predicted for one in part]) for part in tried.values()]
-        sources = self.items.sources[np.concatenate(self.tested)]
+        sources = self.items.sources[tested_items(self.judged)]
         _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
-        measure = _accuracies if self.spec.metric == "accuracy" else _precisions
-        labels = [self.items.labels[tested] for tested in self.tested]
-        per_draw, values = measure(labels, stacked, numbers.reshape(-1), self.protocol)
+        counted = isinstance(METRICS[self.spec.metric], CountMetric)
+        measure = self._counted if counted else self._ranked
+        per_draw, values = measure(stacked, numbers.reshape(-1))
         spread = float(np.std(per_draw, ddof=1))
         digest = hashlib.sha256()
         for subset in subsets:
@@ -181,49 +198,39 @@ class _Probed:
             subsets=digest.hexdigest()[:16],
         )  # fmt: skip
 
+    def _counted(
+        self, predicted: list[NDArray[Any]], sources: NDArray[np.int64]
+    ) -> tuple[Floats, Floats]:
+        """The metric of each draw, (R,); the draws' mean with all sources and without each,
+        (1 + g,).
 
-def _accuracies(
-    labels: list[NDArray[Any]],
-    predicted: list[NDArray[Any]],
-    sources: NDArray[np.int64],
-    protocol: Protocol,
-) -> tuple[Floats, Floats]:
-    """Accuracy of each draw, (R,); their mean with all sources and without each, (1 + g,).
+        predicted: of each fold (R, N). sources: (N,) of all folds, from 0.
+        """
+        metric, absent = METRICS[self.spec.metric], self.protocol.absent_classes
+        assert isinstance(metric, CountMetric)
+        labels = self.items.labels[tested_items(self.judged)]
+        linear = np.concatenate([part.T for part in predicted])
+        predictions = predictions_of(self.items, self.judged, labels=labels, linear=linear)
+        counts = metric.counts(predictions, "linear", self.spec.num_classes)
+        apart = self.protocol.fold_score == "folds"
+        counts = by_fold(counts, predictions.splits, apart=apart)
 
-    Of each fold: labels (N,), predicted (R, N). sources: (N,) of all folds, from 0.
-    """
-    right = [(part == own).T for part, own in zip(predicted, labels, strict=True)]
-    apart = protocol.fold_score == "folds"
-    fold = np.repeat(np.arange(len(right)), [len(part) for part in right]) * apart
-    counts = np.zeros((len(fold), fold.max() + 1, right[0].shape[1], 2))
-    counts[np.arange(len(fold)), fold, :, 0] = np.concatenate(right)
-    counts[np.arange(len(fold)), fold, :, 1] = 1
+        def value(sums: Floats) -> Floats:
+            return mean_of_known(metric.value(sums, absent), axis=-2)
 
-    def accuracy(sums: Floats) -> Floats:
-        """(..., folds, R, 2) -> (..., R); a fold of which nothing is left counts for nothing."""
-        with np.errstate(invalid="ignore"):
-            shares: Floats = np.nanmean(sums[..., 0] / sums[..., 1], axis=-2)
-        return shares
+        values = sums_without_each(counts, sources, lambda sums: value(sums).mean(axis=-1))
+        return value(counts.sum(axis=0)), values
 
-    values = sums_without_each(counts, sources, lambda sums: accuracy(sums).mean(axis=-1))
-    return accuracy(counts.sum(axis=0)), values
-
-
-def _precisions(
-    labels: list[NDArray[Any]],
-    scores: list[NDArray[Any]],
-    sources: NDArray[np.int64],
-    protocol: Protocol,
-) -> tuple[Floats, Floats]:
-    """The same of mAP: labels (N, C), scores (R, N, C)."""
-    absent = protocol.absent_classes
-    by_fold = [
-        [mean_average_precision(own, one, absent) for one in part]
-        for own, part in zip(labels, scores, strict=True)
-    ]
-    folds = list(zip(labels, scores, strict=True))
-    values = mean_average_precision_without_each(folds, sources, absent_classes=absent)
-    return np.mean(by_fold, axis=0), values
+    def _ranked(
+        self, scores: list[NDArray[Any]], sources: NDArray[np.int64]
+    ) -> tuple[Floats, Floats]:
+        """The same of mAP, scores of each fold (R, N, C)."""
+        absent = self.protocol.absent_classes
+        labels = [np.asarray(self.items.labels[split.test], np.bool_) for split in self.judged]
+        folds = list(zip(labels, scores, strict=True))
+        each = [[mean_average_precision(own, one, absent) for one in part] for own, part in folds]
+        values = mean_average_precision_without_each(folds, sources, absent_classes=absent)
+        return np.mean(each, axis=0), values
 
 
 def _interval(

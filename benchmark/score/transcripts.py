@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from earmark.benchmark.io.progress import ProgressFactory
-from earmark.benchmark.metric import character_edits, share_right, word_edits
+from earmark.benchmark.metric import character_edits
+from earmark.benchmark.metric.speech_recognition import edit_counts
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.adapter import train_adapters
 from earmark.benchmark.probe.ctc import CTCObjective
@@ -22,60 +22,34 @@ from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.protocol import Protocol
 from earmark.benchmark.score.scored import (
     Scored,
+    ScoreInputs,
+    counted_score,
     predictions_of,
-    score_of,
     tell_training,
     training_of,
 )
-from earmark.benchmark.uncertainty.interval import additive_interval
-from earmark.tasks import TaskSpec
 
 
-def score_transcripts(
-    items: Items,
-    splits: list[Split],
-    spec: TaskSpec,
-    protocol: Protocol,
-    frame_rate: float,
-    device: str,
-    track: ProgressFactory,
-) -> Scored:
+def score_transcripts(inputs: ScoreInputs) -> Scored:
     """Train and test what spells on the frames of a split."""
-    (split,) = splits  # no folds: the task file's reader sees to it
-    training = training_of(spec, protocol, device)
+    items, protocol = inputs.items, inputs.protocol
+    (split,) = inputs.splits  # no folds: the task file's reader sees to it
+    training = training_of(inputs.spec, protocol, inputs.device)
     texts = [text for (text,) in items.annotations]
-    with track("training probes", training.epochs, "steps") as bar:
+    with inputs.track("training probes", training.epochs, "steps") as bar:
         spell = _by_ctc if protocol.transcripts == "ctc" else _by_language_model
-        trained = spell(items, texts, split, protocol, training, frame_rate, bar.to)
-    references = [texts[i] for i in split.test]
-    words, letters = (
-        np.array(
-            [
-                [count(reference.lower(), text.lower()) for text in hypotheses]
-                for reference, hypotheses in zip(references, trained.predicted, strict=True)
-            ],
-            np.float64,
-        )
-        for count in (word_edits, character_edits)
-    )
-    per_seed = share_right(words.sum(axis=0))
-    interval = additive_interval(
-        words,
-        items.sources[split.test],
-        lambda sums: share_right(sums).mean(axis=1),
-        method=protocol.interval,
-        resamples=protocol.bootstrap_resamples,
-        confidence=protocol.confidence,
-    )
-    score = score_of(
-        spec.metric, per_seed.tolist(), interval, items, splits, protocol, [per_seed.mean()]
-    )
-    tell_training(score, splits, [trained.chosen], trained.training)
-    score.also = {"WER": _error_rate(words), "CER": _error_rate(letters)}
-    score.too_short, score.tokens = trained.too_short, trained.tokens
+        trained = spell(items, texts, split, protocol, training, inputs.frame_rate, bar.to)
     predictions = predictions_of(
-        items, splits, labels=np.array(references), linear=np.array(trained.predicted)
-    )
+        items, inputs.splits, labels=np.array([texts[i] for i in split.test]),
+        linear=np.array(trained.predicted),
+    )  # fmt: skip
+    score = counted_score(predictions, "linear", inputs)
+    tell_training(score, inputs.splits, [trained.chosen], trained.training)
+    score.also = {
+        "WER": _error_rate(edit_counts(predictions)),
+        "CER": _error_rate(edit_counts(predictions, edits=character_edits)),
+    }
+    score.too_short, score.tokens = trained.too_short, trained.tokens
     return Scored({"linear": score}, predictions)
 
 

@@ -26,7 +26,12 @@ class LabelError(ValueError):
 
 
 class Annotated(NamedTuple):
-    """label: what can be used. faults: what cannot, and why, in words."""
+    """A clip's label as it was read.
+
+    Attributes:
+        label: what can be used.
+        faults: what cannot, and why, in words.
+    """
 
     label: tuple[Any, ...]
     faults: tuple[str, ...] = ()
@@ -35,7 +40,21 @@ class Annotated(NamedTuple):
 def read_events(value: Any, indices: dict[str, int]) -> Annotated:
     """Events of a list of {onset, offset, label}; a label may join several classes by commas.
 
-    indices: by class name in NFC. A lone event of NaN, NaN, null is none: nothing is heard.
+    A lone event of NaN, NaN, null is none: nothing is heard.
+
+    Args:
+        value: of the JSON field, or the whole JSON.
+        indices: class index by name in NFC.
+
+    Returns:
+        `Event`s in order of their onset, each once.
+
+    Raises:
+        LabelError: it is no list, or none of its events can be used.
+
+    Example:
+        >>> read_events([{"onset": 0.5, "offset": 2, "label": "dog"}], {"dog": 0}).label
+        (Event(onset=0.5, offset=2.0, label=0),)
     """
 
     def read(entry: dict[str, Any]) -> list[Event]:
@@ -56,7 +75,18 @@ def read_events(value: Any, indices: dict[str, int]) -> Annotated:
 
 
 def read_notes(value: Any, indices: dict[str, int]) -> Annotated:
-    """Notes of a list of {start, end, note}; note is a MIDI number. A lone one of NaN is none."""
+    """Notes of a list of {start, end, note}; note is a MIDI number. A lone one of NaN is none.
+
+    Args:
+        value: of the JSON field, or the whole JSON.
+        indices: class index by MIDI number, as text.
+
+    Returns:
+        `Event`s in order of their onset, each once.
+
+    Raises:
+        LabelError: it is no list, or none of its notes can be used.
+    """
 
     def read(entry: dict[str, Any]) -> list[Event]:
         onset, offset = _times(entry, "start", "end")
@@ -75,7 +105,11 @@ def read_notes(value: Any, indices: dict[str, int]) -> Annotated:
 
 
 def read_captions(metadata: Any, fields: tuple[str, ...]) -> Annotated:
-    """Captions of the named fields of a JSON object."""
+    """Captions of the named fields of a JSON object.
+
+    Raises:
+        LabelError: none of them holds words.
+    """
     captions, faults = [], []
     for field in fields:
         value = metadata.get(field) if isinstance(metadata, dict) else None
@@ -89,7 +123,19 @@ def read_captions(metadata: Any, fields: tuple[str, ...]) -> Annotated:
 
 
 def read_transcript(value: Any, *, keep_case: bool = False) -> Annotated:
-    """One transcript, in lower case unless `keep_case`, its words parted by single spaces."""
+    """One transcript, its words parted by single spaces.
+
+    Args:
+        value: of the JSON field.
+        keep_case: as it is written; else in lower case.
+
+    Raises:
+        LabelError: it is empty, or holds other characters than `ALPHABET`.
+
+    Example:
+        >>> read_transcript("It  BARKS").label
+        ('it barks',)
+    """
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not keep_case:
         text = text.lower()
@@ -110,7 +156,12 @@ def case_hint(name: str, known: Iterable[str]) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """A caption's words: lower case, letters and digits alone, in order."""
+    """A caption's words: lower case, letters and digits alone, in order.
+
+    Example:
+        >>> words_of("A dog's bark, twice.")
+        ['a', 'dogs', 'bark', 'twice']
+    """
     text = unicodedata.normalize("NFC", text)  # a letter and its accent are one, not a word's end
     kept = (c if c.isalnum() else " " for c in text.lower().replace("'", ""))
     return "".join(kept).split()

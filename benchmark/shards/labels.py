@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from earmark.benchmark.shards.annotations import (
@@ -24,9 +24,10 @@ from earmark.tasks import TaskSpec, plain_name
 class Labelled(NamedTuple):
     """What a clip's JSON says.
 
-    label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
-    source: None where there is no rule, or it does not fit.
-    faults: single annotations that were left out, and why.
+    Attributes:
+        label: class indices (one for a single-label task), `Event`s, captions, or one transcript.
+        source: None where there is no rule, or it does not fit.
+        faults: single annotations that were left out, and why.
     """
 
     label: tuple[Any, ...]
@@ -37,10 +38,18 @@ class Labelled(NamedTuple):
 def read_labels(
     shard: Shard, spec: TaskSpec, keys: Collection[str] | None = None
 ) -> tuple[dict[str, Labelled], list[Failure]]:
-    """Labels and sources of a shard's clips (of `keys` only, if given), by clip key.
+    """Labels and sources of a shard's clips.
 
     A clip whose JSON is broken, lacks the field or names an unknown class is in the failures; so
     is one without its source field, where another of these clips has that.
+
+    Args:
+        shard: one tar.
+        spec: its task.
+        keys: of the clips that are asked for; all where None.
+
+    Returns:
+        Labels by clip key, and the failures.
     """
     return read_all([(shard, keys)], spec)[0]
 
@@ -48,10 +57,17 @@ def read_labels(
 def read_all(
     shards: Sequence[tuple[Shard, Collection[str] | None]], spec: TaskSpec
 ) -> list[tuple[dict[str, Labelled], list[Failure]]]:
-    """`read_labels` of a whole data set's shards, each with the keys that are asked for.
+    """`read_labels` of a whole data set's shards.
 
     Where no clip of them all has the source field, the rule does not fit these shards: then each
     clip is its own source, and is counted as such (`Items.guessed_sources`).
+
+    Args:
+        shards: each with the keys that are asked for, or None for all.
+        spec: their task.
+
+    Returns:
+        Labels by clip key, and failures, one pair a shard.
     """
     read = [_read_shard(shard, spec, keys) for shard, keys in shards]
     fits = any(part.has_field for part in read)
@@ -64,8 +80,12 @@ def read_all(
 
 
 def label_clips(dataset: Dataset) -> list[tuple[dict[str, Labelled], list[Failure]]]:
-    """`read_all` of the clips asked for; one that an earlier shard of its split holds too is a
-    failure."""
+    """`read_all` of the clips asked for.
+
+    Returns:
+        Labels by clip key, and failures, one pair a shard. A clip that an earlier shard of its
+        split holds too is a failure.
+    """
     spec = dataset.spec
     read = read_all([(part.shard, part.keys) for part in dataset.shards], spec)
     for part, (labels, failures) in zip(dataset.shards, read, strict=True):
@@ -113,9 +133,14 @@ def _read_shard(shard: Shard, spec: TaskSpec, keys: Collection[str] | None) -> _
 
 
 def within_clip(labelled: Labelled, seconds: float) -> Labelled:
-    """Without the events that begin when their clip is over; those are faults then.
+    """A label without the events that begin when their clip is over; those are faults then.
 
-    Raises LabelError where no event is left.
+    Args:
+        labelled: with `Event`s as its label.
+        seconds: the clip's length.
+
+    Raises:
+        LabelError: no event is left.
     """
     late = [event for event in labelled.label if event.onset >= seconds]
     if not late:
@@ -136,28 +161,36 @@ def _parse(raw: bytes) -> Any:
 
 
 def _label(metadata: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
-    rule = spec.label
-    if rule.kind == "captions":
-        return read_captions(metadata, rule.fields)
-    value = metadata
-    if rule.field:
+    value, field = metadata, spec.label.field
+    if field:
         if not isinstance(metadata, dict):
             raise LabelError("its JSON is not an object")
-        value = metadata.get(rule.field)
+        value = metadata.get(field)
         if value is None:
-            raise LabelError(f"its JSON has no field {rule.field!r}")
-    if rule.kind == "events":
-        return read_events(value, indices)
-    if rule.kind == "notes":
-        return read_notes(value, indices)
-    if rule.kind == "transcript":
-        return read_transcript(value, keep_case=rule.keep_case)
-    if rule.kind == "multilabel":
-        names = value.split(rule.separator) if isinstance(value, str) else value
-        if not isinstance(names, list) or not names:
-            raise LabelError(f"{rule.field!r} holds no labels: {value!r:.80}")
-        return Annotated(tuple(sorted({_index(name, spec, indices) for name in names})))
+            raise LabelError(f"its JSON has no field {field!r}")
+    return READERS[spec.label.kind](value, spec, indices)
+
+
+def _read_class(value: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
     return Annotated((_index(value, spec, indices),))
+
+
+def _read_classes(value: Any, spec: TaskSpec, indices: dict[str, int]) -> Annotated:
+    names = value.split(spec.label.separator) if isinstance(value, str) else value
+    if not isinstance(names, list) or not names:
+        raise LabelError(f"{spec.label.field!r} holds no labels: {value!r:.80}")
+    return Annotated(tuple(sorted({_index(name, spec, indices) for name in names})))
+
+
+# By kind of label: (the field's value or the whole JSON, the task, index by class name in NFC).
+READERS: dict[str, Callable[[Any, TaskSpec, dict[str, int]], Annotated]] = {
+    "class": _read_class,
+    "multilabel": _read_classes,
+    "events": lambda value, _, indices: read_events(value, indices),
+    "notes": lambda value, _, indices: read_notes(value, indices),
+    "captions": lambda value, spec, _: read_captions(value, spec.label.fields),
+    "transcript": lambda value, spec, _: read_transcript(value, keep_case=spec.label.keep_case),
+}
 
 
 def _index(value: Any, spec: TaskSpec, indices: dict[str, int]) -> int:

@@ -33,40 +33,19 @@ _CHUNK = 100  # resamples at once; bounds memory to _CHUNK x N
 def source_weights(
     sources: NDArray[np.int64], resamples: int, seed: int = _SEED
 ) -> NDArray[np.float32]:
-    """How often each source is drawn: (resamples, number of sources), each row summing to it.
+    """How often each source is drawn.
 
-    sources: (N,) any integers that tell the items' sources apart.
+    Args:
+        sources: (N,) any integers that tell the items' sources apart.
+        resamples: how often all are drawn anew.
+        seed: the same gives the same.
+
+    Returns:
+        (resamples, number of sources), each row summing to this number.
     """
     count = len(np.unique(sources))
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
     return draws.astype(np.float32)
-
-
-def accuracy_interval(
-    correct: NDArray[np.float64],
-    sources: NDArray[np.int64],
-    *,
-    method: str,
-    resamples: int,
-    confidence: float,
-) -> tuple[float, float] | None:
-    """Interval of the mean of `correct` (N,), each item's share of right answers over the seeds.
-
-    method: `jackknife`; or `percentiles`, of so many resamples. None where nothing can be said:
-    with too few sources, which of percentiles is one.
-    """
-    if method == JACKKNIFE:
-        counts = np.stack([correct, np.ones_like(correct)], axis=1)
-        return additive_interval(
-            counts, sources, _share, method=method, resamples=resamples, confidence=confidence
-        )
-    _, numbers = np.unique(sources, return_inverse=True)
-    weights = source_weights(sources, resamples).astype(np.float64)
-    if weights.shape[1] < 2:
-        return None
-    right = np.bincount(numbers, weights=correct)
-    items = np.bincount(numbers)
-    return _percentiles((weights @ right) / (weights @ items), confidence)
 
 
 def additive_interval(
@@ -78,11 +57,25 @@ def additive_interval(
     resamples: int,
     confidence: float,
 ) -> tuple[float, float] | None:
-    """Interval of a statistic of sums: errors over words, F1 of counts.
+    """Interval of a statistic of sums: of right answers over items, errors over words, F1.
 
-    counts: (N, ...) what each item adds. statistic: sums (R, ...) -> (R,), by the jackknife shares
-    in 0..1. method and None as for accuracy; None also where the statistic of the sample itself, or
-    by the jackknife of the sample without one source, cannot be computed.
+    Args:
+        counts: (N, ...) what each item adds.
+        sources: (N,) any integers that tell the items' sources apart.
+        statistic: sums (R, ...) -> (R,), by the jackknife shares in 0..1.
+        method: `jackknife` or `percentiles`.
+        resamples: of percentiles, how many.
+        confidence: above 0, below 1.
+
+    Returns:
+        Low and high. None where nothing can be said: with too few sources, which of percentiles is
+        one; where the statistic of the sample itself, or by the jackknife of the sample without one
+        source, cannot be computed.
+
+    Example:
+        >>> counts = np.stack([right, np.ones_like(right)], axis=1)
+        >>> additive_interval(counts, speakers, share, method="jackknife", resamples=0,
+        ...                   confidence=0.95)
     """
     _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
     numbers = numbers.reshape(-1)
@@ -110,12 +103,20 @@ def mean_average_precision_interval(
 ) -> tuple[float, float] | None:
     """Interval of mAP, averaged over folds and seeds within each resample; within 0..1.
 
-    folds: for each test fold its labels (N_f, C) and scores (S, N_f, C) for S seeds. sources:
-    (N,) of all folds' items, in their order. A class without a positive item in a resample is
-    left out of that resample's mean, or counts as `zero` (absent_classes). method and None as for
-    accuracy; None also where a fold has no positive item at all, so that mAP itself cannot be
-    computed, and by the jackknife where one source has all positive items.
-    on_resamples(done, resamples) is called now and then, with the share that is done.
+    Args:
+        folds: for each test fold its labels (N_f, C) and scores (S, N_f, C) for S seeds.
+        sources: (N,) of all folds' items, in their order.
+        method: `jackknife` or `percentiles`.
+        resamples: of percentiles, how many.
+        confidence: above 0, below 1.
+        absent_classes: a class without a positive item in a resample is `left out` of that
+            resample's mean, or counts as `zero`.
+        on_resamples: called with (done, resamples) now and then, with the share that is done.
+
+    Returns:
+        Low and high. None as for `additive_interval`; also where a fold has no positive item at
+        all, so that mAP itself cannot be computed, and by the jackknife where one source has all
+        positive items.
     """
     _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
     if not all(labels.any() for labels, _ in folds):
@@ -133,8 +134,27 @@ def mean_average_precision_interval(
         return share_interval(left, sizes, confidence)
     if len(sizes) < 2:
         return None
-    weights = source_weights(sources, resamples)
-    weights = np.concatenate([np.ones_like(weights[:1]), weights])  # first the sample itself
+    values = _resampled(
+        folds, numbers, source_weights(sources, resamples), absent_classes, on_resamples
+    )
+    low, high = _percentiles(values[1:], confidence)
+    twice = 2 * float(values[0])
+    return max(0.0, twice - high), min(1.0, twice - low)
+
+
+def _resampled(
+    folds: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]],
+    numbers: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    absent_classes: str,
+    on_resamples: Callable[[int, int], None] | None,
+) -> NDArray[np.float64]:
+    """mAP of the sample, then of each resample: (1 + resamples,).
+
+    numbers: (N,) each item's source. weights: (resamples, g) how often a source is drawn.
+    """
+    resamples = len(weights)
+    weights = np.concatenate([np.ones_like(weights[:1]), weights])
     values = np.empty(len(weights))
     ends = np.cumsum([len(labels) for labels, _ in folds])
     for start in range(0, len(weights), _CHUNK):
@@ -149,9 +169,7 @@ def mean_average_precision_interval(
         values[start : start + _CHUNK] = np.mean(rounds, axis=0)
         if on_resamples is not None:
             on_resamples(min(start + _CHUNK, resamples), resamples)
-    low, high = _percentiles(values[1:], confidence)
-    twice = 2 * float(values[0])
-    return max(0.0, twice - high), min(1.0, twice - low)
+    return values
 
 
 def weighted_mean_average_precision(
@@ -160,10 +178,17 @@ def weighted_mean_average_precision(
     weights: NDArray[np.float32],
     absent_classes: str = "left out",
 ) -> NDArray[np.float64]:
-    """mAP for each row of item weights: (N, C), (N, C), (R, N) -> (R,).
+    """mAP for each row of item weights.
 
-    A class without a positive item that has weight is left out of that row's mean, or counts as
-    `zero` (absent_classes).
+    Args:
+        labels: (N, C).
+        scores: (N, C).
+        weights: (R, N), how often an item counts.
+        absent_classes: a class without a positive item that has weight is `left out` of that row's
+            mean, or counts as `zero`.
+
+    Returns:
+        (R,) shares in 0..1.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy lets go of the interpreter's lock
         values = np.stack(
@@ -184,9 +209,15 @@ def weighted_mean_average_precision(
 def weighted_average_precision(
     labels: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """Average precision of one class under many weightings: (N,), (N,), (R, N) -> (R,).
+    """Average precision of one class under many weightings. Equal scores share one threshold.
 
-    Equal scores share one threshold. NaN where no positive item has weight.
+    Args:
+        labels: (N,).
+        scores: (N,).
+        weights: (R, N), how often an item counts.
+
+    Returns:
+        (R,) shares in 0..1; NaN where no positive item has weight.
     """
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
@@ -213,11 +244,6 @@ def weighted_average_precision(
         precision = np.where(drawn > 0, hits[last_positive] / drawn, 0.0)
         result: NDArray[np.float64] = (precision * own).sum(axis=0) / hits[-1]
     return result
-
-
-def _share(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = sums[:, 0] / sums[:, 1]
-    return shares
 
 
 def _percentiles(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:

@@ -31,9 +31,15 @@ _SAME = 1e-6  # a score and what its predictions give may differ by rounding
 def values_of(
     results: Sequence[RunResult], cache: Path, track: ProgressFactory = no_progress
 ) -> list[Values | str]:
-    """Values of each of several cells of one task and data set; or, in a line, why there are none.
+    """Values of each of several cells of one task and data set.
 
-    cache: folder in which values are kept. track: what shows the progress.
+    Args:
+        results: the cells.
+        cache: folder in which values are kept.
+        track: what shows the progress.
+
+    Returns:
+        The values of each; or, in a line, why there are none.
     """
     found: dict[int, Values | str] = {}
     missing: list[int] = []
@@ -60,9 +66,19 @@ def values_of(
 def common_values(
     first: RunResult, second: RunResult, cache: Path
 ) -> tuple[Values, Values, int, int]:
-    """Values of two cells on the items that they share, and how many items each has beyond.
+    """Values of two cells on the items that they share.
 
-    Raises UnpairedError or ResultError, in a line.
+    Args:
+        first: a cell.
+        second: another of the same task.
+        cache: folder in which values are kept.
+
+    Returns:
+        Values of the first and of the second, and how many items each has beyond.
+
+    Raises:
+        UnpairedError: they cannot be compared item by item. One line.
+        ResultError: predictions are not there, or not those of the result. One line.
     """
     one, other = read_predictions(first), read_predictions(second)
     pairing = pair(one, other)

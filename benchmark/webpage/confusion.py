@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from earmark.benchmark.leaderboard.table import Row
 from earmark.benchmark.result.files import read_predictions
 from earmark.benchmark.result.schema import Predictions, ResultError
-from earmark.tasks import builtin_tasks
+from earmark.tasks import LABEL_KINDS, builtin_tasks
 
 _MOST_CLASSES = (60, 40, 24, 16, 10)  # tried in turn
 BUDGET = 1_200_000  # characters of all matrices of a page together
@@ -66,7 +66,7 @@ def of_row(row: Row) -> tuple[RowConfusions | None, list[str]]:
     found: dict[str, dict[str, Confusions]] = {}
     faults = []
     for column, result in row.results.items():
-        if row.metric != "accuracy" or not result.scores:
+        if row.metric not in LABEL_KINDS["class"].metrics or not result.scores:
             continue
         try:
             predictions = read_predictions(result)

@@ -34,6 +34,7 @@ from earmark.benchmark.webpage.confusion import RowConfusions, of_row, packed
 from earmark.benchmark.webpage.details import details_of
 from earmark.benchmark.webpage.differences import differences_of
 from earmark.benchmark.webpage.numbers import Pool, exact, short
+from earmark.tasks import LABEL_KINDS
 
 
 def tables_of(
@@ -138,6 +139,7 @@ def _row(table: Table, row: Row, pool: Pool) -> dict[str, Any]:
         "title": row.title,
         "domain": row.domain,
         "metric": SHORT_METRICS.get(row.metric, row.metric),
+        "one_class": row.metric in LABEL_KINDS["class"].metrics,
         "weight": row.weight,
         "probes": list(row.probes),
         "cells": [_cell(row, column, pool) for column in table.columns],

@@ -18,8 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from earmark.benchmark.metric import f1_of_counts, mean_average_precision, mean_recall, share_right
+from earmark.benchmark.metric.classification import share
 from earmark.benchmark.uncertainty.interval import (
-    accuracy_interval,
     additive_interval,
     mean_average_precision_interval,
 )
@@ -61,6 +61,12 @@ def sizes_of(rng: Rng, sources: int, items: int, uneven: bool) -> Any:
 
 
 # ------------------------------------------------------------------------------ accuracy
+
+
+def accuracy_interval(correct: Any, sources: Any, **options: Any) -> Interval:
+    """Interval of the mean of `correct` (N,), as right answers over items."""
+    counts = np.stack([correct, np.ones_like(correct)], axis=1)
+    return additive_interval(counts, sources, share, **options)
 
 
 @cache

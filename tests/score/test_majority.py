@@ -18,11 +18,12 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import average_precision_score, f1_score
 
 from earmark import evaluate
+from earmark.benchmark.metric.sound_events import constant_guess
 from earmark.benchmark.probe.splits import Split, make_splits
 from earmark.benchmark.result.files import read_predictions
 from earmark.benchmark.result.schema import Predictions, RunResult
 from earmark.benchmark.score import score_items
-from earmark.benchmark.score.majority import constant_guess, majority_score
+from earmark.benchmark.score.majority import majority_score
 from earmark.tasks import LabelRule
 from earmark.tasks.spec import Event
 

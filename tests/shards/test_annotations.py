@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import math
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_files import DROP, load, task
 
+from earmark.benchmark.shards import annotations
 from earmark.benchmark.shards.annotations import (
     ALPHABET,
     LabelError,
@@ -25,7 +27,7 @@ from earmark.benchmark.shards.annotations import (
 )
 from earmark.benchmark.shards.labels import Labelled, read_labels, within_clip
 from earmark.benchmark.shards.shard import Failure, read_shard
-from earmark.tasks import TaskSpec
+from earmark.tasks import TaskSpec, spec
 from earmark.tasks.spec import Event
 
 CLASSES = {"Cat": 0, "Dog": 1, "Running_water": 2}
@@ -428,3 +430,9 @@ def test_events_after_the_clip_are_faults() -> None:
     assert within_clip(labelled, math.inf) is labelled
     assert within_clip(Labelled((), None), 1.0) == ((), None, ())
     assert json.loads(json.dumps(within_clip(labelled, 9.0).label)) == [[0, 1, 0]]
+
+
+@pytest.mark.parametrize("module", [annotations, spec])
+def test_examples_in_docstrings_hold(module: Any) -> None:
+    failed, tried = doctest.testmod(module)
+    assert failed == 0 < tried

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from simulated_sources import accuracy_interval
 from sklearn.metrics import average_precision_score, f1_score
 
 from earmark.benchmark.uncertainty.interval import (
-    accuracy_interval,
     additive_interval,
     mean_average_precision_interval,
     source_weights,
@@ -305,16 +305,6 @@ def drawn_items(sources: Any, resamples: int) -> list[Any]:
         )
         for counts in source_weights(sources, resamples).astype(int)
     ]
-
-
-def test_a_mean_as_a_ratio_of_sums_has_the_interval_of_accuracy() -> None:
-    rng = np.random.default_rng(10)
-    sources = rng.integers(0, 25, 200) * 3
-    correct = rng.choice([0, 0.4, 1.0], 200)
-    counts = np.stack([correct, np.ones(200)], axis=1)
-    options: Any = {"method": "percentiles", "resamples": 700, "confidence": 0.9}
-    interval = additive_interval(counts, sources, lambda sums: sums[:, 0] / sums[:, 1], **options)
-    assert interval == pytest.approx(accuracy_interval(correct, sources, **options))
 
 
 def test_interval_of_errors_over_words_of_the_same_draws_exactly() -> None:

@@ -9,11 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from simulated_sources import Simulation, accuracies, coverage, f1, precisions, recall, words
+from simulated_sources import (
+    Simulation,
+    accuracies,
+    accuracy_interval,
+    coverage,
+    f1,
+    precisions,
+    recall,
+    words,
+)
 from sklearn.metrics import average_precision_score
 
 from earmark.benchmark.uncertainty.interval import (
-    accuracy_interval,
     additive_interval,
     mean_average_precision_interval,
 )

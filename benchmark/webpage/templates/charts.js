@@ -289,7 +289,7 @@ function drawConfusion(r, c) {
 
 function noMatrix(r, c) {
   if (c === null) return "No result of this task.";
-  return table().rows[r].metric === "accuracy"
+  return table().rows[r].one_class
     ? "No matrix: its predictions are not beside the result file, or are not those it names."
     : `No matrix: the clips of this task do not have one class each (${table().rows[r].metric}).`;
 }
