@@ -13,31 +13,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from earmark.benchmark.bounds import check_count, check_fraction, check_positive, check_positive_int
 from earmark.tasks import SourceRule, TaskSpec
 
-# field -> its values, that of `strict` first
-CHOICES: dict[str, tuple[str, ...]] = {
-    "padding": ("masked", "averaged"),
-    "crops": ("all", "first in batch"),
-    "validation": ("held out", "test"),
-    "sources": ("rule", "clip"),
-    "linear_probe": ("logistic regression", "adam"),
-    "tested": ("clips", "crops"),
-    "knn_centre": ("training mean", "origin"),
-    "knn_normalisation": ("items", "columns"),
-    "fold_score": ("items", "folds"),
-    "absent_classes": ("left out", "zero"),
-    "frame_targets": ("centre", "ceil"),
-    "frame_features": ("standardised", "layer norm"),
-    "caption_training": ("unit length", "dot product"),
-    "caption_tokens": ("words", "bert"),
-    "transcripts": ("ctc", "language model"),
-    "resampler": ("soxr", "torchaudio"),
-    "interval": ("jackknife", "percentiles"),
-}
 MEANS = ("domains", "all", "weighted")
 _NAMES = ("strict", "xares-0.1.3")
 REVISIONS = {"strict": 2}  # of each protocol, the one that is computed now; of others 1
@@ -60,67 +41,86 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True)
 class Protocol:
-    """One protocol. Raises ValueError for a value that cannot be.
+    """One protocol: every choice between audio and score.
 
-    name: what results and tables call it.
-    revision: how often what its name stands for has changed, from 1; 0 becomes the present one. Of
-        a name that is known here no other can be computed. Results without the field are of 1.
-    padding: `masked`: batches by length, an encoder gets true lengths, frames beyond a clip's end
-        reach nothing. `averaged`: clips in the order of their file, so many as `encode_batch`, are
-        zero-padded to the longest (one shorter than a crop to the crop) and encoded without
-        lengths; the frames of the padding are stored, averaged, trained on and tested.
-    encode_batch: crops in such a batch; encode_batch_of: (task, crops) where it is another.
-    crops: `all`, or `first in batch`: of a clip's crops in one such batch only the first is kept.
-    validation: `held out`: `validation_share` of the training items where the data set has no
-        validation split of its own, the same for every seed: whole sources where the test part has
-        sources of its own, whole clips where most of it is of sources that are trained on.
-        `test`: the test split or fold itself.
-    swapped_splits: tasks whose validation split and test split change places.
-    sources: what intervals resample and splits keep together: what the task's `rule` says, or the
-        `clip`.
-    seeds: how often a probe that is trained by steps is, with seeds 0, 1, ...; logistic regression
-        has one answer.
-    learning_rate_floor: what the cosine over the epochs goes towards, as a share of the rate.
-    linear_probe: of clips with classes: `logistic regression`, converged, its strength chosen on
-        the validation part (`probe/linear.py`); or layer normalisation and a linear layer,
-        trained by `adam` for the task's epochs, the best of which on the validation part is tested.
-    tested: what is judged, on the validation and test parts: `clips`, by the mean of their crops'
-        log-probabilities (several labels: logits; kNN: votes); or `crops`, each by itself.
-    knn_centre: what cosines are about: the `training mean`, or the `origin`.
-    knn_neighbours, knn_temperature: k, and the temperature of the neighbours' softmax weights.
-    knn_normalisation: to unit length: `items`, or `columns`: test items, and every feature of the
-        training matrix over all training items.
-    fold_score: the score is that of all folds' test `items` together, or the mean over `folds`.
-    absent_classes: classes without a positive item in the reference are `left out` of macro means,
-        or count as `zero`.
-    frame_targets: `centre`: a frame is positive where its centre is inside the event, segments are
-        cut in seconds. `ceil`: frames ceil(onset / hop) up to ceil(offset / hop) are positive,
-        segments are ceil(segment / hop) frames and what is left over is dropped.
-    frame_features: what heads on frames see, and the clip side of the captions' towers:
-        `standardised` by the training frames (clips), with a plain linear head; or a head has its
-        own `layer norm`.
-    learning_rates: of heads on frames and of towers: each seed has one for each rate, and that with
-        the best validation metric is tested, see `probe/search.py`; none: the task's own.
-    least_updates: of these, however small the data, by more epochs than the task's own.
-    checkpoints: how often these are judged on the validation part, at even distances; 0 and where
-        there are fewer epochs: after each.
-    patience: the share of all its updates after which a seed ends where its validation metric has
-        not become better; 0: none does.
-    tower_width: of the captions' towers. Such with a `layer norm` take the task's rate and epochs.
-    caption_training: `unit length`: both sides are normalised and captions of the same clip are not
-        negatives of each other. `dot product`: neither, and mean|e| / sqrt(sum e^2) of both sides
-        is added to the loss.
-    caption_tokens: `words` of the training captions; or `bert`: BERT's, with the tokens that begin
-        and end a text.
-    transcripts: by a linear `ctc` probe, or by a frozen `language model` behind a trained adapter.
-    language_model: its name on the Hugging Face hub, or a folder.
-    resampler: `soxr` or `torchaudio` (windowed sinc, width 6).
-    means: which means over tasks are shown: `domains`, `all`, `weighted`.
-    interval: over sources, by the `jackknife` and Student's distribution, from six sources on
-        (`uncertainty/jackknife.py`); or by `percentiles` of a bootstrap, which for few sources are
-        too narrow.
-    bootstrap_resamples: of percentiles. confidence: of the interval.
-    failed_share: a task has failed where more than this share of its clips failed.
+    Args:
+        name: What results and tables call it.
+        revision: How often what its name stands for has changed, from 1; 0 becomes the present one.
+            Of a name that is known here no other can be computed. Results without the field are of
+            1.
+        padding: `masked`: batches by length, an encoder gets true lengths, frames beyond a clip's
+            end reach nothing. `averaged`: clips in the order of their file, so many as
+            `encode_batch`, are zero-padded to the longest (one shorter than a crop to the crop) and
+            encoded without lengths; the frames of the padding are stored, averaged, trained on and
+            tested.
+        encode_batch: Crops in such a batch.
+        encode_batch_of: (task, crops) where it is another.
+        crops: `all`, or `first in batch`: of a clip's crops in one such batch only the first is
+            kept.
+        validation: `held out`: `validation_share` of the training items where the data set has no
+            validation split of its own, the same for every seed: whole sources where the test part
+            has sources of its own, whole clips where most of it is of sources that are trained on.
+            `test`: the test split or fold itself.
+        swapped_splits: Tasks whose validation split and test split change places.
+        sources: What intervals resample and splits keep together: what the task's `rule` says, or
+            the `clip`.
+        seeds: How often a probe that is trained by steps is, with seeds 0, 1, ...; logistic
+            regression has one answer.
+        learning_rate_floor: What the cosine over the epochs goes towards, as a share of the rate.
+        linear_probe: Of clips with classes: `logistic regression`, converged, its strength chosen
+            on the validation part (`probe/linear.py`); or layer normalisation and a linear layer,
+            trained by `adam` for the task's epochs, the best of which on the validation part is
+            tested.
+        tested: What is judged, on the validation and test parts: `clips`, by the mean of their
+            crops' log-probabilities (several labels: logits; kNN: votes); or `crops`, each by
+            itself.
+        knn_centre: What cosines are about: the `training mean`, or the `origin`.
+        knn_neighbours: K.
+        knn_temperature: Of the neighbours' softmax weights.
+        knn_normalisation: To unit length: `items`, or `columns`: test items, and every feature of
+            the training matrix over all training items.
+        fold_score: The score is that of all folds' test `items` together, or the mean over `folds`.
+        absent_classes: Classes without a positive item in the reference are `left out` of macro
+            means, or count as `zero`.
+        frame_targets: `centre`: a frame is positive where its centre is inside the event, segments
+            are cut in seconds. `ceil`: frames ceil(onset / hop) up to ceil(offset / hop) are
+            positive, segments are ceil(segment / hop) frames and what is left over is dropped.
+        frame_features: What heads on frames see, and the clip side of the captions' towers:
+            `standardised` by the training frames (clips), with a plain linear head; or a head has
+            its own `layer norm`.
+        learning_rates: Of heads on frames and of towers: each seed has one for each rate, and that
+            with the best validation metric is tested, see `probe/search.py`; none: the task's own.
+        least_updates: Of these, however small the data, by more epochs than the task's own.
+        checkpoints: How often these are judged on the validation part, at even distances; 0 and
+            where there are fewer epochs: after each.
+        patience: The share of all its updates after which a seed ends where its validation metric
+            has not become better; 0: none does.
+        tower_width: Of the captions' towers. Such with a `layer norm` take the task's rate and
+            epochs.
+        caption_training: `unit length`: both sides are normalised and captions of the same clip are
+            not negatives of each other. `dot product`: neither, and mean|e| / sqrt(sum e^2) of both
+            sides is added to the loss.
+        caption_tokens: `words` of the training captions; or `bert`: BERT's, with the tokens that
+            begin and end a text.
+        transcripts: By a linear `ctc` probe, or by a frozen `language model` behind a trained
+            adapter.
+        language_model: Its name on the Hugging Face hub, or a folder.
+        resampler: `soxr` or `torchaudio` (windowed sinc, width 6).
+        means: Which means over tasks are shown: `domains`, `all`, `weighted`.
+        interval: Over sources, by the `jackknife` and Student's distribution, from six sources on
+            (`uncertainty/jackknife.py`); or by `percentiles` of a bootstrap, which for few sources
+            are too narrow.
+        bootstrap_resamples: Of percentiles.
+        confidence: Of the interval, 0 to 1.
+        failed_share: A task has failed where more than this share of its clips failed.
+
+    Raises:
+        ValueError: In one line, for a value that cannot be.
+
+    Example:
+        >>> import dataclasses
+        >>> dataclasses.replace(STRICT, knn_normalisation="columns").label
+        'strict (knn_normalisation="columns")'
     """
 
     name: str
@@ -132,32 +132,32 @@ class Protocol:
     bootstrap_resamples: int = 1000
     confidence: float = 0.95
     failed_share: float = 0.01
-    padding: str = "masked"
+    padding: Literal["masked", "averaged"] = "masked"
     encode_batch: int = 16
     encode_batch_of: tuple[tuple[str, int], ...] = ()
-    crops: str = "all"
-    validation: str = "held out"
+    crops: Literal["all", "first in batch"] = "all"
+    validation: Literal["held out", "test"] = "held out"
     swapped_splits: tuple[str, ...] = ()
-    sources: str = "rule"
-    linear_probe: str = "logistic regression"
-    tested: str = "clips"
-    knn_centre: str = "training mean"
-    knn_normalisation: str = "items"
-    fold_score: str = "items"
-    absent_classes: str = "left out"
-    frame_targets: str = "centre"
-    frame_features: str = "standardised"
+    sources: Literal["rule", "clip"] = "rule"
+    linear_probe: Literal["logistic regression", "adam"] = "logistic regression"
+    tested: Literal["clips", "crops"] = "clips"
+    knn_centre: Literal["training mean", "origin"] = "training mean"
+    knn_normalisation: Literal["items", "columns"] = "items"
+    fold_score: Literal["items", "folds"] = "items"
+    absent_classes: Literal["left out", "zero"] = "left out"
+    frame_targets: Literal["centre", "ceil"] = "centre"
+    frame_features: Literal["standardised", "layer norm"] = "standardised"
     learning_rates: tuple[float, ...] = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
     least_updates: int = 3000
     checkpoints: int = 40
     patience: float = 0.25
     tower_width: int = 128
-    caption_training: str = "unit length"
-    caption_tokens: str = "words"
-    transcripts: str = "ctc"
+    caption_training: Literal["unit length", "dot product"] = "unit length"
+    caption_tokens: Literal["words", "bert"] = "words"
+    transcripts: Literal["ctc", "language model"] = "ctc"
     language_model: str = "Qwen/Qwen2.5-0.5B"
-    resampler: str = "soxr"
-    interval: str = "jackknife"
+    resampler: Literal["soxr", "torchaudio"] = "soxr"
+    interval: Literal["jackknife", "percentiles"] = "jackknife"
     means: tuple[str, ...] = MEANS
     revision: int = 0
 
@@ -227,7 +227,12 @@ class Protocol:
         return replace(self, language_model=standard_of(self).language_model)
 
     def apply_to(self, spec: TaskSpec) -> TaskSpec:
-        """A task as this protocol takes it: which split is which, what a source is, its title."""
+        """A task as this protocol takes it: which split is which, what a source is, its title.
+
+        A task that a protocol has changed already comes back as it is.
+        """
+        if spec.declared:
+            return spec
         splits = dict(spec.splits)
         if spec.name in self.swapped_splits and "valid" in splits:
             splits["valid"], splits["test"] = splits["test"], splits["valid"]
@@ -237,12 +242,21 @@ class Protocol:
             # it spells as the data set does; and is not to be taken for the score of the CTC probe
             label = replace(label, keep_case=True)
             title, abbreviation = title.removesuffix(" (CTC)"), abbreviation.removesuffix("-CTC")
-        return replace(
+        taken = replace(
             spec, splits=splits, source=source, label=label, title=title,
-            abbreviation=abbreviation, declared=spec.declaration,
+            abbreviation=abbreviation,
         )  # fmt: skip
+        if taken.digest() == spec.digest():
+            return taken
+        return replace(taken, declared=spec.digest())
 
 
+# field -> its values, that of `strict` first
+CHOICES: dict[str, tuple[str, ...]] = {
+    name: get_args(hint)
+    for name, hint in get_type_hints(Protocol).items()
+    if get_origin(hint) is Literal
+}
 STRICT = Protocol("strict")
 XARES = Protocol(
     "xares-0.1.3",
@@ -283,6 +297,26 @@ def protocol_named(name: str) -> Protocol:
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PROTOCOLS)}"
         raise ProtocolError(f"unknown protocol {name!r}; {hint}")
     return PROTOCOLS[name]
+
+
+def choose_protocol(
+    protocol: str | Protocol,
+    seeds: int | None = None,
+    failed_share: float | None = None,
+    language_model: str | Path | None = None,
+) -> Protocol:
+    """A protocol, or the one of a name, with what of its fields is not None.
+
+    Raises ProtocolError for an unknown name and ValueError for a value that cannot be.
+    """
+    chosen = protocol_named(protocol) if isinstance(protocol, str) else protocol
+    changes = {
+        "seeds": seeds,
+        "failed_share": failed_share,
+        "language_model": None if language_model is None else str(language_model),
+    }
+    given: dict[str, Any] = {name: one for name, one in changes.items() if one is not None}
+    return replace(chosen, **given)
 
 
 def standard_of(protocol: Protocol) -> Protocol:

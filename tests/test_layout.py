@@ -14,9 +14,10 @@ from clips import REPOSITORY
 # `benchmark/` itself counts as a folder.
 FLOORS = (
     ("encoders", "tasks"),
-    ("audio", "bounds", "io", "paths", "shots"),
-    ("protocol", "zenodo"),
-    ("result", "shards"),
+    ("audio", "bounds", "controls", "io", "paths"),
+    ("protocol", "readouts", "shots", "zenodo"),
+    ("shards",),
+    ("result",),
     ("metric", "store", "synthetic"),
     ("probe", "settings", "uncertainty"),
     ("embedding", "leaderboard", "score"),
@@ -154,7 +155,10 @@ def test_files_and_functions_are_short() -> None:
             long.append(f"{name}: {len(text.splitlines())} lines")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or 0) - node.lineno + 1
+                text_ends = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
+                head = node.body[0].lineno if ast.get_docstring(node) else node.lineno
+                # what a docstring says of each argument is no code
+                lines = (node.end_lineno or 0) - node.lineno - ((text_ends or 0) - head)
                 if lines > LONGEST_FUNCTION:
                     long.append(f"{name}, line {node.lineno}: {node.name} has {lines} lines")
     assert long == []

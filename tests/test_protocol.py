@@ -16,8 +16,17 @@ from result_files import make_result
 
 from earmark import Leaderboard, RunResult, evaluate
 from earmark.benchmark.cli.main import main
-from earmark.benchmark.protocol import CHOICES, PROTOCOLS, STRICT, Protocol, protocol_label
+from earmark.benchmark.protocol import (
+    CHOICES,
+    PROTOCOLS,
+    STRICT,
+    Protocol,
+    ProtocolError,
+    choose_protocol,
+    protocol_label,
+)
 from earmark.benchmark.result.files import result_path
+from earmark.tasks import builtin_tasks
 
 
 def altered(**changes: Any) -> Protocol:
@@ -221,3 +230,32 @@ def test_a_revision_is_not_compared_with_another(
         "not measured under protocol strict, 5 seeds, real data; only under (protocol strict "
         "(revision 1), 5 seeds, real data)"
     ) in out
+
+
+@pytest.mark.parametrize("name", ["clotho", "librispeech_100h", "esc50"])
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=list(PROTOCOLS))
+def test_a_protocol_is_applied_to_a_task_once(name: str, protocol: Protocol) -> None:
+    declared = builtin_tasks()[name]
+    once = protocol.apply_to(declared)
+    twice = protocol.apply_to(once)
+    assert dataclasses.asdict(twice) == dataclasses.asdict(once)
+    assert twice.declaration == declared.digest()
+    if name == "clotho" and protocol.swapped_splits:
+        assert twice.splits["valid"] == declared.splits["test"] != declared.splits["valid"]
+        assert twice.splits["test"] == declared.splits["valid"]
+
+
+def test_what_strict_leaves_as_it_is_another_protocol_still_takes() -> None:
+    declared = builtin_tasks()["clotho"]
+    xares = PROTOCOLS["xares-0.1.3"]
+    assert xares.apply_to(STRICT.apply_to(declared)) == xares.apply_to(declared)
+
+
+def test_a_protocol_is_chosen_by_name_and_altered() -> None:
+    assert choose_protocol("strict") == STRICT
+    assert choose_protocol(STRICT, seeds=2, failed_share=0.0) == altered(seeds=2, failed_share=0.0)
+    assert choose_protocol("xares-0.1.3", language_model=Path("model")).language_model == "model"
+    with pytest.raises(ProtocolError, match="did you mean 'strict'"):
+        choose_protocol("strikt")
+    with pytest.raises(ValueError, match="seeds"):
+        choose_protocol("strict", seeds=0)

@@ -73,6 +73,12 @@ def add_parser(commands: Any) -> None:
         help="of the mel and STFT distances (default: 16000)",
     )  # fmt: skip
     parser.add_argument("--limit", type=positive, metavar="N", help="at most N clips")
+    _add_where(parser)
+    parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
+    """What is written where, and how the run goes about it."""
     parser.add_argument(
         "--save-audio", type=Path, metavar="DIR", help="write each pair as WAV, for listening"
     )
@@ -100,7 +106,6 @@ def add_parser(commands: Any) -> None:
         help="processes that measure while the codec works (default: cores)",
     )  # fmt: skip
     parser.add_argument("--force", action="store_true", help="measure again what has been")
-    parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -119,12 +119,27 @@ def validate(
     quick: bool = False,
     track: ProgressFactory = no_progress,
 ) -> list[Check]:
-    """Measure what an encoder claims. One Check a line of the table, in a fixed order.
+    """Measure what an encoder claims.
 
-    encoder: as for `evaluate`; a loaded one is given back in the mode and on the device that it
-    came in. weights: folder with a local copy of its model. device: `auto`, `cpu` or `cuda`.
-    quick: leave out 10 minutes of audio. track: makes the Progress.
-    Raises EncoderError where it cannot be loaded.
+    Args:
+        encoder: A name, `path/to/file.py:Class`, or a loaded encoder, which is given back in the
+            mode and on the device that it came in.
+        weights: Folder with a local copy of its model.
+        device: `auto`, `cpu` or `cuda`.
+        quick: Leave out 10 minutes of audio.
+        track: Makes the Progress.
+
+    Returns:
+        One Check a line of the table, in a fixed order.
+
+    Raises:
+        EncoderError: Where it cannot be loaded.
+
+    Example:
+        >>> import earmark
+        >>> checks = earmark.validate("logmel", device="cpu", quick=True)
+        >>> {check.verdict for check in checks} <= {"ok", "skipped"}
+        True
     """
     device = choose_device(device)
     one = load_encoder(encoder, weights=weights) if isinstance(encoder, str) else encoder

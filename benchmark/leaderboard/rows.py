@@ -74,7 +74,7 @@ class Rows:
                 )
 
     def add_majority(self, columns: Iterable[str]) -> str:
-        """Give each row what a guess scores on it, in a column whose name is returned; "" if none has.
+        """Give each row a guess's score, in a column whose name is returned; "" if none has one.
 
         Encoders of one row may have lost different clips, or cut other segments (`xares-0.1.3`): it
         is that of the one that was tested on the most items.

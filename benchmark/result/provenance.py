@@ -26,7 +26,8 @@ from earmark.tasks import TaskSpec, builtin_tasks
 _SCORING_CODE = (
     "benchmark/shards", "benchmark/probe", "benchmark/metric", "benchmark/score",
     "benchmark/uncertainty/interval.py", "benchmark/uncertainty/jackknife.py",
-    "benchmark/uncertainty/leave_out.py", "benchmark/shots.py", "tasks/kinds.py", "tasks/spec.py",
+    "benchmark/uncertainty/leave_out.py", "benchmark/shots.py", "benchmark/readouts.py",
+    "tasks/kinds.py", "tasks/spec.py",
 )  # fmt: skip
 _LIBRARIES = (
     "earmark", "torch", "torchaudio", "numpy", "soxr", "soundfile", "scikit-learn", "transformers",

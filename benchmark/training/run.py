@@ -1,8 +1,4 @@
-"""Train: from a config and audio to a checkpoint. The Python face of it.
-
-from earmark import train
-train("injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt")
-"""
+"""Train: from a config and audio to a checkpoint. The Python face of it."""
 
 from __future__ import annotations
 
@@ -16,8 +12,9 @@ from typing import Any
 
 from filelock import Timeout
 
+from earmark.benchmark.io.fields import plain
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.io.progress import ProgressFactory, no_progress
+from earmark.benchmark.io.progress import Progress, ProgressFactory, no_progress
 from earmark.benchmark.io.sealed import locked
 from earmark.benchmark.result import provenance
 from earmark.benchmark.training.corpus import make_corpus
@@ -55,16 +52,37 @@ def train(
     track: ProgressFactory = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train one stage of DashengTokenizer; a training that was interrupted goes on where it was.
+    """Train one stage of DashengTokenizer; a training that was interrupted resumes where it was.
 
-    config: its YAML file. data: folders of audio or shards, single shards, manifests, `synthetic`.
-    out: folder for the checkpoint, with `training/` beside it: losses and curves, state, and
-    `run.json`, which says what was done with what. semantic: the frozen encoder's checkpoint, and
-    latent what is decoded (`unified`, `semantic`, `acoustic`), in place of the config's. held_out:
-    audio that losses are measured on, as `data`. limit: clips of each place. tell: called with a
-    line for what is left out.
+    Args:
+        config: The stage's YAML file.
+        data: Folders of audio or shards, single shards, manifests, or the word `synthetic`.
+        out: Folder for the checkpoint, with `training/` beside it: losses and curves, state, and
+            `run.json`, which says what was done with what.
+        semantic: The frozen encoder's checkpoint, in place of the config's.
+        latent: What is decoded (`unified`, `semantic`, `acoustic`), in place of the config's.
+        held_out: Audio that losses are measured on, as `data`.
+        limit: At most so many clips of each place.
+        device: `auto`, `cpu` or `cuda`.
+        cache: Folder for the audio made ready. Default: $EARMARK_CACHE, else `~/.cache/earmark`.
+        fresh: Begin anew, whatever state there is.
+        command: What `run.json` keeps as the command that was given.
+        track: Makes the Progress.
+        tell: Called with a line for what is left out.
 
-    Raises TrainingError, DataError and ShardError for what cannot be.
+    Returns:
+        The checkpoint's place, the losses, and the steps taken now, with their speed.
+
+    Raises:
+        TrainingError: For a config, checkpoint or state that cannot be, or does not fit.
+        DataError: For audio that is not there or cannot be read.
+        ShardError: For a shard that cannot be read.
+
+    Example:
+        >>> import earmark
+        >>> earmark.train(
+        ...     "injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt"
+        ... )  # doctest: +SKIP
     """
     settings, encoder = read_settings(config, semantic, latent)
     left_out: list[str] = []
@@ -77,20 +95,11 @@ def train(
     aside = _corpus(held_out, limit, cache, track, leave_out) if held_out else None
     where = choose_device(device)
     started = time.time()
-    with track("training", settings.steps, "steps") as progress:
-
-        def on_step(step: int, losses: dict[str, float]) -> None:
-            shown = [f"{name} {losses[name]:.3f}" for name in _SHOWN if name in losses]
-            if not progress.done:
-                progress.resume(step - 1)
-            progress.show(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
-            progress.to(step, settings.steps)
-
-        with _alone(Path(out)):
-            trained = train_stage(
-                settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
-                fresh=fresh, on_step=on_step,
-            )  # fmt: skip
+    with track("training", settings.steps, "steps") as progress, _alone(Path(out)):
+        trained = train_stage(
+            settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
+            fresh=fresh, on_step=_shown_steps(progress, settings.steps),
+        )  # fmt: skip
     # a training that was finished before keeps the record of when it was not
     if is_first() and (trained.steps or not (Path(out) / RUN_FILE).exists()):
         run = {
@@ -102,13 +111,26 @@ def train(
             "steps_now": trained.steps,
             "clips_per_second": round(trained.clips_per_second, 2),
             "versions": provenance.versions(),
-            "run": provenance.run_info(started, where),
+            "run": plain(provenance.run_info(started, where)),
         }
         text = json.dumps(run, indent=2, ensure_ascii=False) + "\n"
         write_atomically(Path(out) / RUN_FILE, text.encode())
         if not trained.history.draw(Path(out) / CURVES_FILE):
             tell("no curves drawn: they need matplotlib (pip install -e '.[reconstruction]')")
     return trained
+
+
+def _shown_steps(progress: Progress, steps: int) -> Callable[[int, dict[str, float]], None]:
+    """What shows each step of a training of so many."""
+
+    def on_step(step: int, losses: dict[str, float]) -> None:
+        shown = [f"{name} {losses[name]:.3f}" for name in _SHOWN if name in losses]
+        if not progress.done:
+            progress.resume(step - 1)
+        progress.show(f"{', '.join(shown)}, {losses['clips_per_second']:.1f} clips/s")
+        progress.to(step, steps)
+
+    return on_step
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ def test_results_that_are_there_get_the_counts_and_stay_what_they_are(
     for earlier, limit in ((before, None), (limited, 9)):
         again = run(task, data, results, limit=limit)
         assert again.run == earlier.run  # used again, not made again
-        assert again.data.audit["in_two_splits"] == 2
+        assert again.data.audit.in_two_splits == 2
     changed = [path.stat().st_mtime_ns for path in files]
     assert audited(task, data, results) == (finding, 2)
     assert [path.stat().st_mtime_ns for path in files] == changed
@@ -116,7 +116,7 @@ def test_other_shards_or_rules_are_not_vouched_for(toy: Toy, tmp_path: Path, cha
     results = tmp_path / "r"
     audited(task, data, results)
     first = run(task, data, results)
-    assert first.data.audit["in_two_splits"] == 0
+    assert first.data.audit.in_two_splits == 0
     if change == "shards":
         toy(extra=leak())
     else:
@@ -196,7 +196,7 @@ def test_a_finding_that_cannot_be_read_is_none(toy: Toy, tmp_path: Path) -> None
     edited = [whole.replace(*change) for change in changes.items()]
     for text in ("", "[]", "{}", whole[:-9], whole.replace('"counts"', '"count"'), *edited):
         file.write_text(text)
-        assert "audit" not in run(task, data, tmp_path / "r").data
+        assert run(task, data, tmp_path / "r").data.audit is None
     assert audited(task, data, tmp_path / "r")[0].counts == finding.counts
     assert json.loads(file.read_text())["counts"] == finding.counts
 
@@ -224,4 +224,4 @@ def test_finding_is_joined_to_results_of_both_protocols(tmp_path: Path) -> None:
         evaluate("mfcc", "clotho", limit=10, protocol=protocol, **settings)[0].data
         for protocol in (STRICT, replace(STRICT, name="swapped", swapped_splits=("clotho",)))
     ]
-    assert [one["audit"] for one in data] == [finding.summary()] * 2
+    assert [one.audit for one in data] == [finding.summary()] * 2

@@ -13,6 +13,7 @@ from clips import TASK_YAML, audio_bytes, clip_members, write_tar
 
 from earmark import RunResult, evaluate
 from earmark.benchmark.cli.main import main
+from earmark.benchmark.result.facts import ClipFailure
 
 RATE = 16_000
 Members = list[tuple[str, bytes]]
@@ -85,10 +86,13 @@ def cli(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
     return status, errors
 
 
-def written(results: Path) -> list[tuple[str, str, list[Any]]]:
+def written(results: Path) -> list[tuple[str, str, list[ClipFailure]]]:
     """Task, status and failures of every result file."""
     found = [json.loads(file.read_text()) for file in results.rglob("*.json")]
-    return sorted((r["task"]["name"], r["status"], r["data"].get("failures", [])) for r in found)
+    return [
+        (r["task"]["name"], r["status"], [ClipFailure(**f) for f in r["data"].get("failures", [])])
+        for r in sorted(found, key=lambda r: r["status"])
+    ]
 
 
 # ---- clips
@@ -113,8 +117,8 @@ def test_bad_clips_are_counted_and_named(toy, tmp_path, split):
     found = {failure.key: failure for failure in result.data.failures}
     assert sorted(found) == sorted(bad) and result.data.failed_clips == len(bad)
     for key, (_, words) in bad.items():
-        assert found[key]["shard"] == f"{split}-000.tar"
-        assert words in found[key]["reason"] and "\n" not in found[key]["reason"]
+        assert found[key].shard == f"{split}-000.tar"
+        assert words in found[key].reason and "\n" not in found[key].reason
     assert result.data.items == {"train": 40, "valid": 10, "test": 20}
     assert all(value.items == 20 for value in result.scores.values())
     assert written(tmp_path / "results") == [("toy", "done", result.data.failures)]
@@ -142,7 +146,7 @@ def test_above_the_share_the_task_has_failed(toy, tmp_path, name):
         assert part in result.error
     assert "\n" not in result.error
     ((_, status, failures),) = written(tmp_path / "results")
-    assert status == "failed" and [failure["key"] for failure in failures] == [name]
+    assert status == "failed" and [failure.key for failure in failures] == [name]
     again = score(task, data, tmp_path / "results", failed_share=0.02)
     assert again.status == "done"
     assert written(tmp_path / "results")[0] == ("toy", "done", again.data.failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,9 @@ def test_faults_are_counted_and_named(tmp_path, capsys, name):
     assert result.data.failed_clips == 0 and result.data.failures == []
     assert result.data.items["test"] == clean.data.items["test"] + 1  # the clip stays
     for fault, parts in zip(result.data.faults, words, strict=True):
-        assert (fault["shard"], fault["key"]) == ("test-000.tar", "zz-bad")
-        assert all(part in fault["reason"] for part in parts), fault
-        assert "\n" not in fault["reason"]
+        assert (fault.shard, fault.key) == ("test-000.tar", "zz-bad")
+        assert all(part in fault.reason for part in parts), fault
+        assert "\n" not in fault.reason
     # beyond the share: one line, on the terminal and in the result
     total = clean.data.labels + left + len(words)
     status, lines, written = cli(capsys, task, tmp_path)
@@ -128,7 +129,7 @@ def test_faults_are_counted_and_named(tmp_path, capsys, name):
     assert written["status"] == "failed" and written["scores"] == {}
     assert written["error"] in line and "\n" not in written["error"]
     assert written["data"]["label_faults"] == len(words)
-    assert written["data"]["faults"] == result.data.faults
+    assert written["data"]["faults"] == list(map(asdict, result.data.faults))
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -147,7 +148,7 @@ def test_clips_without_a_usable_label_are_counted_and_named(tmp_path, capsys, na
     (line,) = lines
     for part in ("1 of 16 clips failed", "train-000.tar/zz-bad", "--failed-share", *words):
         assert part in line
-    assert written["status"] == "failed" and written["data"]["failures"] == [failure]
+    assert written["status"] == "failed" and written["data"]["failures"] == [asdict(failure)]
 
 
 def test_a_faulty_clip_changes_no_score_by_its_faults(tmp_path):

@@ -56,8 +56,8 @@ def train(
     `config.json` and `model.safetensors` as released), with `training/` beside it: losses.csv,
     held_out.csv, and state.pt, which holds all that going on needs. semantic: the frozen encoder's
     checkpoint, see `load_semantic`. held_out: audio whose losses are written at each state, never
-    trained on. device: `cpu` or `cuda`. fresh: begin anew. on_step: called after each step with
-    its losses, in the first process.
+    trained on. device: `cpu` or `cuda`. fresh: begin anew. on_step: called with each step's losses,
+    in the first process.
 
     The same config, audio, device and number of threads give the same losses, step for step,
     however often it was interrupted. Under torchrun each process does its part of the batch; the
@@ -70,31 +70,24 @@ def train(
         asked, config = config, _computable(config, group.device)
         sampler = Sampler(corpus, config.shares, config.crop_tokens, config.seed)
         stage = _stage(config, sampler, semantic, group)
-        own = group.part(stage.contexts)
-        folder = out / "training"
         identity = _identity(asked, corpus, stage)
-        if fresh and group.first:
-            (out / STATE_FILE).unlink(missing_ok=True)  # or a kill would bring it back
-        state = None if fresh else read_state(out / STATE_FILE, identity, group)
+        folder = out / "training"
         history = History(folder / "losses.csv", folder / "held_out.csv", stage.loss_names)
-        if state is None:
-            stage.begin()
-        begun = 0 if state is None else state.restore(stage, out / STATE_FILE)
+        watch = _Watched(stage, history, held_out, config, group, group.part(stage.contexts))
+        begun = _begin(stage, out / STATE_FILE, identity, group, fresh)
         if group.first:
             folder.mkdir(parents=True, exist_ok=True)
             history.cut(begun)
-        watch = _Watched(stage, history, held_out, config, group, own)
-        spent = 0.0
-        started = time.perf_counter()
-        for number, crops in _batches(sampler, begun, config.steps, own, stage.crops):
+        spent, started = 0.0, time.perf_counter()
+        for number, crops in _batches(sampler, begun, config.steps, watch.own, stage.crops):
             losses = _numbers(stage.step(number, crops), group)
             seconds = time.perf_counter() - started  # with the wait for the batch
             spent += seconds
             done = number + 1
             if group.first:
-                speed = {SPEED: config.batch / seconds}
-                history.add(done, losses | speed)
-                on_step(done, losses | speed)
+                losses[SPEED] = config.batch / seconds
+                history.add(done, losses)
+                on_step(done, losses)
             if done % config.checkpoint_every == 0 or done == config.steps:
                 watch.look(done)
                 if group.first:
@@ -106,6 +99,19 @@ def train(
         group.wait()
         taken = config.steps - begun
         return Trained(checkpoint, history, taken, taken * config.batch / spent if taken else 0.0)
+
+
+def _begin(
+    stage: Stage, path: Path, identity: dict[str, str], group: Processes, fresh: bool
+) -> int:
+    """Take a stage to where its training was; returns the steps done, 0 where it begins anew."""
+    if fresh and group.first:
+        path.unlink(missing_ok=True)  # or a kill would bring it back
+    state = None if fresh else read_state(path, identity, group)
+    if state is None:
+        stage.begin()
+        return 0
+    return state.restore(stage, path)
 
 
 def _computable(
