@@ -15,9 +15,11 @@ from result_files import make_result
 
 from earmark import Leaderboard, audit_tasks, evaluate
 from earmark.benchmark.cli.main import main
+from earmark.benchmark.io.fields import read_fields
 from earmark.benchmark.leaderboard.to_markdown import to_markdown
 from earmark.benchmark.protocol import STRICT
-from earmark.benchmark.result.audit_report import AuditReport, store
+from earmark.benchmark.result.audit_report import AuditedTask, AuditReport, AuditRun, store
+from earmark.benchmark.result.facts import AuditFacts, ShardFact
 from earmark.benchmark.result.files import read_result, result_files
 from earmark.benchmark.result.schema import ResultError, RunResult
 
@@ -121,7 +123,7 @@ def test_other_shards_or_rules_are_not_vouched_for(toy: Toy, tmp_path: Path, cha
         toy(extra=leak())
     else:
         task.write_text(task.read_text().replace("r[0-9]+", "r[0-9]"))
-    assert "audit" not in run(task, data, results).data
+    assert run(task, data, results).data.audit is None
     finding, joined = audited(task, data, results)
     assert joined == 1
     assert len(list((results / "audits").iterdir())) == 2
@@ -130,10 +132,10 @@ def test_other_shards_or_rules_are_not_vouched_for(toy: Toy, tmp_path: Path, cha
 
 
 def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
-    shard = {"name": "a.tar", "split": "test", "sha256": "00"}
     finding = AuditReport(
-        {"name": "one", "title": "One", "digest": "d", "parts": "split", "source_unit": "file"},
-        synthetic=False, shards=[shard], counts=dict(COUNTS), run={"audited": "then"},
+        AuditedTask("one", "One", "d", "split", "file"), synthetic=False,
+        shards=[ShardFact("a.tar", "test", "00")], counts=dict(COUNTS),
+        run=AuditRun(audited="then"),
     )  # fmt: skip
     results = {
         "same": make_result("one"),
@@ -156,7 +158,7 @@ def test_only_results_of_the_very_same_are_joined(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     path, joined = store(finding, tmp_path)
     assert joined == 3
-    found = {p.stem: "audit" in read_result(p).data for p in tmp_path.glob("[!b]*.json")}
+    found = {p.stem: read_result(p).data.audit is not None for p in tmp_path.glob("[!b]*.json")}
     assert found == {name: name in ("same", "swapped", "read otherwise") for name in results}
     assert path.is_relative_to(tmp_path / "audits")
 
@@ -182,9 +184,12 @@ def test_tables_tell_leaks_and_what_is_clean() -> None:
 
 def test_an_audit_in_a_result_that_cannot_be_shown_is_refused() -> None:
     for audit in ({}, [], {**CLEAN, "in_two_splits": "3"}, {**CLEAN, "audited": None}):
-        with pytest.raises(ResultError, match="not a result file"):
-            RunResult.from_json(make_result("a", audit=audit).to_json())
-    assert RunResult.from_json(make_result("a", audit=CLEAN).to_json()).data.audit == CLEAN
+        raw = json.loads(make_result("a").to_json())
+        raw["data"]["audit"] = audit
+        with pytest.raises(ResultError, match=r"not a result file \(data.audit"):
+            RunResult.from_json(json.dumps(raw))
+    again = RunResult.from_json(make_result("a", audit=CLEAN).to_json())
+    assert again.data.audit == read_fields(AuditFacts, CLEAN)
 
 
 def test_a_finding_that_cannot_be_read_is_none(toy: Toy, tmp_path: Path) -> None:
