@@ -34,6 +34,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from earmark.benchmark.io.fields import plain
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.table import (
     Mean,
@@ -114,6 +115,11 @@ def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:
         facts["no_interval"] = TOO_FEW
     if cell.score.shots:
         facts["shots"] = [_shots(one) for one in cell.score.shots]
+    if cell.score.readouts:
+        facts["readouts"] = [plain(one) for one in cell.score.readouts]
+    test = row.controls.get(column, {}).get(probe)
+    if test is not None:
+        facts["control"] = plain(test)
     return facts | {
         "interval": None if interval is None else [_number(bound) for bound in interval],
         "confidence": cell.score.confidence,

@@ -18,6 +18,7 @@ from typing import Any
 
 from earmark.benchmark.io.fields import plain
 from earmark.benchmark.io.progress import ProgressFactory
+from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.layout import SHORT_METRICS
 from earmark.benchmark.leaderboard.table import (
@@ -31,6 +32,7 @@ from earmark.benchmark.leaderboard.table import (
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.shots import ShotScore
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
+from earmark.benchmark.uncertainty.significance import ABOVE, BELOW, NOT_APART, ControlTest
 from earmark.benchmark.webpage.confusion import RowConfusions, of_row, packed
 from earmark.benchmark.webpage.details import details_of
 from earmark.benchmark.webpage.differences import differences_of
@@ -167,7 +169,22 @@ def _cell(row: Row, column: str, pool: Pool) -> dict[str, Any] | None:
                 found["shots"] = [_shots(one) for one in cell.score.shots]
     if column in row.results:
         found["details"] = details_of(row.results[column], pool)
+        tests = row.controls.get(column, {})
+        if tests:
+            found["details"]["controls"] = [
+                _control(tests[probe], probe) for probe in sorted(tests)
+            ]
     return found
+
+
+def _control(test: ControlTest, probe: str) -> str:
+    """How a score stands to its control, in a line."""
+    if test.difference is None or test.difference.low is None or test.difference.high is None:
+        return f"{VIEWS[probe]}: not tested against {test.control} ({test.why})"
+    bounds = (test.difference.value, test.difference.low, test.difference.high)
+    value, low, high = (rounded(bound, sign=True) for bound in bounds)
+    said = {NOT_APART: "not told apart from", ABOVE: "above", BELOW: "below"}[test.verdict]
+    return f"{VIEWS[probe]}: {said} {test.control}, difference {value} [{low} {high}]"
 
 
 def _shots(one: ShotScore) -> list[Any]:

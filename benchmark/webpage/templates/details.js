@@ -42,6 +42,8 @@ function resultParts(row, cell) {
   return [
     cell.status === "failed" ? el("p", {class: "error"}, `Failed: ${facts.error}`) : null,
     cell.status === "failed" ? null : scoresOf(row, cell, facts),
+    facts.controls ? el("h3", {}, "Against permuted weights") : null,
+    facts.controls ? el("ul", {}, facts.controls.map((line) => el("li", {}, line))) : null,
     ...commandPart(facts.command),
     el("h3", {}, "Encoder"),
     listOf(Object.entries(fact(facts.encoder))),
