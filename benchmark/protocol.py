@@ -8,7 +8,6 @@ made with (the package of that name, arXiv 2505.16369), faults included. Every f
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from earmark.benchmark.bounds import check_count, check_fraction, check_positive, check_positive_int
+from earmark.benchmark.io.nearest import nearest
 from earmark.tasks import SourceRule, TaskSpec
 
 MEANS = ("domains", "all", "weighted")
@@ -293,8 +293,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (STRICT, XARES)}
 def protocol_named(name: str) -> Protocol:
     """The protocol of a name. Raises ProtocolError."""
     if name not in PROTOCOLS:
-        close = difflib.get_close_matches(name, PROTOCOLS, n=1, cutoff=0.4)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(PROTOCOLS)}"
+        hint = nearest(name, PROTOCOLS, f"there are {', '.join(PROTOCOLS)}", cutoff=0.4)
         raise ProtocolError(f"unknown protocol {name!r}; {hint}")
     return PROTOCOLS[name]
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from earmark.encoders.encoder import AudioEncoder, EncoderError
 from earmark.encoders.home import home_of, settle
 
+SHUFFLED = ":shuffled-labels"  # what names of controls of labels end in
 _SUFFIX = re.compile(r"(?P<base>.+):permuted(?:-(?P<draw>[1-9][0-9]{0,5}))?")
 
 

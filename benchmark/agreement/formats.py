@@ -23,6 +23,7 @@ from earmark.benchmark.agreement.verdict import (
     Agreement,
     Checked,
 )
+from earmark.benchmark.io.markdown import bullets, escape, row
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.io.terminal import print_table
 
@@ -202,19 +203,19 @@ def to_markdown(found: Agreement) -> str:
     """All cells as a GitHub-flavoured table; why, and what changed, as lists."""
     heads = [*_HEADS, "changed", "source", "verdict"]
     name = _Names(found)
-    lines = [f"**{found.summary}**\n", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines = [f"**{found.summary}**\n", row(heads), "|---" * len(heads) + "|"]
     for cell in found.cells:
         source = cell.source + ("" if cell.primary else " (second-hand)")
         changed = "" if cell.changes is None else str(cell.changes)
-        row = [*_row(cell, name), changed, source, cell.verdict]
-        lines.append("| " + " | ".join(_escape(text) for text in row) + " |")
-    lines += ["", *(f"- {_escape(line)}" for line in (*_sources(found), *_reasons(found)))]
+        texts = [*_row(cell, name), changed, source, cell.verdict]
+        lines.append(row(map(escape, texts)))
+    lines += ["", *bullets((*_sources(found), *_reasons(found)))]
     for cell in found.of(BREACH):
         if cell.changes is None or not cell.changes.items:
             continue
         lines += ["", f"{cell.encoder} · {name(cell)} · {cell.probe}: changed predictions", ""]
-        lines += [f"- {_escape(_sentence(change))}" for change in cell.changes.items]
-    return "\n".join([*lines, "", *(f"- {_escape(line)}" for line in _around(found)), ""])
+        lines += bullets(_sentence(change) for change in cell.changes.items)
+    return "\n".join([*lines, "", *bullets(_around(found)), ""])
 
 
 def to_csv(found: Agreement) -> str:
@@ -258,10 +259,6 @@ def _plain(cell: Checked) -> dict[str, Any]:
 
 def _count(cell: Checked, name: str) -> int | None:
     return None if cell.changes is None else int(getattr(cell.changes, name))
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 FORMATS: dict[str, Callable[[Agreement], str]] = {

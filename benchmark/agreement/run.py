@@ -6,7 +6,6 @@ found = check("results/runs", against="results/golden", exact=True)
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from earmark.benchmark.agreement.verdict import (
     Checked,
     worst_first,
 )
+from earmark.benchmark.io.nearest import nearest
 from earmark.benchmark.reconstruction.result import ReconstructionResult
 from earmark.benchmark.result.published import PUBLISHED, load_published, sources
 from earmark.tasks import builtin_tasks
@@ -198,8 +198,7 @@ def _meant(words: Collection[str], results: Iterable[Stored], more: Collection[s
 def _check_known(name: str, known: Collection[str], what: str) -> None:
     if name in known:
         return
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {listed(sorted(known), 12)}"
+    hint = nearest(name, known, f"there are: {listed(sorted(known), 12)}")
     raise CheckError(f"no {what} {name!r}; {hint}")
 
 

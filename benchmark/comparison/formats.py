@@ -19,6 +19,8 @@ from earmark.benchmark.comparison.run import (
     Comparison,
     TaskComparison,
 )
+from earmark.benchmark.io.markdown import bullets, escape
+from earmark.benchmark.io.markdown import row as markdown_row
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.io.terminal import print_table
 from earmark.benchmark.uncertainty.jackknife import TOO_FEW
@@ -52,25 +54,25 @@ def to_markdown(tables: Sequence[Comparison]) -> str:
     """All tables as GitHub-flavoured Markdown."""
     parts = []
     for table in tables:
-        parts.append(f"**{_escape(table.first)} against {_escape(table.second)}: {table.caption}**")
+        parts.append(f"**{escape(table.first)} against {escape(table.second)}: {table.caption}**")
         parts.append("")
         if table.tasks:
             heads = [
-                "task", "metric", _escape(table.first), _escape(table.second),
+                "task", "metric", escape(table.first), escape(table.second),
                 "difference", "p", "Holm p", "verdict",
             ]  # fmt: skip
-            parts.append(f"| {' | '.join(heads)} |")
+            parts.append(markdown_row(heads))
             parts.append("|---|---|---:|---:|---:|---:|---:|---|")
             for row in table.tasks:
-                cells = [_escape(row.title), row.metric, *_numbers(row), row.verdict]
-                parts.append(f"| {' | '.join(cells)} |")
-            parts.append(f"| {' | '.join([_MEAN, '', *_mean_numbers(table), '', ''])} |")
+                cells = [escape(row.title), row.metric, *_numbers(row), row.verdict]
+                parts.append(markdown_row(cells))
+            parts.append(markdown_row([_MEAN, "", *_mean_numbers(table), "", ""]))
             parts.append("")
         lines = [f"not compared: {lost.task}: {lost.reason}" for lost in table.left_out]
-        parts += [f"- {_escape(line)}" for line in [*lines, *table.notes]]
+        parts += bullets([*lines, *table.notes])
         if lines or table.notes:
             parts.append("")
-    parts += [f"- {_escape(line)}" for line in _explained(tables)]
+    parts += bullets(_explained(tables))
     return "\n".join(parts) + "\n"
 
 
@@ -179,10 +181,6 @@ def _p_value(p: float | None) -> str:
     if p is None:
         return "-"
     return rounded(p) if p >= 0.0005 else "<0.001"
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 FORMATS: dict[str, Callable[[Sequence[Comparison]], str]] = {

@@ -12,13 +12,13 @@ seeds is not in them.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.benchmark.comparison.pairs import EncoderPair, LeftOut, pairs_of, side_of
+from earmark.benchmark.io.nearest import nearest
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.table import PROBES
 from earmark.benchmark.paths import default_cache
@@ -184,8 +184,7 @@ def _identity(name: str, columns: dict[tuple[str, str], str]) -> tuple[str, str]
         raise ComparisonError(f"{len(found)} encoders are named {name!r}; say {shown}")
     if not columns:
         raise ComparisonError("there are no results; run a benchmark first")
-    close = difflib.get_close_matches(name, columns.values(), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(columns.values())}"
+    hint = nearest(name, columns.values(), f"there are {', '.join(columns.values())}")
     raise ComparisonError(f"no result of an encoder {name!r}; {hint}")
 
 
@@ -197,9 +196,8 @@ def _chosen(tasks: Sequence[str], results: list[RunResult]) -> set[str]:
         task = Path(word).stem if word.endswith((".yaml", ".yml")) else word
         found = {name for name, domain in known.items() if task in (name, domain, "all")}
         if not found:
-            close = difflib.get_close_matches(task, [*known, *known.values(), "all"], n=1)
-            there = ", ".join(sorted(known))
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {there}"
+            there = f"there are {', '.join(sorted(known))}"
+            hint = nearest(task, [*known, *known.values(), "all"], there)
             raise ComparisonError(f"neither encoder has a result of {word!r}; {hint}")
         names |= found
     return names

@@ -44,6 +44,7 @@ from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, NotThereError, open_dataset
 from earmark.benchmark.shards.shard import ShardError
 from earmark.encoders import AudioEncoder, OutputEncoder
+from earmark.encoders.control import SHUFFLED
 from earmark.tasks import TaskSpec
 
 
@@ -108,7 +109,7 @@ class TaskEvaluator:
         if shuffled_labels:
             self.fingerprint = shuffled_fingerprint(self.fingerprint)
             self.facts = replace(
-                self.facts, name=f"{encoder.name}:shuffled-labels", fingerprint=self.fingerprint
+                self.facts, name=encoder.name + SHUFFLED, fingerprint=self.fingerprint
             )
 
     def has_task(self, spec: TaskSpec) -> bool:

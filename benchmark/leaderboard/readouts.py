@@ -13,6 +13,7 @@ from earmark.benchmark.readouts import BEST
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.uncertainty.order import order_agreement
+from earmark.encoders.control import SHUFFLED, parsed
 
 
 def best_readout(result: RunResult) -> Score | None:
@@ -46,9 +47,19 @@ def readout_notes(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def _is_ranked(row: Row, column: str, result: RunResult) -> bool:
+    """Whether a column has both scores and is an encoder's own, not a control's."""
+    name = result.encoder.name
+    is_control = parsed(name).draw > 0 or name.endswith(SHUFFLED)
+    return READOUT in row.cells.get(column, {}) and not is_control
+
+
 def _order_notes(rows: Sequence[Row]) -> list[str]:
     """Over the encoders and tasks that have both scores."""
-    by_column = [{c for c, cells in row.cells.items() if READOUT in cells} for row in rows]
+    by_column = [
+        {column for column, result in row.results.items() if _is_ranked(row, column, result)}
+        for row in rows
+    ]
     columns = sorted(set().union(*by_column))
     shared = [row for row, own in zip(rows, by_column, strict=True) if own == set(columns)]
     if len(columns) < 2 or not shared:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from earmark.benchmark.io.nearest import nearest
 from earmark.benchmark.prepare.source_folder import LayoutError
 
 PATH, LABEL, LABELS, SPLIT, FOLD, SOURCE = "path", "label", "labels", "split", "fold", "source"
@@ -88,8 +89,7 @@ def parse_columns(text: str) -> Columns:
             kept.add(name)
             continue
         if name not in KNOWN:
-            close = difflib.get_close_matches(name, KNOWN, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(KNOWN)}"
+            hint = nearest(name, KNOWN, f"known are {', '.join(KNOWN)}")
             raise LayoutError(f"--columns {part}: {name!r} is no column of a table; {hint}")
         if not own or name in named or own in named.values():
             raise LayoutError(f"--columns {text}: give each name one column, as in label=digit")

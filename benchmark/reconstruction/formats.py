@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from earmark.benchmark.io.markdown import bullets, escape, grid
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.io.terminal import in_runs, print_table, printable, wrap
 from earmark.benchmark.reconstruction.leaderboard import BoardRow, BoardTable
@@ -52,17 +53,9 @@ def to_markdown(tables: Sequence[BoardTable]) -> str:
     """All tables as GitHub-flavoured Markdown."""
     parts: list[str] = []
     for table in tables:
-        grid = [[_escape(cell) for cell in line] for line in _grid(table)]
-        widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
-        rule = [
-            "-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)
-        ]
-        parts.append(f"**{_escape(table.caption)}**\n")
-        parts += [
-            "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-            for line in (grid[0], rule, *grid[1:])
-        ]
-        parts += ["", *(f"- {_escape(note)}" for note in table.notes), ""]
+        parts += [f"**{escape(table.caption, stars=True)}**\n"]
+        parts += grid(_grid(table), texts=1, stars=True)
+        parts += ["", *bullets(table.notes, stars=True), ""]
     return "\n".join(parts)
 
 
@@ -144,10 +137,6 @@ def _fitting(grid: list[list[str]], width: int) -> list[list[int]]:
     )
     room = width + 2 - first  # the last column needs no space after it
     return [[0, *(number + 1 for number in run)] for run in in_runs(others, room)] or [[0]]
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("*", "\\*")
 
 
 FORMATS: dict[str, Callable[[Sequence[BoardTable]], str]] = {

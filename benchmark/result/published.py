@@ -7,7 +7,6 @@ Every value has its protocol and its source. Its columns and how one is added:
 from __future__ import annotations
 
 import csv
-import difflib
 import math
 import re
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from earmark.benchmark.io.nearest import nearest
 from earmark.tasks import TaskSpec, builtin_tasks
 
 PUBLISHED = Path(__file__).parents[2] / "published"
@@ -156,7 +156,8 @@ def _check_head(head: Iterable[str], place: str) -> None:
     names = list(head)
     for name in names:
         if name not in _COLUMNS:
-            raise PublishedError(f"{place}: unknown column {name!r}; {_hint(name, _COLUMNS)}")
+            hint = nearest(name, _COLUMNS, f"known: {', '.join(_COLUMNS)}")
+            raise PublishedError(f"{place}: unknown column {name!r}; {hint}")
         if names.count(name) > 1:
             raise PublishedError(f"{place}: column {name!r} is there twice; remove one")
     for name in _NEEDED:
@@ -228,9 +229,5 @@ def _check_other(value: PublishedValue, data_sets: Iterable[str], place: str) ->
 
 def _check_one_of(text: str, known: Iterable[str], column: str, place: str) -> None:
     if text not in (known := list(known)):
-        raise PublishedError(f"{place}: unknown {column} {text!r}; {_hint(text, known)}")
-
-
-def _hint(text: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, known := list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        hint = nearest(text, known, f"known: {', '.join(known)}")
+        raise PublishedError(f"{place}: unknown {column} {text!r}; {hint}")
