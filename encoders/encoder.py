@@ -242,5 +242,5 @@ def _version(library: str, encoder: str) -> str:
     except importlib.metadata.PackageNotFoundError as error:
         raise EncoderError(
             f"encoder {encoder!r}: its `libraries` names {library!r}, which is not installed; "
-            "install it or mend the name"
+            "install it or fix the name"
         ) from error

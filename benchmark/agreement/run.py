@@ -47,7 +47,7 @@ PUBLISHED_VALUES = "published"
 
 
 class CheckError(ValueError):
-    """Nothing can be checked. One line: what, where, how to mend it."""
+    """Nothing can be checked. One line: what, where, how to fix it."""
 
 
 def check(

@@ -95,7 +95,7 @@ def _read(data: bytes, begin: Callable[[int], Callable[[Samples], None]]) -> tup
             if stated == _UNKNOWN_FRAMES:
                 raise AudioError("its header does not state its length; encode it again")
             if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-                raise AudioError(f"a sample rate of {rate} Hz; mend its header")
+                raise AudioError(f"a sample rate of {rate} Hz; fix its header")
             guessed = file.format == "MP3" and not mp3_states_its_length(data)
             mixer = _Mixer(begin(rate), _Md5.of(file, data))
             for block in _read_to_the_end(file) if guessed else _read_stated(file):

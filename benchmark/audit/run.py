@@ -184,7 +184,7 @@ def _check_any(
         )
         raise DataError(
             f"none of its {dataset.clips} clips can be decoded; the first: {failures[0].shard}/"
-            f"{failures[0].key}: {failures[0].reason}; mend the data"
+            f"{failures[0].key}: {failures[0].reason}; fix the data"
         )
 
 

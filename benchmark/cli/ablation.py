@@ -29,13 +29,13 @@ def add_parser(commands: Any) -> None:
         description="The paper's ablation: the semantic path alone, the acoustic path alone and\n"
         "their sum, each with a decoder trained for it; probed on the synthetic twins and on\n"
         "tasks of real audio, and decoded. What is there already is not done again, and an\n"
-        "interrupted training goes on. On two cores dasheng-tiny's takes hours.",
+        "interrupted training is resumed. On two cores dasheng-tiny's takes hours.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--config", type=Path, default=Path("encoders/dasheng/tiny"), metavar="DIR",
-        help="folder with encoder.yaml and injection.yaml (default: encoders/dasheng/tiny)",
+        "--config", type=Path, metavar="DIR",
+        help="folder with encoder.yaml and injection.yaml (default: those of dasheng-tiny)",
     )  # fmt: skip
     places: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "PLACE"}
     parser.add_argument("--data", required=True, help="audio to train on, as of `train`", **places)
@@ -86,12 +86,13 @@ def run(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.shards.shard import ShardError
     from earmark.benchmark.training.ablation import AblationPlan, ablate, table_of, to_markdown
     from earmark.encoders import EncoderError
+    from earmark.encoders.dasheng import TINY_FOLDER
     from earmark.tasks import TaskError
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     plan = AblationPlan(
-        configs=arguments.config, data=arguments.data, test=arguments.test, out=arguments.out,
+        configs=arguments.config or TINY_FOLDER, data=arguments.data, test=arguments.test, out=arguments.out,
         held_out=arguments.held_out, tasks=arguments.tasks, task_data=arguments.task_data,
         twins=arguments.twins, device=arguments.device, cache=arguments.cache,
         limit=arguments.limit, source_key=arguments.source_key,

@@ -26,7 +26,7 @@ examples:
   python run_bench.py leaderboard --format markdown
   python run_bench.py audit --tasks esc50 --data ../shared/data
   python run_bench.py reconstruct --encoder mulaw griffinlim --data my_recordings
-  python run_bench.py train --config encoders/dasheng/tiny/injection.yaml --data my_recordings \\
+  python run_bench.py train --config injection.yaml --data my_recordings \\
       --semantic out/encoder --out out/unified
   python run_bench.py leaderboard --with-published --format latex
   python run_bench.py compare logmel mfcc --tasks speech

@@ -13,13 +13,14 @@ from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 _EXAMPLES = """\
 examples:
-  python run_bench.py train --config encoders/dasheng/tiny/encoder.yaml --data my_recordings \\
-      --out out/encoder
-  python run_bench.py train --config encoders/dasheng/tiny/injection.yaml --data my_recordings \\
+  (encoder.yaml, injection.yaml: those of encoders/dasheng/tiny without their lines `shares`)
+  python run_bench.py train --config encoder.yaml --data my_recordings --out out/encoder
+  python run_bench.py train --config injection.yaml --data my_recordings \\
       --semantic out/encoder --out out/unified
   python run_bench.py train --config injection.yaml --data shards --out out \\
       --semantic dasheng_base.pt
-  torchrun --nproc_per_node 8 run_bench.py train --config injection.yaml --data shards --out out
+  torchrun --nproc_per_node 8 run_bench.py train --config injection.yaml --data shards \\
+      --semantic out/encoder --out out/unified
   python run_bench.py --encoder dasheng --weights out/unified --tasks all --data synthetic
 
 exit status: 0 done, 2 cannot start

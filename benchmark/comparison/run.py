@@ -45,7 +45,7 @@ _CONFIDENCE = 0.95
 
 
 class ComparisonError(ValueError):
-    """Nothing can be compared. One line: why, and how to mend it."""
+    """Nothing can be compared. One line: why, and how to fix it."""
 
 
 @dataclass(frozen=True)

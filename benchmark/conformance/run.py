@@ -39,7 +39,7 @@ class Check(NamedTuple):
     """One line of the table.
 
     what: what was looked at. claimed, measured: in words. verdict: `ok`, `BREACH` or `skipped`.
-    why: how to mend a breach, or why it was skipped. stops: whether a run must not start.
+    why: how to fix a breach, or why it was skipped. stops: whether a run must not start.
     """
 
     what: str
@@ -53,14 +53,14 @@ class Check(NamedTuple):
 class _Rule(NamedTuple):
     """claimed: in words; `{same}` and `{again}` are the tolerances, `{encoder}` the encoder.
 
-    mend: what to do about a breach. quick: whether it is looked at before every run. may_fail:
+    fix: what to do about a breach. quick: whether it is looked at before every run. may_fail:
     whether a run goes on where encode() raises here, since it tries such clips one by one.
     """
 
     what: str
     claimed: str
     look: Callable[[EncoderChecks], CheckOutcome]
-    mend: str
+    fix: str
     quick: bool = False
     may_fail: bool = False
 
@@ -68,7 +68,7 @@ class _Rule(NamedTuple):
 _X = EncoderChecks
 _RULES = (
     _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain,
-          "mend encode()", True),
+          "fix encode()", True),
     _Rule("embedding dimension", "{encoder.embedding_dim}", _X.dimension,
           "correct embedding_dim", True),
     _Rule("determinism", "the same twice, within {again:g}", _X.determinism,
@@ -90,7 +90,7 @@ _RULES = (
           "let frames depend on the audio: are the weights loaded?", True, True),
 )  # fmt: skip
 _CODEC_RULES = (
-    _Rule("decoded sound", "finite, and not silent for noise", _X.decoded_sound, "mend decode()"),
+    _Rule("decoded sound", "finite, and not silent for noise", _X.decoded_sound, "fix decode()"),
     _Rule("decoded length", "the clip's, within {x.frame_samples:.0f} samples", _X.decoded_length,
           "correct what decode() returns as lengths"),
     _Rule("decoded sample rate", "{encoder.sample_rate} Hz", _X.decoded_rate,
@@ -101,7 +101,7 @@ _CODEC_RULES = (
 _LAST_RULES = (
     _Rule("frame lengths", "1 to F, by frame_rate", _X.frame_lengths,
           "return each clip's own number of frames", True),
-    _Rule("NaN, infinity", "none", _X.numbers, "mend encode()", True),
+    _Rule("NaN, infinity", "none", _X.numbers, "fix encode()", True),
     _Rule("float16 range", "up to 65504", _X.half, "scale the output down: frames are kept so"),
     _Rule("eval mode", "eval", _X.eval_mode, "leave the modules in eval mode", True),
     _Rule("weights", "covered by the fingerprint", _X.weights,
@@ -210,4 +210,4 @@ def _checked(rule: _Rule, examination: EncoderChecks, left_out: str | None = Non
         return Check(rule.what, claimed, "-", SKIPPED, skipped)
     if found.ok:
         return Check(rule.what, claimed, found.measured, OK, found.note)
-    return Check(rule.what, claimed, found.measured, BREACH, rule.mend, found.stops)
+    return Check(rule.what, claimed, found.measured, BREACH, rule.fix, found.stops)

@@ -29,10 +29,10 @@ def check_failures(dataset: Dataset, failures: list[Failure], allowed: float) ->
         raise DataError("its shards hold no clip (KEY.wav, .flac, .ogg or .mp3 with KEY.json)")
     if len(failures) > allowed * total:
         shard, key, reason = failures[0]
-        mend = "the encoder" if reason.startswith("encoder ") else "the data"
+        fix = "the encoder" if reason.startswith("encoder ") else "the data"
         raise TooManyFailuresError(
             f"{len(failures)} of {total} clips failed, more than the {allowed:.1%} allowed; "
-            f"the first: {shard}/{key}: {reason}; mend {mend}, or raise --failed-share",
+            f"the first: {shard}/{key}: {reason}; fix {fix}, or raise --failed-share",
             lost_clips(failures),
         )
 
@@ -45,7 +45,7 @@ def check_faults(
         shard, key, reason = faults[0]
         raise TooManyFailuresError(
             f"{len(faults)} of {total} labels cannot be used, more than the {allowed:.1%} "
-            f"allowed; the first: {shard}/{key}: {reason}; mend the data, or raise "
+            f"allowed; the first: {shard}/{key}: {reason}; fix the data, or raise "
             "--failed-share",
             lost_clips(failures) | faulty(faults),
         )

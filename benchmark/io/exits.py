@@ -5,4 +5,4 @@ INTERRUPTED = 130  # as shells say it: 128 + SIGINT
 
 
 class CannotStartError(Exception):
-    """Nothing can be done; the message is the line that says what, where and how to mend it."""
+    """Nothing can be done; the message is the line that says what, where and how to fix it."""

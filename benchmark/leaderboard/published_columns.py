@@ -202,7 +202,7 @@ def _unknown(name: str, known: Iterable[str]) -> str:
 
 def _nowhere(name: str, values: list[PublishedValue]) -> str:
     if name == "all":
-        return "no published value is of a task in these tables; leave --with-published away"
+        return "no published value is of a task in these tables; omit --with-published"
     mine = [value for value in values if name in (value.system, value.source)]
     if all(value.protocol != MEASURABLE for value in mine):
         return (
@@ -223,7 +223,7 @@ def _refusal(tables: Sequence[Table]) -> str:
     return (
         f"published values stand only beside results of their own protocol, {MEASURABLE}, on real "
         f"data without a limit; the results here: {'; '.join(found)}. Run with --protocol "
-        f"{MEASURABLE}, or leave --with-published away"
+        f"{MEASURABLE}, or omit --with-published"
     )
 
 

@@ -117,7 +117,7 @@ def needed(path: Path, heads: Sequence[str], *names: str) -> str:
     ask = f"; is it {likely!r}? --columns {meant_by(likely, heads)}={likely}" if likely else ""
     if len(names) == 1:
         raise LayoutError(
-            f"{path} lacks the column {names[0]!r}; its first line must name the columns, such as "
+            f"{path} has no column {names[0]!r}; its first line must name the columns, such as "
             f"path,label,split,source{ask}"
         )
     words = " and ".join(repr(name) for name in names)

@@ -85,7 +85,7 @@ class Manifest:
 
 
 def read_manifest(path: Path, original: OriginalFolder, columns: Columns | None = None) -> Manifest:
-    """Read and check a table. Raises LayoutError with file, line and mend.
+    """Read and check a table. Raises LayoutError with file, line and fix.
 
     A path that has `..`, or leads out of the folder by its text or by a link is refused, and with
     it the whole table: somebody who hands over a table must not get at other files.

@@ -34,7 +34,7 @@ _LEFTOVERS_AFTER_S = 3600.0
 
 
 class PackingError(ValueError):
-    """Shards that cannot be written. One line: what, where, how to mend it."""
+    """Shards that cannot be written. One line: what, where, how to fix it."""
 
 
 class Fault(NamedTuple):

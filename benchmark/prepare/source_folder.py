@@ -87,7 +87,7 @@ class OriginalFolder:
             for column in columns:
                 if column not in heads:
                     raise LayoutError(
-                        f"{self.given / relative} lacks the column {column!r}; it has "
+                        f"{self.given / relative} has no column {column!r}; it has "
                         f"{', '.join(heads) or 'none'}"
                     )
             rows = []

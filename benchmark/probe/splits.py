@@ -103,7 +103,7 @@ def hold_out(
         raise DataError(
             f"all {len(indices)} training items come from one source "
             f"({names[int(numbers[0])]}), so no validation part can be held out; "
-            "mend the task's source rule or add data"
+            "fix the task's source rule or add data"
         )
     ranked = sorted(range(len(numbers)), key=lambda i: _rank(names[int(numbers[i])]))
     held: list[int] = []

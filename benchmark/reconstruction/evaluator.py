@@ -167,7 +167,7 @@ def _measure(
         first = found.failures[0]
         raise DataError(
             f"{lost} of {total} clips failed, more than the {run.failed_share:.1%} allowed; the "
-            f"first: {first.key}: {first.reason}; mend the data or the codec, or raise "
+            f"first: {first.key}: {first.reason}; fix the data or the codec, or raise "
             "--failed-share"
         )
     result.scores = summarise(there, found.records)

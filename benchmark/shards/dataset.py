@@ -86,7 +86,7 @@ def locate_shards(spec: TaskSpec, data: Path) -> dict[str, list[Path]]:
             other = owner.setdefault(path, split)
             if other != split:
                 raise DataError(
-                    f"shard {path} belongs to both {other} and {split}; mend the patterns"
+                    f"shard {path} belongs to both {other} and {split}; fix the patterns"
                 )
     lack = lack_in_words(spec, folder)
     if lack is not None:

@@ -140,7 +140,7 @@ class Pairing:
             other = {NO_JSON: NO_AUDIO, NO_AUDIO: NO_JSON}.get(reason)
             named = halves.get((key.casefold(), other or ""), [])
             if named:
-                told = f"{reason}; the other half is written {named[0]!r:.80}: mend its case"
+                told = f"{reason}; the other half is written {named[0]!r:.80}: fix its case"
                 self.reasons[number] = (key, told)
 
 

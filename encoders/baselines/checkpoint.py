@@ -76,9 +76,9 @@ def load_checkpoint(
             with quiet():
                 return load(str(weights), local_files_only=True)
         except DAMAGE as error:
-            mend = "" if isinstance(error, UnfitError) else f"; fetch it again: {checkpoint.repo}"
+            fix = "" if isinstance(error, UnfitError) else f"; fetch it again: {checkpoint.repo}"
             raise EncoderError(
-                f"encoder {name!r}: cannot be loaded from {weights}: {said(error)}{mend}"
+                f"encoder {name!r}: cannot be loaded from {weights}: {said(error)}{fix}"
             ) from error
     options = {} if checkpoint.revision is None else {"revision": checkpoint.revision}
     cached = try_to_load_from_cache(checkpoint.repo, "config.json", **options)
@@ -89,10 +89,10 @@ def load_checkpoint(
         except OSError:  # not all of it is there
             pass
         except DAMAGE as error:
-            mend = "" if isinstance(error, UnfitError) else "; delete it and fetch it again"
+            fix = "" if isinstance(error, UnfitError) else "; delete it and fetch it again"
             raise EncoderError(
                 f"encoder {name!r}: cannot be loaded from the cache, {Path(cached).parent} "
-                f"({said(error)}){mend}"
+                f"({said(error)}){fix}"
             ) from error
     reason = out_of_reach(checkpoint.repo, "config.json", checkpoint.revision)
     if reason is None:

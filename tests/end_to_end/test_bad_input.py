@@ -142,7 +142,7 @@ def test_above_the_share_the_task_has_failed(toy, tmp_path, name):
     task, data = toy(extra={"test": members})
     result = score(task, data, tmp_path / "results")  # 1 of 71 is more than 1 %
     assert result.status == "failed" and result.scores == {} and result.error is not None
-    for part in ("1 of 71 clips failed", "1.0%", f"test-000.tar/{name}", words, "mend the data"):
+    for part in ("1 of 71 clips failed", "1.0%", f"test-000.tar/{name}", words, "fix the data"):
         assert part in result.error
     assert "\n" not in result.error
     ((_, status, failures),) = written(tmp_path / "results")

@@ -28,7 +28,7 @@ from earmark.benchmark.leaderboard.board import Leaderboard
 def test_what_may_not_stand_beside_them_is_refused(changes: dict[str, Any], said: str) -> None:
     line = refusal(Leaderboard([measured(**changes)]))
     assert said in line
-    assert f"Run with --protocol {XARES}, or leave --with-published away" in line
+    assert f"Run with --protocol {XARES}, or omit --with-published" in line
 
 
 @settings(max_examples=40)

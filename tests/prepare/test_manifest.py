@@ -91,7 +91,7 @@ BAD = {
     "absolute": (GOOD.replace("cats/tom.wav", "/etc/passwd"), "line 4: '/etc/passwd' is not a pa"),
     "above": (GOOD.replace("cats/tom.wav", "../o/cats/tom.wav"), "line 4: '../o/cats/tom.wav' is"),
     "within, by ..": (GOOD.replace("cats/tom.wav", "dogs/../cats/tom.wav"), "line 4: 'dogs/../ca"),
-    "no path": (GOOD.replace("path", "file"), "lacks the column 'path'"),
+    "no path": (GOOD.replace("path", "file"), "has no column 'path'"),
     "no label": ("path,split\na.wav,test\n", "one of the columns 'label' and 'labels'"),
     "empty source": (GOOD.replace(",tim", ","), "line 5: an empty source"),
     "both labels": ("path,label,labels,fold\na,b,c,d\n", "one of the columns 'label' and 'labels'"),
@@ -105,7 +105,7 @@ BAD = {
     "long row": (GOOD + "a, b.wav,bark,test,x\n", "line 6 does not have 4 columns"),
     "no rows": ("path,label,split\n", "has no rows"),
     "columns twice": ("path,label,label,split\na,b,c,test\n", "two columns of one name"),
-    "empty file": ("", "lacks the column 'path'"),
+    "empty file": ("", "has no column 'path'"),
 }
 
 

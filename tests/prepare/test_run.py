@@ -246,7 +246,7 @@ def test_a_table_without_its_columns_is_refused(task: str, tmp_path: Path) -> No
     tree = TREE[task]
     tree.make(tmp_path / "original")
     text(tmp_path / "original" / tree.needed, "a,b\n1,2\n")
-    with pytest.raises(LayoutError, match=r"lacks the column .*; it has a, b"):
+    with pytest.raises(LayoutError, match=r"has no column .*; it has a, b"):
         prepare(task, tmp_path / "original", tmp_path / "data")
 
 

@@ -107,7 +107,7 @@ def package_versions(metrics: Sequence[Metric]) -> dict[str, str]:
 
 
 def missing_packages(metrics: Sequence[Metric]) -> str | None:
-    """One line that says what is not measured and how to mend it; None where all is there."""
+    """One line that says what is not measured and how to fix it; None where all is there."""
     lacking = [metric for metric in metrics if not metric.is_there]
     if not lacking:
         return None
