@@ -104,7 +104,7 @@ def _find(spec: TaskSpec, run: RunSettings, finding: AuditReport) -> AuditReport
             synthetic.synthesise(spec, run.data_folder, bar.to)
     digests = _digests(spec, run)
     with Progress(f"{spec.name}: reading shards", len(digests), "shards") as bar:
-        dataset = open_dataset(spec, run.data_folder, report=bar.to)
+        dataset = open_dataset(spec, run.data_folder, on_progress=bar.to)
     hashes = hash_shards(
         [HashJob(part.shard, digests[part.shard.path]) for part in dataset.shards],
         cache=run.cache, workers=run.workers, label=spec.name,

@@ -92,7 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     plan = AblationPlan(
-        configs=arguments.config or TINY_FOLDER, data=arguments.data, test=arguments.test, out=arguments.out,
+        configs=arguments.config or TINY_FOLDER, data=arguments.data, test=arguments.test,
+        out=arguments.out,
         held_out=arguments.held_out, tasks=arguments.tasks, task_data=arguments.task_data,
         twins=arguments.twins, device=arguments.device, cache=arguments.cache,
         limit=arguments.limit, source_key=arguments.source_key,

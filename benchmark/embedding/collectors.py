@@ -81,7 +81,7 @@ class DecodedClip(NamedTuple):
     transient: bool = False  # the error is not of the file
 
 
-Report = Callable[[int, float], None]  # clips, seconds of audio
+OnAdvance = Callable[[int, float], None]  # clips, seconds of audio
 
 
 def make_collectors(
@@ -89,7 +89,7 @@ def make_collectors(
     requests: Sequence[EmbeddingRequest],
     budget: int,
     settings: EmbedSettings,
-    report: Report | None,
+    on_advance: OnAdvance | None,
 ) -> list[Collector]:
     """One for all requests of equal crops and batches; the first of them reports.
 
@@ -101,7 +101,7 @@ def make_collectors(
     made: list[Collector] = []
     for (pipeline, order), own in alike.items():
         gathered = [_Gathered(request, settings) for request in own]
-        common = (shard, pipeline, gathered, settings.device, None if made else report)
+        common = (shard, pipeline, gathered, settings.device, None if made else on_advance)
         made.append(
             _ByLength(*common, budget=budget) if order is None else _InFileOrder(*common, order)
         )
@@ -116,7 +116,7 @@ class Collector(ABC):
     pipeline: AudioPipeline
     gathered: list[_Gathered]
     device: str
-    report: Report | None
+    on_advance: OnAdvance | None
 
     def add(self, clip: DecodedClip) -> None:
         """The next clip."""
@@ -158,8 +158,8 @@ class Collector(ABC):
                 one.add(clip, own, samples)
 
     def _report(self, clips: int, samples: int) -> None:
-        if self.report is not None:
-            self.report(clips, samples / self.pipeline.sample_rate)
+        if self.on_advance is not None:
+            self.on_advance(clips, samples / self.pipeline.sample_rate)
 
 
 @dataclass

@@ -52,12 +52,12 @@ class ShardJob(NamedTuple):
 def embed_shards(
     jobs: Sequence[ShardJob],
     settings: EmbedSettings,
-    on_clips: Callable[[int, float], None] | None = None,
+    on_advance: Callable[[int, float], None] | None = None,
 ) -> Iterator[list[ShardEmbeddings]]:
     """Yield each job's embeddings, one a request, as soon as its shard is encoded, in order.
 
     Every clip is decoded once for all requests; those of equal crops whose encoders share a forward
-    pass take one. All pipelines must decode alike. on_clips(clips, seconds of audio)
+    pass take one. All pipelines must decode alike. on_advance(clips, seconds of audio)
     is called after every batch. Raises EncoderError where an encoder breaks its contract; a clip
     on which it merely fails is named in `failures`.
     """
@@ -94,7 +94,7 @@ def embed_shards(
     )
     try:
         for number, job in enumerate(jobs):
-            collectors = make_collectors(job.shard.name, job.requests, budget, settings, on_clips)
+            collectors = make_collectors(job.shard.name, job.requests, budget, settings, on_advance)
             for _ in job.entries:
                 clip = next(clips)
                 for collector in collectors:

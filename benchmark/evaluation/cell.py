@@ -174,7 +174,9 @@ class TaskEvaluator:
         """Embeddings and labels of a task's clips, from the store where they are there."""
         self.together.preflights[self.encoder].check(self.encoder, spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
-            dataset = open_dataset(spec, self.run.data_folder, limit=self.run.limit, report=bar.to)
+            dataset = open_dataset(
+                spec, self.run.data_folder, limit=self.run.limit, on_progress=bar.to
+            )
         if dataset.clips:
             check_duplicate_shards(spec, shards)
         began = time.monotonic()

@@ -48,11 +48,11 @@ def train_adapters(
     seeds: Sequence[int],
     training: Training,
     model: LanguageModel,
-    on_step: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> SpellingResult:
     """Train one adapter a seed on the frames (F, D) of a split's clips, and spell its test clips.
 
-    texts: each item's transcript. on_step(done, total) is called after every step.
+    texts: each item's transcript. on_progress(done, total) is called after every step.
     """
     steps = -(-len(split.train) // training.batch_size) * training.epochs
     losses, validation = np.zeros((2, training.epochs, len(seeds)))
@@ -75,8 +75,8 @@ def train_adapters(
                 optimiser.step()
                 losses[epoch, column] += loss.item() / len(batches)
                 done += 1
-                if on_step is not None:
-                    on_step(done, steps * len(seeds))
+                if on_progress is not None:
+                    on_progress(done, steps * len(seeds))
             told = [
                 text
                 for batch in _batches(split.valid, training.batch_size)

@@ -97,12 +97,12 @@ def train_on_frames(
     seeds: Sequence[int],
     training: Training,
     objective: Objective,
-    on_step: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> FrameResult:
     """Train heads on the frames of a split's clips, and predict its test clips.
 
     frames: for each item (F, D), perhaps memory-mapped. Each seed has a head for every learning
-    rate, all of them in one product; see `Search` for which is tested. on_step(done, total) is
+    rate, all of them in one product; see `Search` for which is tested. on_progress(done, total) is
     called after every step. A head depends on its seed, its rate and the data, not on which others
     are trained beside it (beyond rounding).
     """
@@ -120,8 +120,8 @@ def train_on_frames(
         losses = np.zeros(len(search.alive))
         for number, batch in enumerate(objective.batches(split.train, training.batch_size, rng)):
             losses += _step(heads, features, batch, objective, rates, with_loss=judged)
-            if on_step is not None:
-                on_step(epoch * batches + number + 1, search.epochs * batches)
+            if on_progress is not None:
+                on_progress(epoch * batches + number + 1, search.epochs * batches)
         if not judged:
             continue
         folded = heads.folded(heads.parameters)

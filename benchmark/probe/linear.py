@@ -75,20 +75,20 @@ def fit_linear(
     clips: NDArray[np.int64] | None = None,
     device: str = "cpu",
     strengths: tuple[float, ...] = STRENGTHS,
-    on_strength: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[LinearModel, LinearFit]:
     """Fit a probe to training items and choose its strength on validation items.
 
     embeddings: (N, D). labels: (N,) class numbers, or (N, C) bool. train, valid: indices of items.
     every: of those to fit again with the strength that was chosen; None: the fit to `train` is
     what is returned. clips: (N,) the number of each item's clip; the validation loss is of clips,
-    whose items count together (see `clip_means`). on_strength(done, total) is called after each.
+    whose items count together (see `clip_means`). on_progress(done, total) is called after each.
     """
     total = len(strengths) + (every is not None)
 
     def report(done: int) -> None:
-        if on_strength is not None:
-            on_strength(min(done, total), total)
+        if on_progress is not None:
+            on_progress(min(done, total), total)
 
     with threads_worth(len(train) * embeddings.shape[1] * classes):
         part = _Part.of(embeddings, labels, train, classes, device)

@@ -59,11 +59,11 @@ def train_heads(
     splits: Sequence[Split],
     seeds: Sequence[int],
     training: ProbeTraining,
-    on_epoch: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> ProbeResult:
     """Train one head for each split and seed, and score each split's test items.
 
-    embeddings: (N, D); labels: (N,) or (N, C), see `ProbeTraining.loss`. on_epoch(done, total) is
+    embeddings: (N, D); labels: (N,) or (N, C), see `ProbeTraining.loss`. on_progress(done, total):
     called after every epoch. A head depends on its split, its seed and the data, not on which
     heads are trained beside it (beyond rounding).
     """
@@ -74,14 +74,14 @@ def train_heads(
     )
     step = len(keys) * training.batch_size * training.num_classes * embeddings.shape[1]
     with threads_worth(step):
-        return _train(keys, _ProbeData(embeddings, labels, training), splits, on_epoch)
+        return _train(keys, _ProbeData(embeddings, labels, training), splits, on_progress)
 
 
 def _train(
     keys: list[HeadKey],
     data: _ProbeData,
     splits: Sequence[Split],
-    on_epoch: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None] | None,
 ) -> ProbeResult:
     training = data.training
     heads = _ClipHeads(keys, data.dimension, training)
@@ -104,8 +104,8 @@ def _train(
             if epoch == 0 or validation[h, epoch] > so_far or np.isnan(so_far):
                 best_epochs[h] = epoch
                 best[h] = heads.parameters[h]
-        if on_epoch is not None:
-            on_epoch(epoch + 1, training.epochs)
+        if on_progress is not None:
+            on_progress(epoch + 1, training.epochs)
     scores = [
         data.logits(best[h : h + 1], splits[key.split].test)[0].cpu().numpy()
         for h, key in enumerate(keys)

@@ -108,7 +108,7 @@ def train_stack(
     split: Split,
     seeds: Sequence[int],
     training: Training,
-    on_step: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None] | None,
     *,
     unit_length: bool,
     width: int,
@@ -129,8 +129,8 @@ def train_stack(
         losses = np.zeros(len(rates))
         for start in range(0, len(pairs), training.batch_size):
             losses += stack.step(data, pairs[start : start + training.batch_size], rates)
-        if on_step is not None:
-            on_step(epoch + 1, search.epochs)
+        if on_progress is not None:
+            on_progress(epoch + 1, search.epochs)
         if not search.is_checkpoint(epoch):
             continue
         reached = [

@@ -32,7 +32,7 @@ def train_towers(
     split: Split,
     seeds: Sequence[int],
     training: Training,
-    on_step: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
     *,
     unit_length: bool = True,
     width: int = WIDTH,
@@ -40,12 +40,12 @@ def train_towers(
     """Train two towers a seed on a split's (clip, caption) pairs; embeddings: (N, D).
 
     The epoch with the best recall@1 on the validation clips, mean of both directions, is tested;
-    on standardised clips the best learning rate and epoch, see `Search`. on_step(done, total) is
+    on standardised clips the best learning rate and epoch, see `Search`. on_progress(done, total):
     called after every epoch. unit_length: as in `towers`. width: W.
     """
     if training.standardised:
         return train_stack(
-            embeddings, captions, split, seeds, training, on_step,
+            embeddings, captions, split, seeds, training, on_progress,
             unit_length=unit_length, width=width,
         )  # fmt: skip
     losses, validation = np.zeros((2, training.epochs, len(seeds)))
@@ -77,8 +77,8 @@ def train_towers(
             if reached > best:
                 best, best_epochs[column] = reached, epoch
                 tested = towers.similarity(data, split.test)
-            if on_step is not None:
-                on_step(column * training.epochs + epoch + 1, len(seeds) * training.epochs)
+            if on_progress is not None:
+                on_progress(column * training.epochs + epoch + 1, len(seeds) * training.epochs)
         similarities.append(tested)
     return TowerResult(
         **vars(every_epoch(training, best_epochs, losses, validation)), similarities=similarities

@@ -205,7 +205,7 @@ def _ranked_score(scores: list[NDArray[np.float32]], inputs: ScoreInputs) -> Sco
             resamples=protocol.bootstrap_resamples,
             confidence=protocol.confidence,
             absent_classes=protocol.absent_classes,
-            on_resamples=bar.to,
+            on_progress=bar.to,
         )
     score = score_of(values.mean(axis=0).tolist(), interval, inputs, values.mean(axis=1).tolist())
     if protocol.absent_classes == "left out":

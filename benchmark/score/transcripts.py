@@ -70,11 +70,11 @@ def _by_ctc(
     protocol: Protocol,
     training: Training,
     frame_rate: float,
-    on_step: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> _Spelt:
     objective = CTCObjective(texts, [len(frames) for frames in items.frames], frame_rate)
     seeds = range(protocol.seeds)
-    trained = train_on_frames(items.frames, split, seeds, training, objective, on_step)
+    trained = train_on_frames(items.frames, split, seeds, training, objective, on_progress)
     too_short = sum(not objective.fits(clip) for clip in split.train.tolist())
     return _Spelt(trained, training, trained.predicted, too_short, None)
 
@@ -86,11 +86,11 @@ def _by_language_model(
     protocol: Protocol,
     training: Training,
     frame_rate: float,
-    on_step: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> _Spelt:
     model = load_language_model(protocol.language_model, training.device)
     seeds = range(protocol.seeds)
-    trained = train_adapters(items.frames, texts, split, seeds, training, model, on_step)
+    trained = train_adapters(items.frames, texts, split, seeds, training, model, on_progress)
     tokens = f"those of the language model {protocol.language_model}"
     return _Spelt(trained, replace(training, rates=()), trained.predicted, 0, tokens)
 

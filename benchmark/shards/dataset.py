@@ -99,9 +99,9 @@ def open_dataset(
     data: Path,
     *,
     limit: int | None = None,
-    report: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Index all shards of a task. report(done, total) is called after each.
+    """Index all shards of a task. on_progress(done, total) is called after each.
 
     With `limit`, the clips of a split with the lowest SHA-256 of their keys are taken: a fixed
     choice that does not depend on how clips are spread over shards or ordered in them.
@@ -113,8 +113,8 @@ def open_dataset(
         shards = []
         for path in paths:
             shards.append(read_shard(path))
-            if report is not None:
-                report(len(parts) + len(shards), total)
+            if on_progress is not None:
+                on_progress(len(parts) + len(shards), total)
         repeated = _repeated(shards)
         if limit is None:
             chosen: list[frozenset[str] | None] = [None for _ in shards]

@@ -56,7 +56,7 @@ def is_twin(folder: Path) -> bool:
 
 
 def synthesise(
-    spec: TaskSpec, root: Path, report: Callable[[int, int], None] | None = None
+    spec: TaskSpec, root: Path, on_progress: Callable[[int, int], None] | None = None
 ) -> Path:
     """Make the task's twin under root/<spec.folder>/ unless it is there whole; return that folder.
 
@@ -65,7 +65,7 @@ def synthesise(
     run leaves no half twin, and of two runs at once the second takes what the first made. Its
     shards are read each time; a damaged twin is made anew, and that is said.
 
-    report(done, total) is called as clips are made, not at all where the twin was there.
+    on_progress(done, total) is called as clips are made, not at all where the twin was there.
 
     Raises DataError for a task without a recipe, and where the folder holds something else.
     """
@@ -78,7 +78,7 @@ def synthesise(
     stamp = {"task": spec.name, "version": VERSION, "seed": SEED}
 
     def make(folder: Path) -> None:
-        _write_shards(spec, folder, report or (lambda done, total: None))
+        _write_shards(spec, folder, on_progress or (lambda done, total: None))
 
     make_folder(target, MANIFEST, stamp, make, check=lambda: _check_own(target))
     return target
@@ -97,7 +97,7 @@ def _check_own(target: Path) -> None:
                 raise DataError(f"{path} is not of the synthetic twin beside it; remove it")
 
 
-def _write_shards(spec: TaskSpec, folder: Path, report: Callable[[int, int], None]) -> None:
+def _write_shards(spec: TaskSpec, folder: Path, on_progress: Callable[[int, int], None]) -> None:
     draw = Draw(spec.name)
     plan = RECIPES[spec.name](spec, draw)
     total, done = sum(len(clips) for clips in plan.values()), 0
@@ -109,7 +109,7 @@ def _write_shards(spec: TaskSpec, folder: Path, report: Callable[[int, int], Non
                     _add(tar, f"{clip.key}.{clip.suffix}", _audio(clip, draw))
                     _add(tar, f"{clip.key}.json", text)
                     done += 1
-                    report(done, total)
+                    on_progress(done, total)
 
 
 def _shards(pattern: str, clips: list[SyntheticClip]) -> Iterator[tuple[str, list[SyntheticClip]]]:

@@ -99,7 +99,7 @@ def mean_average_precision_interval(
     resamples: int,
     confidence: float,
     absent_classes: str = "left out",
-    on_resamples: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[float, float] | None:
     """Interval of mAP, averaged over folds and seeds within each resample; within 0..1.
 
@@ -111,7 +111,7 @@ def mean_average_precision_interval(
         confidence: above 0, below 1.
         absent_classes: a class without a positive item in a resample is `left out` of that
             resample's mean, or counts as `zero`.
-        on_resamples: called with (done, resamples) now and then, with the share that is done.
+        on_progress: called with (done, resamples) now and then, with the share that is done.
 
     Returns:
         Low and high. None as for `additive_interval`; also where a fold has no positive item at
@@ -124,7 +124,7 @@ def mean_average_precision_interval(
     if method == JACKKNIFE:
         if len(sizes) < FEWEST_SOURCES:
             return None
-        told = on_resamples or (lambda done, total: None)
+        told = on_progress or (lambda done, total: None)
         left = mean_average_precision_without_each(
             folds,
             numbers,
@@ -135,7 +135,7 @@ def mean_average_precision_interval(
     if len(sizes) < 2:
         return None
     values = _resampled(
-        folds, numbers, source_weights(sources, resamples), absent_classes, on_resamples
+        folds, numbers, source_weights(sources, resamples), absent_classes, on_progress
     )
     low, high = _percentiles(values[1:], confidence)
     twice = 2 * float(values[0])
@@ -147,7 +147,7 @@ def _resampled(
     numbers: NDArray[np.int64],
     weights: NDArray[np.float32],
     absent_classes: str,
-    on_resamples: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None] | None,
 ) -> NDArray[np.float64]:
     """mAP of the sample, then of each resample: (1 + resamples,).
 
@@ -167,8 +167,8 @@ def _resampled(
             for one in scores
         ]
         values[start : start + _CHUNK] = np.mean(rounds, axis=0)
-        if on_resamples is not None:
-            on_resamples(min(start + _CHUNK, resamples), resamples)
+        if on_progress is not None:
+            on_progress(min(start + _CHUNK, resamples), resamples)
     return values
 
 

@@ -32,9 +32,9 @@ def bytes_here(folder: Path, file: RecordFile) -> int:
 
 
 def download_file(
-    server: Server, file: RecordFile, folder: Path, on_bytes: Callable[[int], None]
+    server: Server, file: RecordFile, folder: Path, on_advance: Callable[[int], None]
 ) -> None:
-    """Fetch a file into its folder. on_bytes(n): n more (or, below 0, fewer) bytes are there.
+    """Fetch a file into its folder. on_advance(n): n more (or, below 0, fewer) bytes are there.
 
     Nothing may stand in its place. Raises FetchError, and OSError where the disk does not take it.
     """
@@ -46,12 +46,12 @@ def download_file(
     def attempt() -> None:
         nonlocal wrong
         if part.size < file.size:
-            _fill(part, server, file, on_bytes)
+            _fill(part, server, file, on_advance)
         if part.md5() == file.md5:
             return
         wrong += 1
         found = part.md5()
-        on_bytes(-part.size)
+        on_advance(-part.size)
         part.restart()
         message = f"{file.key}: its MD5 is {found}, the record states {file.md5}"
         raise (FetchError if wrong >= _WRONG_BYTES else PassingError)(message)
@@ -62,12 +62,12 @@ def download_file(
         part.path.replace(target)
 
 
-def _fill(part: _Part, server: Server, file: RecordFile, on_bytes: Callable[[int], None]) -> None:
+def _fill(part: _Part, server: Server, file: RecordFile, on_advance: Callable[[int], None]) -> None:
     """Ask for what a part lacks. Raises PassingError where it still lacks something then."""
     with server.open(file.url, file.key, part.size) as response:
         if part.size and not _continues(response, part, file):
             # it starts from the beginning, or not with what is lacking
-            on_bytes(-part.size)
+            on_advance(-part.size)
             part.restart()
             if response.status_code != 200:
                 raise PassingError(f"{file.key}: {server.host} does not resume where it was asked")
@@ -80,14 +80,14 @@ def _fill(part: _Part, server: Server, file: RecordFile, on_bytes: Callable[[int
             )
         for chunk in server.chunks(response, file.key):
             if part.size + len(chunk) > file.size:
-                on_bytes(-part.size)
+                on_advance(-part.size)
                 part.restart()
                 raise PassingError(
                     f"{file.key}: {server.host} sends more than the {file.size} bytes that the "
                     "record states"
                 )
             part.add(chunk)
-            on_bytes(len(chunk))
+            on_advance(len(chunk))
     if part.size < file.size:
         raise PassingError(f"{file.key}: {server.host} sent {part.size} of {file.size} bytes")
 

@@ -172,5 +172,5 @@ def test_progress_is_reported_for_every_shard(tmp_path, spec):
     make_shards(tmp_path / "toy", ["train-0.tar", "train-1.tar", "valid-0.tar", "test-0.tar"])
     steps: list[tuple[int, int]] = []
     for limit in (None, 1):
-        open_dataset(spec, tmp_path, limit=limit, report=lambda *step: steps.append(step))
+        open_dataset(spec, tmp_path, limit=limit, on_progress=lambda *step: steps.append(step))
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)] * 2
