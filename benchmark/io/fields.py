@@ -155,6 +155,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     is_truth = isinstance(value, bool)
     if not isinstance(value, accepted) or (is_truth and kind is not bool):
         raise FieldError(f"{where} must be {_word(kind)}, not {value!r:.40}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # no float, no array holds it
+        raise FieldError(f"{where} is a whole number beyond 64 bits")
     return value
 
 

@@ -11,8 +11,17 @@ from typing import Any
 
 
 def parse(text: str) -> Any:
-    """What a JSON text holds. Raises ValueError, also for a key that is there twice and for NaN."""
-    return json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+    """What a JSON text holds.
+
+    Raises ValueError, also for a key that is there twice, NaN, a number too large for one, and text
+    that cannot be written as UTF-8.
+    """
+    found = json.loads(
+        text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_float
+    )
+    if "\\ud" in text.lower():  # half of a pair, as an escape, is no text
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def without_nan(value: Any) -> Any:
@@ -31,6 +40,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"it has the key {twice!r:.80} twice in one object")
     return found
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _no_number(digits)
 
 
 def _no_number(word: str) -> Any:

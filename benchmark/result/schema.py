@@ -35,6 +35,7 @@ from earmark.tasks import DOMAINS
 SCHEMA = 1
 DONE: Final = "done"
 FAILED: Final = "failed"
+_MOST_CLASSES = 1_000_000  # the page names each of them
 
 
 class ResultError(ValueError):
@@ -161,6 +162,8 @@ def _check(result: RunResult) -> None:
         raise FieldError(f"task.domain is {result.task.domain!r}, not {', '.join(DOMAINS)}")
     if not 0 < result.task.weight < math.inf:
         raise FieldError(f"task.weight is {result.task.weight!r}")
+    if not 0 <= (result.task.classes or 0) <= _MOST_CLASSES:
+        raise FieldError(f"task.classes is {result.task.classes!r}")
     read_fields(ProtocolFacts, result.protocol, "protocol")
     if result.status != DONE:
         return
@@ -170,6 +173,8 @@ def _check(result: RunResult) -> None:
         _check_score(score, f"scores.{probe}")
     if bool(result.data.failed_clips) != bool(result.data.failures):
         raise FieldError("its count of failed clips is not that of those named")
+    if bool(result.data.label_faults) != bool(result.data.faults):
+        raise FieldError("data.label_faults is not the count of data.faults")
 
 
 def _check_score(score: Score, where: str) -> None:
@@ -178,6 +183,11 @@ def _check_score(score: Score, where: str) -> None:
         raise FieldError(f"{where}.confidence is {score.confidence!r}")
     if not score.per_seed:
         raise FieldError(f"{where}.per_seed is empty")
+    curves = (score.training_loss, score.validation)
+    points = max(len(curve or ()) for curve in curves)
+    for split, epochs in (score.checkpoints or {}).items():
+        if len(epochs) < points:
+            raise FieldError(f"{where}.checkpoints.{split} has fewer epochs than the curves")
     for split, fit in (score.fits or {}).items():
         if len(fit.validation_loss) != len(fit.strengths):
             raise FieldError(f"{where}.fits.{split} has losses of other strengths")

@@ -130,6 +130,31 @@ def test_the_fault_that_ended_the_leaderboard_is_named(folder: Path) -> None:
     assert line == f"{target}: not a result file (data.label_faults is missing); remove it"
 
 
+@pytest.mark.parametrize(
+    ("task", "place", "text"),
+    [
+        ("esc50", ("data", "label_faults"), "3"),
+        ("esc50", ("task", "classes"), "1000000000000"),
+        ("esc50", ("data", "seconds"), "1e400"),
+        ("esc50", ("data", "clips"), "9" * 30),
+        ("esc50", ("task", "title"), '"\\ud800"'),
+        ("clotho", ("scores", "linear", "checkpoints", "test"), "[1]"),
+    ],
+)
+def test_what_ended_the_tables_or_the_page_is_refused(
+    tmp_path: Path, task: str, place: tuple[str, ...], text: str
+) -> None:
+    """Values that JSON may hold and no result: each once ended a command with a traceback."""
+    raw = json.loads((GOLDEN / "logmel" / "strict" / f"{task}.json").read_text())
+    path = tmp_path / "mutated.json"
+    path.write_text(changed(raw, place, "HERE").replace('"HERE"', text))
+    board, unreadable = Leaderboard.from_folder(tmp_path, cache=tmp_path)
+    assert board.tables == []
+    (line,) = unreadable
+    assert line.startswith(f"{path}: not a result file (")
+    assert "\n" not in line
+
+
 @pytest.fixture(scope="module")
 def codec_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("codec")
