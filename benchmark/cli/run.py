@@ -118,7 +118,10 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
     parser.add_argument(
-        "--batch-seconds", type=seconds, metavar="S", help="audio in one batch (default: 120)"
+        "--batch-seconds",
+        type=seconds,
+        metavar="S",
+        help="audio in one batch (default: 120, on a GPU 320)",
     )
     parser.add_argument(
         "--workers",

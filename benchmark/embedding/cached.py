@@ -85,7 +85,7 @@ class CachedEmbedder:
             jobs.append(ShardJob(part.shard, (request, *wanted), part.keys))
             numbers.append(number)
         settings = EmbedSettings(
-            self.run.device, self.run.batch_seconds, self.run.workers, self.store.root
+            self.run.device, self.run.seconds_in_batch, self.run.workers, self.store.root
         )
         encoded = 0.0
         with Progress(label, clip_count(jobs), "clips") as bar:

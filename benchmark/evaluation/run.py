@@ -18,7 +18,7 @@ from earmark.benchmark.protocol import STRICT, Protocol, protocol_named
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.facts import EncoderFacts, RunFacts
 from earmark.benchmark.result.schema import RunResult
-from earmark.benchmark.settings import BATCH_SECONDS, RunSettings
+from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import Shots
 from earmark.encoders import AudioEncoder, EncoderError, left_as_found
 from earmark.encoders.control import control_name, control_of, has_parameters, parsed
@@ -45,7 +45,7 @@ def evaluate(
     cache: str | Path | None = None,
     limit: int | None = None,
     device: str = "auto",
-    batch_seconds: float = BATCH_SECONDS,
+    batch_seconds: float | None = None,
     workers: int | None = None,
     force: bool = False,
     not_fetched: Mapping[str, str] | None = None,
@@ -70,8 +70,9 @@ def evaluate(
         results: folder of result files; cache: of embeddings and synthetic audio, by default
             $EARMARK_CACHE, else ~/.cache/earmark.
         limit: at most so many clips of each split or fold.
-        device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch. workers: decoding
-            threads. force: compute again what is there.
+        device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch, by
+            default 120, on a GPU 320. workers: decoding threads.
+        force: compute again what is there.
         not_fetched: by a task's name, why its shards were not fetched; said in its failure.
         on_result: called as each result is there.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from earmark.encoders.dasheng.config import MLP_RATIO
+from earmark.encoders.dasheng.precision import Linear
 
 NORM_EPS = 1e-6
 
@@ -15,8 +16,8 @@ class Attention(torch.nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = torch.nn.Linear(width, 3 * width)
-        self.proj = torch.nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, tokens: torch.Tensor, own: torch.Tensor | None) -> torch.Tensor:
         """(B, L, D) -> (B, L, D). own: (B, 1, 1, L), True where a key is read; None: all are."""
@@ -33,8 +34,8 @@ class Mlp(torch.nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.fc1 = torch.nn.Linear(width, MLP_RATIO * width)
-        self.fc2 = torch.nn.Linear(MLP_RATIO * width, width)
+        self.fc1 = Linear(width, MLP_RATIO * width)
+        self.fc2 = Linear(MLP_RATIO * width, width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         return self.fc2(torch.nn.functional.gelu(self.fc1(tokens)))  # type: ignore[no-any-return]

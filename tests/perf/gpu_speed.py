@@ -34,14 +34,16 @@ from earmark.benchmark.embedding.collectors import (
     make_collectors,
 )
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
-from earmark.benchmark.embedding.pooling import pool
+from earmark.benchmark.embedding.pooling import deviation_and_maximum, pool
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.shard import Shard, ShardReader, read_shard
+from earmark.encoders import Frames
 from earmark.encoders.dasheng import TokenizerCodec
 from earmark.encoders.dasheng.config import SAMPLE_RATE
 from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 
 SHARE = 0.95  # of a bare loop's speed
+DEFAULT_BATCH = int(RunSettings(device="cuda").seconds_in_batch) // CLIP_SECONDS  # clips
 DIFFERENT = 96  # clips; more would only fill the memory
 PASS_SECONDS = 1.5  # of the bare loop
 
@@ -111,8 +113,8 @@ def measure(settings: Settings) -> Measured:
     samples = [noise(seconds * SAMPLE_RATE, seed) for seed in range(different)]
     operations = operations_a_second(config)
     yield Figure("operations for a second of audio", operations / 1e9, "GFLOP")
-    default = EmbedSettings().batch_seconds
-    kinds = [("bf16", default, 4), ("bf16", 320.0, 3), ("fp32", default, 2)]
+    default = RunSettings(device="cuda").seconds_in_batch
+    kinds = [("bf16", default, 4), ("bf16", 120.0, 2), ("fp32", default, 2)]
     if settings.tiny:
         kinds = [("fp32", 3.0, 1)]
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +170,9 @@ def compare(
     yield Figure(f"{what}: from a shard of WAV", audio / shard, "x real", note=clips)
     for name, column in (("clips in memory", 1), ("from a shard", 2)):
         shares = [turn[0] / turn[column] for turn in turns]
-        goal = None if settings.tiny or precision == "fp32" or loop.batch != 12 else SHARE
+        goal = (
+            None if settings.tiny or precision == "fp32" or loop.batch != DEFAULT_BATCH else SHARE
+        )
         note = f"turns {min(shares):.3f} to {max(shares):.3f}"
         share = statistics.median(shares)
         yield Figure(f"{what}: {name} beside bare", share, "share", goal, AT_LEAST, note)
@@ -192,21 +196,23 @@ def stages(loop: Loop, settings: Settings, batches: list[torch.Tensor], what: st
         "padding": lambda: pad(crops, device),
         "copy to the device, not pinned": lambda: waveforms.to(device),
         "forward and mean": lambda: pool(loop.encoder.encode(batches[0], lengths)),
+        "forward, mean, deviation and maximum": lambda: statistics_of(
+            loop.encoder.encode(batches[0], lengths)
+        ),
         "decoding by one thread": lambda: [pipeline.load(wav) for _ in range(batch)],
     }
     if device == "cuda":
         pinned = waveforms.pin_memory()
         works["copy to the device, pinned"] = lambda: pinned.to(device, non_blocking=True)
-        network = loop.encoder.shared
-        assert isinstance(network, DashengTokenizer)
-        matrices = [one for one in network.semantic.blocks.parameters() if one.ndim == 2]
-        works["casting the matrices, as autocast does"] = lambda: [
-            one.to(torch.bfloat16) for one in matrices
-        ]
     with torch.inference_mode():
         for name, work in works.items():
             seconds = repeated(work, device, 0.05 if settings.tiny else 0.25)
             yield Figure(f"{what}: {name}", 1000 * seconds, "ms/batch")
+
+
+def statistics_of(frames: Frames) -> torch.Tensor:
+    """What the store keeps of each clip."""
+    return deviation_and_maximum(frames, pool(frames))
 
 
 def longest_kernels(loop: Loop, settings: Settings) -> Facts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from dasheng_reference import SMALL, SMALL_SEMANTIC, noise
@@ -14,7 +16,7 @@ from earmark.encoders.dasheng import (
     save_checkpoint,
     save_dasheng_file,
 )
-from earmark.encoders.dasheng.precision import autocast
+from earmark.encoders.dasheng.precision import Linear, autocast
 
 
 @pytest.fixture
@@ -114,3 +116,71 @@ def test_on_a_gpu(codec, tmp_path, precision):
     family = load_dasheng_encoder("dasheng-base", path, precision=precision)
     expected = family.encode(*clips())
     close(family.to("cuda").encode(*clips("cuda")).values, expected.values, dtype)
+
+
+def layers(bias=True):
+    """Torch's layer and ours, frozen, of the same weights."""
+    torch.manual_seed(0)
+    plain, own = torch.nn.Linear(5, 3, bias), Linear(5, 3, bias)
+    own.load_state_dict(plain.state_dict())
+    return plain.requires_grad_(False), own.requires_grad_(False)
+
+
+def half(layer, values):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        return layer(values)
+
+
+def change_in_place(layer):
+    layer.weight += 1
+
+
+def put_another(layer):
+    layer.weight = torch.nn.Parameter(layer.weight * 2, requires_grad=False)
+
+
+def load_others(layer):
+    layer.load_state_dict({name: 3 * value for name, value in layer.state_dict().items()})
+
+
+def swap_the_data(layer):
+    layer.weight.data = layer.weight.data.flip(0)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("change", [change_in_place, put_another, load_others, swap_the_data])
+def test_weights_cast_once_are_those_of_autocast(bias, change):
+    """The same bits, also after the weights are others."""
+    plain, own = layers(bias)
+    values = torch.randn(7, 5)
+    for _ in range(2):
+        assert torch.equal(half(own, values), half(plain, values))
+        assert half(own, values).dtype == torch.bfloat16
+    for layer in (plain, own):
+        change(layer)
+    assert torch.equal(half(own, values), half(plain, values))
+    assert torch.equal(own(values), plain(values))
+
+
+def test_weights_are_cast_once():
+    _, own = layers()
+    values = torch.randn(7, 5)
+    half(own, values)
+    kept = own._cast.weight
+    half(own, values)
+    assert own._cast.weight is kept
+    copied = copy.deepcopy(own)
+    change_in_place(copied)
+    assert copied._cast is None
+    assert not torch.equal(half(copied, values), half(own, values))
+    assert set(own.state_dict()) == {"weight", "bias"}
+
+
+def test_weights_that_learn_are_not_kept():
+    plain, own = layers()
+    for layer in (plain, own):
+        layer.requires_grad_(True)
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(torch.ones(2, 5)).sum().backward()
+    assert own._cast is None
+    assert torch.equal(own.weight.grad, plain.weight.grad)
