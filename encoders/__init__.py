@@ -11,6 +11,7 @@ from earmark.encoders.encoder import (
     Codec,
     EncoderError,
     Frames,
+    clip_dim,
     has_weights,
     is_built_in,
     outline,
@@ -33,7 +34,7 @@ from earmark.encoders.shared import OutputEncoder, SharedPass, decode_at_home, e
 from earmark.encoders.unseen import unseen_weights
 
 __all__ = [
-    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass",
+    "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass", "clip_dim",
     "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
     "has_weights", "is_built_in", "is_registered", "left_as_found", "load_encoder",
     "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder",

@@ -8,6 +8,7 @@ import importlib.metadata
 import inspect
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +26,11 @@ SOURCE_DIGEST = "_earmark_source_sha256"
 # The same for other classes, from when they were first seen: a file that is edited later is not
 # what runs in this process.
 _seen: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+
+
+# Attributes that came later: facts of a fingerprint where they are set, so that those of encoders
+# that know nothing of them stay.
+_SINCE = ("frame_rate_varies", "scene_dim", "min_seconds", "max_seconds", "fixed_seconds")
 
 
 class EncoderError(ValueError):
@@ -71,20 +77,44 @@ class AudioEncoder(torch.nn.Module):
     name: as shown in tables.
     sample_rate: in Hz, of the audio that `encode` expects.
     embedding_dim: D, the size of one frame.
-    frame_rate: frames per second of its output.
+    frame_rate: frames per second of its output. None: one vector a clip, `encode` returns one row
+        for each; tasks that are scored by frames do not apply to it then.
     honours_lengths: True where padding beyond `lengths` does not change a clip's own frames.
         Where False (the default) every batch holds clips of exactly equal length, so that
         padding cannot leak.
     config: settings that change the output and are not in the weights; part of the fingerprint.
     libraries: distributions whose version is part of the fingerprint (those that compute).
+
+    What follows is part of the fingerprint where it is set.
+
+    frame_rate_varies: True where the number of frames does not follow from the length at one rate.
+        The F frames of a clip of T seconds divide it evenly, frame i at (i + 0.5) T / F, and are
+        put on a grid of `frame_rate` where a task is scored by frames.
+    scene_dim: where `encode_scene` gives one vector a clip besides, its size; tasks of clips take
+        that, those scored by frames take `encode` (HEAR's scene and timestamp embeddings).
+    min_seconds, max_seconds: of audio that `encode` can take; None: any. Earmark pads what is
+        shorter with zeros at its end, and cuts what is longer into windows of max_seconds, one
+        after the other. fixed_seconds: both in one. `lengths` count that padding; its frames are
+        dropped, and a clip's vector is the mean of its windows' by their share of its audio.
+    layer_count: where `encode_outputs` gives hidden layers too, the number of the last:
+        `NAME:layer-0`, what goes into the first, to `NAME:layer-12` for 12.
+    named_outputs: names of its other outputs, `NAME:OUTPUT`; as a mapping, by an output's name
+        (`layer-0` among them) the attributes in which it differs, {"pooled": {"frame_rate": None}}.
     """
 
     name: str
     sample_rate: int
     embedding_dim: int
-    frame_rate: float
+    frame_rate: float | None
     honours_lengths: bool = False
     libraries: ClassVar[tuple[str, ...]] = ()
+    frame_rate_varies: bool = False
+    scene_dim: int | None = None
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+    fixed_seconds: float | None = None
+    layer_count: int | None = None
+    named_outputs: Sequence[str] | Mapping[str, Mapping[str, Any]] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +132,23 @@ class AudioEncoder(torch.nn.Module):
         waveforms: (B, T) float32 in [-1, 1], zero-padded at the end to the longest.
         lengths: (B,) int64, each clip's true number of samples, >= 1.
         """
+        if type(self).encode_outputs is not AudioEncoder.encode_outputs:
+            return self.encode_outputs(waveforms, lengths, ("",))[""]
         raise NotImplementedError(f"{type(self).__name__} does not implement encode()")
+
+    def encode_scene(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """One vector a clip, (B, scene_dim) floating point; arguments as of `encode`."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement encode_scene()")
+
+    def encode_outputs(
+        self, waveforms: torch.Tensor, lengths: torch.Tensor, outputs: Sequence[str]
+    ) -> Mapping[str, Frames]:
+        """Several outputs of one pass, in place of `encode`; arguments as of it.
+
+        outputs: those wanted: "" the encoder's own, `layer-N`, those of `named_outputs`. Returns
+        each of them; more does no harm.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement encode_outputs()")
 
     def compute_dtype(self, device: str) -> str:
         """What the encoder computes in on `cpu` or `cuda`: `float32`, `bfloat16`, `float16`.
@@ -132,6 +178,7 @@ class AudioEncoder(torch.nn.Module):
             "frame_rate": self.frame_rate,
             "honours_lengths": self.honours_lengths,
             "libraries": {library: _version(library, self.name) for library in self.libraries},
+            **{name: value for name in _SINCE if (value := getattr(self, name))},
         }
         try:
             text = json.dumps(facts, sort_keys=True)
@@ -152,7 +199,9 @@ class AudioEncoder(torch.nn.Module):
 
 
 class Codec(AudioEncoder):
-    """An encoder that can also decode."""
+    """An encoder that can also decode; its frames have one rate, of clips of any length."""
+
+    frame_rate: float
 
     def decode(self, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
         """Decode a batch of latents.
@@ -190,6 +239,11 @@ def _plain_of(encoder: AudioEncoder) -> dict[str, dict[str, Any]]:
         }
         for where, module in encoder.named_modules()
     }
+
+
+def clip_dim(encoder: AudioEncoder) -> int:
+    """The size of a clip's vector: `scene_dim` where that is set, else `embedding_dim`."""
+    return encoder.scene_dim or encoder.embedding_dim
 
 
 def outline(encoder: AudioEncoder) -> str:

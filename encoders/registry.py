@@ -12,7 +12,6 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
-import math
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import earmark
+from earmark.encoders.contract import check_contract
 from earmark.encoders.control import Asked, parsed, permute_weights
 from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
@@ -237,7 +237,7 @@ def _made(name: str, factory: Callable[[], Any], home: Home) -> Any:
 
 def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncoder:
     """Check that an encoder fills in the contract; put it in eval mode."""
-    _check_contract(encoder, asked or str(getattr(encoder, "name", type(encoder).__name__)))
+    check_contract(encoder, asked or str(getattr(encoder, "name", type(encoder).__name__)))
     note_code(encoder)
     return encoder.eval()
 
@@ -359,27 +359,6 @@ def _former_import(source: str, error: Exception) -> str:
         f"Earmark's import name is `earmark`: write `from {place} import {names.strip()}` in place "
         f"of `from {top}{rest} import {names.strip()}`"
     )
-
-
-def _check_contract(encoder: Any, name: str) -> None:
-    if not isinstance(encoder, AudioEncoder):
-        raise EncoderError(
-            f"encoder {name!r} is a {type(encoder).__name__}; it must be a subclass of "
-            "earmark.AudioEncoder"
-        )
-    if not getattr(encoder, "name", ""):
-        encoder.name = name.rpartition(":")[2] if ".py:" in name else name
-    wanted: dict[str, Any] = {
-        "sample_rate": int, "embedding_dim": int, "frame_rate": (int, float),
-    }  # fmt: skip
-    for attribute, kind in wanted.items():
-        value: Any = getattr(encoder, attribute, None)
-        if not isinstance(value, kind) or isinstance(value, bool) or not 0 < value < math.inf:
-            what = "whole number" if kind is int else "number"
-            raise EncoderError(
-                f"encoder {name!r}: {attribute} must be a {what} above 0, not {value!r}; set it "
-                "on the class"
-            )
 
 
 def _entry_points() -> list[importlib.metadata.EntryPoint]:

@@ -227,12 +227,19 @@ class EncoderChecks:
         count = int(heard.frames.lengths[0])
         if not found.ok:
             return found
-        return CheckOutcome(f"{count} frames, finite", abs(count - self.long_frames) <= LONG_SLACK)
+        rate = None if self.encoder.frame_rate_varies else self.encoder.frame_rate
+        # drift moves the events of frame tasks
+        as_claimed = rate is None or abs(count - rate * _LONG_S) <= LONG_SLACK
+        return CheckOutcome(f"{count} frames, finite", as_claimed)
 
     @property
-    def long_frames(self) -> float:
-        """How many frames a long clip must have; drift moves the events of frame tasks."""
-        return self.encoder.frame_rate * _LONG_S
+    def long_frames(self) -> str:
+        """How many frames a long clip must have, in words."""
+        if self.encoder.frame_rate is None:
+            return "one vector"
+        if self.encoder.frame_rate_varies:
+            return "finite"
+        return f"{self.encoder.frame_rate * _LONG_S:.0f} frames +- {LONG_SLACK}"
 
     def finite(self, name: str, of: Sequence[str] | None = None) -> CheckOutcome:
         """Whether a clip's frames are numbers; of: the batch that it is in."""
@@ -247,8 +254,13 @@ class EncoderChecks:
 
     def frame_rate(self) -> CheckOutcome:
         rate = self.encoder.frame_rate
+        if self.encoder.frame_rate_varies:
+            raise Skipped("frame_rate_varies")
         seconds = [float(name.partition("-")[2]) for name in self.lengths]
         frames = [int(self.heard((name,)).frames.lengths[0]) for name in self.lengths]
+        if rate is None:
+            most = max(frames)
+            return CheckOutcome(f"{most} frame{'s' * (most > 1)} a clip", most == 1)
         if max(frames) == 1:
             # any rate that is low enough would do; what is not scored in time can do with it
             tried = ", ".join(f"{one:g}" for one in seconds)
@@ -261,7 +273,11 @@ class EncoderChecks:
     @property
     def claimed_rate(self) -> str:
         rate = self.encoder.frame_rate
-        return f"{rate:.2f}" if rate >= 0.01 else f"{rate:g}"
+        if rate is None:
+            return "one vector a clip"
+        if self.encoder.frame_rate_varies:
+            return "varies"
+        return f"{rate:.2f} a second" if rate >= 0.01 else f"{rate:g} a second"
 
     def frame_lengths(self) -> CheckOutcome:
         self.heard(_PLAIN)  # where nothing could be encoded, there are none
@@ -374,4 +390,5 @@ class EncoderChecks:
     @property
     def frame_samples(self) -> float:
         """How many samples a decoded clip may be off by: as many frames as its frames may."""
+        assert isinstance(self.encoder, Codec)
         return FRAME_SLACK * self.encoder.sample_rate / self.encoder.frame_rate

@@ -184,10 +184,12 @@ def _checked(encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples]) ->
     faults, own = [], []
     for clip, row, count in zip(clips, values, lengths.tolist(), strict=True):
         seconds = len(clip) / encoder.sample_rate
-        expected = seconds * encoder.frame_rate
+        rate = None if encoder.frame_rate_varies else encoder.frame_rate
+        expected = 1.0 if rate is None else seconds * rate
+        slack = 0.0 if rate is None else FRAME_SLACK + FRAME_SLACK_SHARE * expected
         if not 1 <= count <= shape[1]:
             faults.append(f"{count} of {shape[1]} for {seconds:g} s")
-        elif abs(count - expected) > FRAME_SLACK + FRAME_SLACK_SHARE * expected:
+        elif abs(count - expected) > slack and not encoder.frame_rate_varies:
             faults.append(f"{count} for {seconds:g} s, not {expected:.0f}")
         own.append(row[: max(count, 0)].float().cpu())
     return TrialOutput(frames, own, faults)

@@ -187,6 +187,15 @@ def _check_frames(
             f"{who} returned frame lengths {got.tolist()[:8]} for {shape[1]} frames; each clip "
             "needs its own, from 1 up to the number of frames"
         )
+    if encoder.frame_rate_varies:
+        return
+    if encoder.frame_rate is None:
+        if bool((got != 1).any()):
+            raise EncoderError(
+                f"{who} claims one vector a clip (frame_rate None) but returned {int(got.max())} "
+                "frames for one; average them, or set frame_rate"
+            )
+        return
     expected = lengths.double() / encoder.sample_rate * encoder.frame_rate
     slack = FRAME_SLACK + FRAME_SLACK_SHARE * expected
     if in_time:

@@ -197,7 +197,8 @@ class TaskEvaluator:
     def _scored(self, spec: TaskSpec, joined: Joined) -> Scored:
         return score_items(
             joined.items, spec, self.run.protocol.for_task(spec),
-            frame_rate=self.encoder.frame_rate, device=self.run.device, track=self._progress(spec),
+            frame_rate=self.encoder.frame_rate or 0.0, device=self.run.device,
+            track=self._progress(spec),
         )  # fmt: skip
 
     def _brought_up_to_date(

@@ -14,7 +14,7 @@ from earmark.benchmark import synthetic
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, Dataset, open_dataset
 from earmark.benchmark.shards.shard import ShardError, ShardReader
-from earmark.encoders import AudioEncoder
+from earmark.encoders import AudioEncoder, clip_dim
 from earmark.tasks import TaskSpec
 
 _SAMPLED = 32  # clips a shard whose headers are read for the estimate of hours
@@ -114,7 +114,7 @@ def probe_operations(spec: TaskSpec, plan: TaskPlan, encoder: AudioEncoder) -> i
     splits = max(1, len(spec.folds))
     # of one split about half are trained on, of folds all but one
     items = plan.items * (1 - 1 / splits) * splits if spec.folds else plan.items / 2
-    return round(4 * items * encoder.embedding_dim * spec.num_classes * _PASSES)
+    return round(4 * items * clip_dim(encoder) * spec.num_classes * _PASSES)
 
 
 def product_rate(device: str) -> float:
@@ -132,8 +132,11 @@ def product_rate(device: str) -> float:
 
 def _stored(spec: TaskSpec, plan: TaskPlan, encoder: AudioEncoder) -> int:
     """Bytes that one encoder's embeddings of a task take."""
-    rows = 2 * plan.seconds * encoder.frame_rate if spec.by_frame else 4 * plan.items
-    return round(rows * encoder.embedding_dim) + _ROW_OVERHEAD * plan.clips
+    if spec.by_frame:
+        values = 2 * plan.seconds * (encoder.frame_rate or 0) * encoder.embedding_dim
+    else:
+        values = 4 * plan.items * clip_dim(encoder)
+    return round(values) + _ROW_OVERHEAD * plan.clips
 
 
 def _line(name: str, clips: int, items: int | None, seconds: float, stored: int) -> str:
