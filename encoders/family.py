@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from earmark.encoders.encoder import AudioEncoder, EncoderError
+if TYPE_CHECKING:  # listing names needs no torch
+    from earmark.encoders.encoder import AudioEncoder
 
 ALL_LAYERS = "layer-all"
 _LAYER = re.compile(r"layer-(\d+|all)")
@@ -48,6 +49,8 @@ class Family:
         try:
             load = getattr(importlib.import_module(module), function)
         except (ImportError, AttributeError) as error:
+            from earmark.encoders.encoder import EncoderError
+
             raise EncoderError(
                 f"encoder {name!r}: {self.load} cannot be imported: {error}"
             ) from error

@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 import sys
@@ -21,6 +20,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import earmark
+from earmark.encoders import catalogue
+from earmark.encoders.catalogue import encoder_names
 from earmark.encoders.contract import check_contract
 from earmark.encoders.control import Asked, parsed, permute_weights
 from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
@@ -29,16 +30,6 @@ from earmark.encoders.home import Home, inside, settle
 from earmark.encoders.shared import OutputEncoder
 from earmark.encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
-ENTRY_POINT_GROUP = "earmark.encoders"
-
-_BUILTIN = {
-    "logmel": "earmark.encoders.logmel:LogMel",
-    "mfcc": "earmark.encoders.mfcc:MFCC",
-    "identity": "earmark.encoders.anchors.identity:Identity",
-    "mulaw": "earmark.encoders.anchors.mulaw:MuLaw",
-    "griffinlim": "earmark.encoders.anchors.griffinlim:GriffinLim",
-}
-_registered: dict[str, Callable[[], AudioEncoder]] = {}
 # Of encoder files by the name of their module, of packages' encoders by their own.
 _homes: dict[str, Home] = {}
 _told: set[str] = set()  # names of which it was said that others have them too
@@ -54,44 +45,19 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
     """
 
     def register(factory: Factory) -> Factory:
-        known = _registered.get(name)
-        taken = name in _BUILTIN or name.partition(":")[0] in FAMILIES
+        known = catalogue.REGISTERED.get(name)
+        taken = name in catalogue.BUILTIN or name.partition(":")[0] in FAMILIES
         if taken or (known is not None and _identity(known) != _identity(factory)):
             raise EncoderError(f"an encoder named {name!r} exists already; choose another name")
-        _registered[name] = factory
+        catalogue.REGISTERED[name] = factory
         return factory
 
     return register
 
 
-def encoder_names() -> dict[str, str]:
-    """Every encoder that can be asked for by name, with where it comes from.
-
-    A name that is there more than once stands for what is built in, else for what was registered in
-    this process, else for the first package's; the others are named in what is said of it.
-    """
-    names = dict.fromkeys(_BUILTIN, "built in")
-    for family, facts in FAMILIES.items():
-        origin = f"built in, extra {facts.extra}" if facts.extra else "built in"
-        names |= {full_name(family, output): origin for output in facts.outputs}
-    others = [(name, "registered in this process") for name in _registered]
-    others += [(point.name, f"package {_package(point)}") for point in _entry_points()]
-    taken: dict[str, list[str]] = {}
-    for name, origin in others:
-        if name in names or name.partition(":")[0] in FAMILIES:  # a family's outputs are its own
-            taken.setdefault(name, []).append(origin)
-        else:
-            names[name] = origin
-    for name, origins in taken.items():
-        if name in names:
-            names[name] += f"; not that of {', '.join(origins)}"
-    return dict(sorted(names.items()))
-
-
 def is_registered(name: str) -> bool:
     """Whether a name is known because a program registered it, and so to no command."""
-    name = parsed(name).base
-    return name in _registered and name not in _BUILTIN and name.partition(":")[0] not in FAMILIES
+    return catalogue.is_registered(parsed(name).base)
 
 
 def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str]:
@@ -270,20 +236,20 @@ def _named(name: str) -> Callable[[], Any]:
         if FAMILIES[family].knows(output) and bool(colon) == bool(output):
             return partial(load_encoder, name)
         raise EncoderError(f"encoder {family!r} has no output {output!r}; {_nearest(name)}")
-    if name in _BUILTIN:
-        module, _, attribute = _BUILTIN[name].partition(":")
+    if name in catalogue.BUILTIN:
+        module, _, attribute = catalogue.BUILTIN[name].partition(":")
         return _attribute(importlib.import_module(module), attribute, module)
-    if name in _registered:
-        return _registered[name]
-    for point in _entry_points():
+    if name in catalogue.REGISTERED:
+        return catalogue.REGISTERED[name]
+    for point in catalogue.entry_points():
         if point.name == name:
             try:
                 with inside(_homes.setdefault(name, Home())):
                     found: Callable[[], Any] = point.load()
             except Exception as error:
                 raise EncoderError(
-                    f"encoder {name!r}: its package {_package(point)} cannot be imported: "
-                    f"{_line(error)}"
+                    f"encoder {name!r}: its package {catalogue.package_of(point)} cannot be "
+                    f"imported: {_line(error)}"
                 ) from error
             return found
     raise EncoderError(f"unknown encoder {name!r}; {_nearest(name)}")
@@ -359,14 +325,6 @@ def _former_import(source: str, error: Exception) -> str:
         f"Earmark's import name is `earmark`: write `from {place} import {names.strip()}` in place "
         f"of `from {top}{rest} import {names.strip()}`"
     )
-
-
-def _entry_points() -> list[importlib.metadata.EntryPoint]:
-    return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))
-
-
-def _package(point: importlib.metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.value.partition(":")[0]
 
 
 def _identity(factory: Any) -> tuple[str, str]:

@@ -25,21 +25,23 @@ def add_parser(commands: Any) -> None:
         "--published", type=Path, metavar="DIR",
         help="folder of the published values (default: results/published of the repository)",
     )  # fmt: skip
+    parser.add_argument(
+        "--has-weights", action="store_true",
+        help="encoders: only those whose weights are at hand here, or that have none",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="encoders: as JSON")
     parser.set_defaults(function=run, when_cut_off=ALL_DONE)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.what != "encoders" and (arguments.has_weights or arguments.json):
+        raise CannotStartError("--has-weights and --json go with `list encoders` alone")
     console = Terminal()
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     if arguments.what == "encoders":
-        from earmark.encoders import encoder_names
+        from earmark.benchmark.cli.encoder_list import list_encoders
 
-        for head in ("encoder", "from"):
-            table.add_column(head)
-        for name, origin in encoder_names().items():
-            table.add_row(name, origin)
-        console.print(table)
-        console.print("\nYour own: --encoder path/to/file.py:ClassName")
+        list_encoders(console, with_weights=arguments.has_weights, as_json=arguments.json)
         return ALL_DONE
     if arguments.what == "protocols":
         _show_protocols(console, table)

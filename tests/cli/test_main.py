@@ -18,7 +18,6 @@ from clips import REPOSITORY, TASK_YAML
 from earmark.benchmark.cli.main import main
 from earmark.benchmark.result.files import read_result
 from earmark.benchmark.result.schema import Predictions, RunResult
-from earmark.encoders import encoder_names
 from earmark.tasks import builtin_tasks
 
 ESCAPE = "\x1b"
@@ -91,13 +90,6 @@ def test_list_tasks_shows_every_name_whole(shell: Shell) -> None:
         assert spec.title.split()[0] in out
     assert "…" not in out
     assert max(len(line) for line in out.splitlines()) <= 80
-
-
-def test_list_encoders(shell: Shell) -> None:
-    status, out, _ = shell("list", "encoders")
-    assert status == 0
-    for name in encoder_names():
-        assert re.search(rf"^{name} ", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,14 @@ import pytest
 import torch
 from clips import REPOSITORY
 
-from earmark.encoders import AudioEncoder, EncoderError, Frames, encoder_names, load_encoder
+from earmark.encoders import (
+    AudioEncoder,
+    EncoderError,
+    Frames,
+    catalogue,
+    encoder_names,
+    load_encoder,
+)
 from earmark.encoders import registry as registry_module
 from earmark.encoders.registry import register_encoder
 
@@ -78,7 +85,7 @@ def plugin(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def clean_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "_registered", {})
+    monkeypatch.setattr(catalogue, "REGISTERED", {})
     monkeypatch.setattr(registry_module, "_told", set())
 
 

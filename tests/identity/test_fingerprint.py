@@ -303,7 +303,7 @@ def test_a_command_is_recorded_only_where_it_makes_the_cell_again(
     toy: Callable[..., tuple[Path, Path]], tmp_path: Path, checkpoint: Callable[..., AudioEncoder],
     score: Callable[..., Any], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from earmark.encoders import registry
+    from earmark.encoders import catalogue
 
     one, other = Honest(), Honest()
     with torch.no_grad():
@@ -325,7 +325,7 @@ def test_a_command_is_recorded_only_where_it_makes_the_cell_again(
     # of a cell that is there already too, once it is known
     assert by_name("logmel").command.startswith("python run_bench.py --encoder logmel ")
     assert score(load_encoder("logmel")).command.startswith("python run_bench.py --encoder logmel")
-    monkeypatch.setattr(registry, "_registered", {"mine-here": Rough})
+    monkeypatch.setattr(catalogue, "REGISTERED", {"mine-here": Rough})
     assert by_name("mine-here").command == (
         f"no command: honest was registered by a program, fingerprint {Rough().fingerprint()}"
     )

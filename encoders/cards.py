@@ -1,0 +1,67 @@
+"""What is known of every built-in encoder before it is loaded, by family or by its name.
+
+Licences are those that the weights' publishers state: Whisper's README (openai/whisper) of code and
+weights; fairseq's README of its pre-trained models; DAC's README of its weights; the README of
+kyutai-labs/moshi of its models; the card of mispeech/dashengtokenizer.
+"""
+
+from __future__ import annotations
+
+from earmark.encoders.card import NOT_VERIFIED, Along, Card, Given, Hub, Nothing
+
+CARDS: dict[str, Card] = {
+    "dasheng": Card(
+        "both", Hub("mispeech/dashengtokenizer"), "Apache-2.0", 804_920_450, 16_000, 25, 1280
+    ),
+    "dasheng-tiny": Card("both", Along(), "Apache-2.0", 1_792_930, 16_000, 25, 160, ran=True),
+    "dasheng-base": Card("semantic", Given(), NOT_VERIFIED, 85_447_808, 16_000, 25, 768),
+    "dasheng-0.6b": Card("semantic", Given(), NOT_VERIFIED, 630_333_568, 16_000, 25, 1280),
+    "dasheng-1.2b": Card("semantic", Given(), NOT_VERIFIED, 1_134_047_360, 16_000, 25, 1536),
+    "whisper-base": Card(
+        "semantic", Hub("openai/whisper-base", "e37978b90ca9030d5170a5c07aadb050351a65bb"),
+        "MIT", 20_590_592, 16_000, 50, 512,
+    ),
+    "whisper-large-v3": Card(
+        "semantic", Hub("openai/whisper-large-v3", "06f233fe06e710322aca913c1bc4249a0d71fce1"),
+        "MIT", 636_968_960, 16_000, 50, 1280,
+    ),
+    "wav2vec2": Card(
+        "semantic", Hub("facebook/wav2vec2-large-100k-voxpopuli"),
+        NOT_VERIFIED, 315_438_720, 16_000, 50, 1024,
+    ),
+    "hubert-large": Card(
+        "semantic", Hub("facebook/hubert-large-ll60k", "1c513b9a0780f7afa32e4480311fa444e56c3a2e"),
+        "MIT", 315_438_720, 16_000, 50, 1024,
+    ),
+    "wavlm-large": Card(
+        "semantic", Hub("microsoft/wavlm-large", "07d9d3d8576fd3d718ee7b16b2b6242e9610d9af"),
+        NOT_VERIFIED, 315_453_120, 16_000, 50, 1024,
+    ),
+    "data2vec": Card(
+        "semantic", Hub("facebook/data2vec-audio-base"), "MIT", 93_164_288, 16_000, 50, 768
+    ),
+    "encodec": Card(
+        "acoustic", Hub("facebook/encodec_24khz", "c1dbe2ae3f1de713481a3b3e7c47f357092ee040"),
+        NOT_VERIFIED, 14_851_810, 24_000, 75, 128,
+    ),
+    "dac": Card(
+        "acoustic", Hub("descript/dac_44khz"), "MIT", 76_620_777, 44_100, 44_100 / 512, 1024
+    ),
+    "mimi": Card(
+        "both", Hub("kyutai/mimi", "89091b3e466eb6a9d11e537bf26b144f194978f7"),
+        "CC-BY-4.0", 79_308_609, 24_000, 12.5, 512,
+    ),
+    "xcodec": Card(
+        "both", Hub("hf-audio/xcodec-hubert-general-balanced"),
+        NOT_VERIFIED, 160_698_625, 16_000, 50, 1024,
+    ),
+    "snac": Card(
+        "acoustic", Hub("hubertsiuzdak/snac_24khz"),
+        NOT_VERIFIED, 19_842_914, 24_000, 24_000 / 512, 768,
+    ),
+    "logmel": Card("spectrogram", Nothing(), "", 0, 16_000, 25, 256),
+    "mfcc": Card("spectrogram", Nothing(), "", 0, 16_000, 25, 80),
+    "identity": Card("spectrogram", Nothing(), "", 0, 16_000, 100, 160),
+    "mulaw": Card("spectrogram", Nothing(), "", 0, 16_000, 100, 160),
+    "griffinlim": Card("spectrogram", Nothing(), "", 0, 16_000, 100, 64),
+}  # fmt: skip
