@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 
@@ -28,6 +29,12 @@ def check_fraction(name: str, value: Any) -> None:
     """A number from 0 to 1."""
     if not _is_number(value) or not 0 <= value <= 1:
         raise ValueError(f"{name} must be a share from 0 to 1, not {value!r}")
+
+
+def check_device(value: Any) -> None:
+    """`auto`, or a device as torch names it; whether it is there is asked later."""
+    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", value):
+        raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, not {value!r}")
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earmark.benchmark import synthetic
-from earmark.benchmark.bounds import check_positive, check_positive_int
+from earmark.benchmark.bounds import check_device, check_positive, check_positive_int
 from earmark.benchmark.controls import checked_controls
 from earmark.benchmark.paths import default_cache, default_data
 from earmark.benchmark.protocol import STRICT, Protocol
@@ -22,7 +22,6 @@ SYNTHETIC = "synthetic"
 BATCH_SECONDS = 120.0
 # A GPU is not filled by less: an H200 embeds 10 s clips 1.3 times as fast as with 120 s.
 BATCH_SECONDS_ON_GPU = 320.0
-DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -34,13 +33,13 @@ class RunSettings:
     data: folder with the tasks' folders in it, or the word `synthetic`; a Path is always a folder.
     results, cache: folders for result files, and for embeddings and synthetic audio.
     limit: at most so many clips of each split or fold.
-    device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch; None: 120, on a GPU 320.
-    workers: decoding threads.
-    force: compute again what is there already. not_fetched: by a task's name, why its shards, where
-    they are not there, were not fetched; it is said in the task's failure. shots: numbers of clips
-    a class, and `all`, at which label efficiency is measured beside the scores, which stay as they
-    are; it has none for tasks whose clips have no classes. readouts: those that the linear probe is
-    scored on beside the mean (`READOUTS`, or `all`), and the best of them by validation; likewise.
+    device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. batch_seconds: audio in one batch; None: 120,
+    on CUDA 320. workers: decoding threads. force: compute again what is there already. not_fetched:
+    by a task's name, why its shards, where they are not there, were not fetched; said in its
+    failure. shots: numbers of clips a class, and `all`, at which label efficiency is measured
+    beside the scores, which stay as they are; it has none for tasks whose clips have no classes.
+    readouts: those that the linear probe is scored on beside the mean (`READOUTS`, or `all`), and
+    the best of them by validation; likewise.
     control: `permuted`, `labels`: which controls of each encoder are scored too.
     """
 
@@ -78,8 +77,7 @@ class RunSettings:
                     "not train; omit them, or take strict"
                 )
         object.__setattr__(self, "control", checked_controls(self.control))
-        if self.device not in DEVICES:
-            raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
+        check_device(self.device)
 
     @property
     def seconds_in_batch(self) -> float:

@@ -151,7 +151,7 @@ class AudioEncoder(torch.nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not implement encode_outputs()")
 
     def compute_dtype(self, device: str) -> str:
-        """What the encoder computes in on `cpu` or `cuda`: `float32`, `bfloat16`, `float16`.
+        """What the encoder computes in on `cpu`, `cuda` or `mps`: `float32`, `bfloat16`, `float16`.
 
         Embeddings of different ones are never taken for each other.
         """

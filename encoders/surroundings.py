@@ -15,6 +15,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,6 +137,7 @@ FACTS: dict[str, Fact] = {
     "gradients": Fact(torch.is_grad_enabled, lambda value: void(torch.set_grad_enabled(value))),
     **_autocast("cpu"),
     **_autocast("cuda"),
+    **_autocast("mps"),
     "denormals": Fact(_flushes_denormals, lambda value: void(torch.set_flush_denormal(value))),
     "oneDNN": _attribute(_backends.mkldnn, "enabled"),
     "cuDNN": _attribute(_backends.cudnn, "enabled"),
@@ -181,6 +183,7 @@ class RandomNumbers(NamedTuple):
     cuda: tuple[torch.Tensor, ...]
     numpy: Any  # a bit generator: the object, which is exchanged as a whole
     python: Any
+    mps: torch.Tensor | None = None  # where there is such a device
 
 
 def seeded() -> RandomNumbers:
@@ -191,6 +194,7 @@ def seeded() -> RandomNumbers:
     return RandomNumbers(
         torch.Generator().manual_seed(0).get_state(), tuple(cuda), generator,
         random.Random(0).getstate(),
+        torch.Generator("mps").manual_seed(0).get_state() if _has_mps() else None,
     )  # fmt: skip
 
 
@@ -198,16 +202,24 @@ def _cuda_devices() -> range:
     return range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
 
 
+@cache
+def _has_mps() -> bool:
+    return bool(torch.backends.mps.is_available())
+
+
 def _random_numbers() -> RandomNumbers:
     cuda = tuple(torch.cuda.get_rng_state(n) for n in _cuda_devices())
     numpy = mtrand.get_bit_generator()
-    return RandomNumbers(torch.get_rng_state(), cuda, numpy, random.getstate())
+    mps = torch.mps.get_rng_state() if _has_mps() else None
+    return RandomNumbers(torch.get_rng_state(), cuda, numpy, random.getstate(), mps)
 
 
 def _draw_from(numbers: RandomNumbers) -> None:
     torch.set_rng_state(numbers.torch)
     for device, state in zip(_cuda_devices(), numbers.cuda, strict=False):
         torch.cuda.set_rng_state(state, device)
+    if numbers.mps is not None:
+        torch.mps.set_rng_state(numbers.mps)
     mtrand.set_bit_generator(numbers.numpy)
     random.setstate(numbers.python)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from earmark.benchmark.bounds import check_device
 from earmark.benchmark.shots import checked_shots
 
 
@@ -29,6 +30,15 @@ def shots(text: str) -> tuple[int | str, ...]:
         return checked_shots([int(word) if word.isdecimal() else word for word in words])
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; as in 8,32,128,all") from error
+
+
+def device(text: str) -> str:
+    """`auto`, `cpu`, `cuda`, `cuda:1` or `mps`."""
+    try:
+        check_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("device ")) from error
+    return text
 
 
 def seconds(text: str) -> float:

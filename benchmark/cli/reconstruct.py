@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.benchmark.cli.arguments import positive, seconds, share
+from earmark.benchmark.cli.arguments import device, positive, seconds, share
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
 
@@ -99,8 +99,9 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         help="share of the clips that may fail before the data set has (default: 0.01)",
     )  # fmt: skip
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
-    )
+        "--device", type=device, default="auto", metavar="NAME",
+        help="cpu, cuda, cuda:1 (the second GPU) or mps (default: auto: cuda where it is there)",
+    )  # fmt: skip
     parser.add_argument(
         "--workers", type=positive, metavar="N",
         help="processes that measure while the codec works (default: cores)",

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.benchmark.cli.arguments import layer, positive, seconds, share, shots
+from earmark.benchmark.cli.arguments import device, layer, positive, seconds, share, shots
 from earmark.benchmark.controls import CONTROLS, PERMUTED
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
@@ -115,8 +115,9 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         "--limit", type=positive, metavar="N", help="at most N clips of each split or fold"
     )
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
-    )
+        "--device", type=device, default="auto", metavar="NAME",
+        help="cpu, cuda, cuda:1 (the second GPU) or mps (default: auto: cuda where it is there)",
+    )  # fmt: skip
     parser.add_argument(
         "--batch-seconds",
         type=seconds,

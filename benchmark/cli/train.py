@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from earmark.benchmark.cli.arguments import positive
+from earmark.benchmark.cli.arguments import device, positive
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 _EXAMPLES = """\
@@ -67,8 +67,9 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--limit", type=positive, metavar="N", help="at most N clips of each place")
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
-    )
+        "--device", type=device, default="auto", metavar="NAME",
+        help="cpu, cuda, cuda:1 (the second GPU) or mps (default: auto: cuda where it is there)",
+    )  # fmt: skip
     parser.add_argument(
         "--threads", type=positive, metavar="N",
         help="of torch on the CPU; others give other last digits (default: torch's choice)",

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from earmark.benchmark.cli.arguments import device
 from earmark.benchmark.io.exits import ALL_DONE, CHECK_FAILED, CannotStartError
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def add_parser(commands: Any) -> None:
         help="folder with a local copy of the encoder's model (default: fetched once)",
     )  # fmt: skip
     parser.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
-    )
+        "--device", type=device, default="auto", metavar="NAME",
+        help="cpu, cuda, cuda:1 (the second GPU) or mps (default: auto: cuda where it is there)",
+    )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="leave out 10 minutes of audio")
     parser.set_defaults(function=run, when_cut_off=CHECK_FAILED)
 

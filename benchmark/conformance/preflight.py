@@ -25,6 +25,7 @@ from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.io.sealed import read_sealed, write_sealed
 from earmark.benchmark.settings import RunSettings
 from earmark.encoders import AudioEncoder, EncoderError
+from earmark.encoders.device import device_kind
 
 # A slow encoder is checked as far as this goes, after the first, shortest clip.
 BUDGET_S = 3.0
@@ -33,7 +34,7 @@ BUDGET_S = 3.0
 class Preflight:
     """Lets encoders of one forward pass into a run where they keep what they claim.
 
-    fingerprints: of each of them. run.device must be chosen by now (`cpu` or `cuda`). That an
+    fingerprints: of each of them. run.device must be chosen by now (not `auto`). That an
     encoder has passed all is remembered in the cache folder; with `run.force` it is checked again.
     """
 
@@ -102,7 +103,8 @@ class Preflight:
 
     def _mark(self, encoder: AudioEncoder, *what: str) -> Path:
         """The file that says that an encoder has passed; what: besides the quick checks."""
-        facts = [self.fingerprints[encoder], VERSION, self.run.device, torch.__version__, *what]
+        device = device_kind(self.run.device)
+        facts = [self.fingerprints[encoder], VERSION, device, torch.__version__, *what]
         name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
         return self.run.cache / "conformance" / f"{name}.passed"
 

@@ -28,7 +28,7 @@ from earmark.benchmark.conformance.checks import (
 from earmark.benchmark.conformance.trial import ContractBreach, Skipped, TrialRuns
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.encoders import AudioEncoder, Codec, left_as_found, load_encoder, ready_encoder
-from earmark.encoders.device import choose_device
+from earmark.encoders.device import as_current, choose_device, device_kind
 
 VERSION = 2  # raised where the quick checks find more than before
 OK, BREACH, SKIPPED = "ok", "BREACH", "skipped"
@@ -124,7 +124,7 @@ def validate(
         encoder: A name, `path/to/file.py:Class`, or a loaded encoder, which is given back in the
             mode and on the device that it came in.
         weights: Folder with a local copy of its model.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         quick: Leave out 10 minutes of audio.
         track: Makes the Progress.
 
@@ -142,7 +142,7 @@ def validate(
     """
     device = choose_device(device)
     one = load_encoder(encoder, weights=weights) if isinstance(encoder, str) else encoder
-    with left_as_found(one), random_numbers_kept(device):
+    with left_as_found(one), as_current(device), random_numbers_kept(device):
         ready_encoder(one).to(device)
         passes = TrialRuns([one], device)
         examination = EncoderChecks(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
@@ -167,8 +167,13 @@ def in_time_check(encoder: AudioEncoder, passes: TrialRuns) -> Check:
 
 def random_numbers_kept(device: str) -> contextlib.AbstractContextManager[None]:
     """A context that leaves torch's random numbers as if none had been drawn in it."""
-    devices = [torch.cuda.current_device()] if device == "cuda" else []
-    return torch.random.fork_rng(devices=devices)
+    kind = device_kind(device)
+    if kind == "cpu":
+        return torch.random.fork_rng(devices=[])
+    number = torch.device(device).index
+    if number is None:
+        number = torch.cuda.current_device() if kind == "cuda" else 0
+    return torch.random.fork_rng(devices=[number], device_type=kind)
 
 
 def _all_checked(

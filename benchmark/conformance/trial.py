@@ -17,6 +17,7 @@ import torch
 from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.embedding.batches import FRAME_SLACK, FRAME_SLACK_SHARE
 from earmark.encoders import AudioEncoder, Frames, encode_each
+from earmark.encoders.device import wait_for
 
 # Where half precision is seen at work, rounding differs from one batch shape to another.
 _COARSENESS = {torch.float32: 0, torch.float64: 0, torch.float16: 1, torch.bfloat16: 2}
@@ -139,8 +140,7 @@ class TrialRuns:
         try:
             with torch.inference_mode():
                 found = encode_each(encoders, waveforms.to(self.device), lengths.to(self.device))
-                if self.device == "cuda":
-                    torch.cuda.synchronize()
+                wait_for(self.device)
             return dict(zip(encoders, found, strict=True))
         except Exception as error:  # noqa: BLE001 - an encoder may raise anything
             return error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.embedding.pooling import deviation_and_maximum, pool
 from earmark.encoders import AudioEncoder, EncoderError, Frames, encode_each
+from earmark.encoders.device import as_current, device_kind, free_memory, is_out_of_memory
 
 # How far the number of frames may be off what frame_rate promises: edges of windows, rounding; of a
 # mean a share too, as no frame's place in time counts there. Where frames are scored in time, a
@@ -75,7 +76,9 @@ class Padded(NamedTuple):
 def pad(crops: Sequence[Samples], device: str) -> Padded:
     """Crops as a batch on the CPU; for a GPU in pages that it copies from while others compute."""
     lengths = torch.tensor([len(crop) for crop in crops])
-    waveforms = torch.empty(len(crops), int(lengths.max()), pin_memory=device == "cuda")
+    with as_current(device):  # pages are pinned for the current GPU, and this may be a thread
+        pinned = device_kind(device) == "cuda"
+        waveforms = torch.empty(len(crops), int(lengths.max()), pin_memory=pinned)
     for row, crop in zip(waveforms.numpy(), crops, strict=True):
         row[: len(crop)] = crop
         row[len(crop) :] = 0
@@ -118,9 +121,9 @@ def encode_batch(
         if len(crops) == 1:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return [[f"encoder {want.encoder.name}: {reason}" for want in wants]]
-        halve = isinstance(error, torch.OutOfMemoryError)
+        halve = is_out_of_memory(error)
     # out of the handler: the error, as long as it is handled, keeps all that the pass had made
-    torch.cuda.empty_cache()
+    free_memory(device)
     step = (len(crops) + 1) // 2 if halve else 1
     parts = [crops[i : i + step] for i in range(0, len(crops), step)]
     return [row for part in parts for row in encode_batch(wants, part, device)]
@@ -130,7 +133,9 @@ def _forward(wants: Sequence[Want], batch: Padded, device: str) -> list[list[Enc
     lengths = batch.lengths
     encoders = list(dict.fromkeys(want.encoder for want in wants))
     with torch.inference_mode():
-        waveforms = batch.waveforms.to(device, non_blocking=True)
+        # elsewhere than from pinned pages, the copy could outlive what it is made from
+        pinned = device_kind(device) == "cuda"
+        waveforms = batch.waveforms.to(device, non_blocking=pinned)
         found = encode_each(encoders, waveforms, lengths.to(device))
         in_time = {want.encoder for want in wants if want.frames}
         for encoder, frames in zip(encoders, found, strict=True):

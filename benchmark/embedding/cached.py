@@ -15,6 +15,7 @@ from earmark.benchmark.shards.dataset import DataError, Dataset, DatasetShard
 from earmark.benchmark.shards.shard import shard_digest
 from earmark.benchmark.store import EmbeddingStore, ShardEmbeddings
 from earmark.encoders import AudioEncoder
+from earmark.encoders.device import device_kind
 from earmark.tasks import TaskSpec
 
 
@@ -26,7 +27,7 @@ class CachedClips(NamedTuple):
 
 
 class CachedEmbedder:
-    """What encoders made of shards. run.device must be chosen by now (`cpu` or `cuda`).
+    """What encoders made of shards. run.device must be chosen by now (not `auto`).
 
     fingerprints: of every encoder that requests may name.
     """
@@ -48,7 +49,7 @@ class CachedEmbedder:
             shard_sha256=sha256,
             clips=clips,
             frames=request.frames,
-            compute=request.encoder.compute_dtype(self.run.device),
+            compute=request.encoder.compute_dtype(device_kind(self.run.device)),
         )
 
     def entries(

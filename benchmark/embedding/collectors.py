@@ -36,7 +36,7 @@ WINDOW_BATCHES = 4
 class EmbedSettings:
     """How to encode; none of these changes an embedding by more than rounding.
 
-    device: `cpu` or `cuda`. batch_seconds: audio in one batch, padding counted.
+    device: `cpu`, `cuda`, `cuda:1` or `mps`. batch_seconds: audio in one batch, padding counted.
     workers: threads that decode and resample while the encoder works.
     spill: folder for frames until their shard is done; None: the system's.
     """
@@ -187,7 +187,7 @@ class _ByLength(Collector):
         batches = plan_batches(lengths, self.budget, equal_lengths=equal)
         own_crops = [[crops[i] for i in batch] for batch in batches]
         # a CPU that pads would not encode meanwhile; a GPU would wait
-        encoded = encode_batches(wants, own_crops, self.device, ahead=self.device == "cuda")
+        encoded = encode_batches(wants, own_crops, self.device, ahead=self.device != "cpu")
         for batch, made in zip(batches, encoded, strict=True):
             found.update(zip(batch, made, strict=True))
             # a clip counts as done with its last crop

@@ -28,7 +28,7 @@ def deviation_and_maximum(frames: Frames, means: torch.Tensor) -> torch.Tensor:
     A clip of one frame has deviation 0.
     """
     values = frames.values
-    if values.is_cuda or values.shape[1] * values.shape[2] < _LONG:
+    if values.device.type != "cpu" or values.shape[1] * values.shape[2] < _LONG:
         return _all_at_once(values, frames.lengths.to(values.device), means)
     found = means.new_empty(len(means), 2, means.shape[1])
     for clip, (own, length) in enumerate(zip(values, frames.lengths.tolist(), strict=True)):

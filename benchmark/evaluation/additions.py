@@ -13,6 +13,7 @@ from earmark.benchmark.score import add_shots
 from earmark.benchmark.score.readouts import add_readouts
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import METRICS, has_all
+from earmark.encoders.device import probe_device
 from earmark.tasks import TaskSpec
 
 
@@ -36,7 +37,8 @@ def complete(
     if spec.metric not in METRICS:
         return
     linear, protocol = result.scores["linear"], run.protocol.for_task(spec)
+    device = probe_device(run.device)
     if not has_all(linear.shots, run.shots):
-        add_shots(linear, items, spec, protocol, run.shots, device=run.device, track=track)
+        add_shots(linear, items, spec, protocol, run.shots, device=device, track=track)
     if not readouts.has_all(linear.readouts, run.readouts):
-        add_readouts(linear, items, spec, protocol, run.readouts, device=run.device, track=track)
+        add_readouts(linear, items, spec, protocol, run.readouts, device=device, track=track)

@@ -45,6 +45,7 @@ from earmark.benchmark.shards.dataset import DataError, NotThereError, open_data
 from earmark.benchmark.shards.shard import ShardError
 from earmark.encoders import AudioEncoder, OutputEncoder
 from earmark.encoders.control import SHUFFLED
+from earmark.encoders.device import device_kind, probe_device
 from earmark.tasks import TaskSpec
 
 
@@ -67,8 +68,8 @@ class Together:
     def of(
         cls, encoders: dict[str, AudioEncoder], run: RunSettings, specs: Sequence[TaskSpec]
     ) -> Together:
-        """encoders: by how they were asked for. run.device must be chosen (`cpu` or `cuda`)."""
-        if run.device == "cuda":
+        """encoders: by how they were asked for. run.device must be chosen (not `auto`)."""
+        if device_kind(run.device) == "cuda":
             # a tenth of float32's digits is lost otherwise, and so is equality with the CPU
             torch.backends.cudnn.allow_tf32 = False
         asked = {encoder: words for words, encoder in encoders.items()}
@@ -197,7 +198,7 @@ class TaskEvaluator:
     def _scored(self, spec: TaskSpec, joined: Joined) -> Scored:
         return score_items(
             joined.items, spec, self.run.protocol.for_task(spec),
-            frame_rate=self.encoder.frame_rate or 0.0, device=self.run.device,
+            frame_rate=self.encoder.frame_rate or 0.0, device=probe_device(self.run.device),
             track=self._progress(spec),
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, Dataset, open_dataset
 from earmark.benchmark.shards.shard import ShardError, ShardReader
 from earmark.encoders import AudioEncoder, clip_dim
+from earmark.encoders.device import choose_device, probe_device
 from earmark.tasks import TaskSpec
 
 _SAMPLED = 32  # clips a shard whose headers are read for the estimate of hours
@@ -121,7 +122,7 @@ def product_rate(device: str) -> float:
     """Floating-point operations a second of a float32 matrix product on this machine."""
     import torch
 
-    where = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    where = probe_device(choose_device(device))
     one = torch.randn(_RATE_SIZE, _RATE_SIZE, device=where)
     float((one @ one).sum())  # the first is slow
     started = time.perf_counter()

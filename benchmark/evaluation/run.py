@@ -22,7 +22,7 @@ from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import Shots
 from earmark.encoders import AudioEncoder, EncoderError, left_as_found
 from earmark.encoders.control import control_name, control_of, has_parameters, parsed
-from earmark.encoders.device import choose_device
+from earmark.encoders.device import as_current, choose_device
 from earmark.tasks import TaskSpec
 from earmark.tasks.catalogue import specs_of
 
@@ -70,9 +70,8 @@ def evaluate(
         results: folder of result files; cache: of embeddings and synthetic audio, by default
             $EARMARK_CACHE, else ~/.cache/earmark.
         limit: at most so many clips of each split or fold.
-        device: `auto`, `cpu` or `cuda`. batch_seconds: audio in one batch, by
-            default 120, on a GPU 320. workers: decoding threads.
-        force: compute again what is there.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`. batch_seconds: audio in one batch, by
+            default 120, on CUDA 320. workers: decoding threads. force: compute again what is there.
         not_fetched: by a task's name, why its shards were not fetched; said in its failure.
         on_result: called as each result is there.
 
@@ -100,7 +99,9 @@ def evaluate(
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )  # fmt: skip
     run = dataclasses.replace(run, device=choose_device(run.device))
-    return _evaluated(grouped(chosen, weights, layer), weights, specs_of(tasks), run, on_result)
+    groups, specs = grouped(chosen, weights, layer), specs_of(tasks)
+    with as_current(run.device):
+        return _evaluated(groups, weights, specs, run, on_result)
 
 
 def _protocol(

@@ -19,6 +19,7 @@ from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.conformance.trial import ContractBreach, TrialRuns
 from earmark.benchmark.result import provenance
 from earmark.encoders import AudioEncoder, Codec, decode_at_home, draw_anew
+from earmark.encoders.device import device_kind, device_name
 
 _PROJECTIONS = 16
 _DIGITS = 8
@@ -123,7 +124,8 @@ def behaviours(
                         _note(sketches[mate], f"{name}, decoded", sound[:, None])
         for mate in mates:
             draw_anew(mate)
-            coarse = max(passes.coarseness, _BY_NAME.get(mate.compute_dtype(device), 0))
+            dtype = mate.compute_dtype(device_kind(device))
+            coarse = max(passes.coarseness, _BY_NAME.get(dtype, 0))
             found[mate] = Behaviour(sketches[mate], coarse, _where(device))
     return found
 
@@ -144,7 +146,7 @@ def _decoded(codec: Codec, frames: Any) -> torch.Tensor | None:
 def _where(device: str) -> dict[str, str]:
     versions = provenance.versions()
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "device": "cpu" if device == "cpu" else device_name(device),
         "processor": provenance.processor(),
         "instructions": provenance.instructions(),
         "threads": str(torch.get_num_threads()),

@@ -10,6 +10,7 @@ import torch
 
 from earmark.benchmark.reconstruction.metric.alignment import Samples
 from earmark.encoders import Codec, EncoderError, Frames, decode_at_home, encode_each
+from earmark.encoders.device import free_memory, is_out_of_memory
 
 _AUDIBLE = 1e-3  # peak: 60 dB below full scale
 _SPEED_S = 10.0  # audio that the speed is taken on
@@ -46,8 +47,8 @@ def round_trip(codec: Codec, samples: Samples, device: str) -> Samples:
     except EncoderError:
         raise
     except Exception as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
+        if is_out_of_memory(error):
+            free_memory(device)
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CodecFailedError(f"encoder {codec.name}: {reason}") from error
     if not np.isfinite(found).all():

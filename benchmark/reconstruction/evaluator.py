@@ -44,14 +44,14 @@ from earmark.benchmark.shards.dataset import DataError
 from earmark.encoders import (
     Codec,
 )
-from earmark.encoders.device import parameter_count
+from earmark.encoders.device import device_kind, parameter_count
 
 FAILURES_LISTED = 100
 _ABANDONED_S = 24 * 3600.0
 
 
 class CodecEvaluator:
-    """Measures one codec. run.device must be chosen by now (`cpu` or `cuda`).
+    """Measures one codec. run.device must be chosen by now (not `auto`).
 
     asked: how it was asked for. weights: folder with a local copy of its model.
     """
@@ -59,7 +59,7 @@ class CodecEvaluator:
     def __init__(
         self, codec: Codec, asked: str, run: ReconstructionSettings, weights: str | Path | None
     ) -> None:
-        if run.device == "cuda":
+        if device_kind(run.device) == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # a tenth of float32's digits is lost otherwise
         self.codec, self.asked, self.run, self.weights = codec, asked, run, weights
         identity = identify([codec], run.device, run.cache, decode=True)[codec]
@@ -75,7 +75,7 @@ class CodecEvaluator:
             frame_rate=codec.frame_rate,
             values_per_second=codec.embedding_dim * codec.frame_rate,
             parameters=parameter_count(codec),
-            compute=codec.compute_dtype(run.device),
+            compute=codec.compute_dtype(device_kind(run.device)),
         )
         self.preflight = Preflight(
             {codec: identity.fingerprint},

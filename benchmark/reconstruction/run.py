@@ -16,7 +16,7 @@ from earmark.benchmark.reconstruction.result import ReconstructionResult
 from earmark.benchmark.reconstruction.settings import ReconstructionSettings, open_materials
 from earmark.benchmark.reconstruction.workers import Workers
 from earmark.encoders import AudioEncoder, Codec, EncoderError, left_as_found
-from earmark.encoders.device import choose_device
+from earmark.encoders.device import as_current, choose_device
 
 
 def reconstruct(
@@ -75,7 +75,9 @@ def reconstruct(
     chosen = [encoder] if isinstance(encoder, str | Codec) else list(encoder)
     run = dataclasses.replace(run, device=choose_device(run.device))
     groups = grouped(chosen, weights)
-    return _reconstructed(groups, weights, open_materials(data, run), run, on_result, track)
+    materials = open_materials(data, run)
+    with as_current(run.device):
+        return _reconstructed(groups, weights, materials, run, on_result, track)
 
 
 def _reconstructed(

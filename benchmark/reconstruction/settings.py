@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from earmark.benchmark.bounds import check_fraction, check_positive, check_positive_int
+from earmark.benchmark.bounds import (
+    check_device,
+    check_fraction,
+    check_positive,
+    check_positive_int,
+)
 from earmark.benchmark.reconstruction.clips import ClipSet, open_material
 from earmark.benchmark.reconstruction.metric import registry as measured
 from earmark.benchmark.reconstruction.presets import PRESETS, open_preset
 from earmark.benchmark.reconstruction.synthetic import synthetic_materials
-from earmark.benchmark.settings import DEVICES, SYNTHETIC, default_cache
+from earmark.benchmark.settings import SYNTHETIC, default_cache
 from earmark.benchmark.shards.dataset import DataError
 
 _HIGHEST_RATE = 192_000
@@ -27,9 +32,10 @@ class ReconstructionSettings:
     source_key: see `open_material`. crop_seconds: of consecutive crops; None: as a preset says,
     else whole clips. rates: in Hz, of mel and STFT distances. limit: at most so many clips.
     results, cache: folders for results, and for what has been measured already. failed_share: a
-    data set has failed where more than this share of its clips did. device: `auto`, `cpu` or
-    `cuda`. workers: processes that measure, and threads that decode. save_audio, plots: folders
-    for pairs of sounds and of spectrograms. force: measure again what has been.
+    data set has failed where more than this share of its clips did. device: `auto`, `cpu`,
+    `cuda`, `cuda:1` or `mps`. workers: processes that measure, and threads that decode.
+    save_audio, plots: folders for pairs of sounds and of spectrograms. force: measure again what
+    has been.
     """
 
     preset: str | None = None
@@ -63,8 +69,7 @@ class ReconstructionSettings:
                 raise ValueError(f"rates must be {measured.LOWEST_RATE} to {_HIGHEST_RATE} Hz")
         check_positive_int("workers", self.workers)
         check_fraction("failed_share", self.failed_share)
-        if self.device not in DEVICES:
-            raise ValueError(f"device must be {', '.join(DEVICES)}, not {self.device!r}")
+        check_device(self.device)
 
 
 def open_materials(

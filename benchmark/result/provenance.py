@@ -19,6 +19,7 @@ from earmark.benchmark.protocol import STRICT, Protocol, standard_of
 from earmark.benchmark.result.facts import RunFacts
 from earmark.benchmark.shots import Shots
 from earmark.encoders import is_registered
+from earmark.encoders.device import device_name
 from earmark.tasks import TaskSpec, builtin_tasks
 
 # What lies between embeddings and scores: where one changes, results are computed again (which
@@ -67,7 +68,7 @@ def run_info(started: float, device: str) -> RunFacts:
     return RunFacts(
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         seconds=round(time.time() - started, 3),
-        device=torch.cuda.get_device_name() if device == "cuda" else f"cpu {platform.machine()}",
+        device=device_name(device),
         threads=torch.get_num_threads(),
         system=platform.system(),
         processor=processor(),

@@ -63,7 +63,7 @@ def train(
         latent: What is decoded (`unified`, `semantic`, `acoustic`), in place of the config's.
         held_out: Audio that losses are measured on, as `data`.
         limit: At most so many clips of each place.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
         cache: Folder for the audio made ready. Default: $EARMARK_CACHE, else `~/.cache/earmark`.
         fresh: Begin anew, whatever state there is.
         command: What `run.json` keeps as the command that was given.

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from platform import machine
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from clips import REPOSITORY
+from faulty_encoders import Honest
 from pretend_gpu import pretended_gpu
 from training_files import INJECTION, SEMANTIC, corpus, dasheng_file
 
+from earmark import evaluate
+from earmark.benchmark.embedding.batches import encode_batches
 from earmark.encoders.dasheng.training import train
 
 WITHOUT_ADVERSARY = replace(INJECTION.losses, adversarial=0.0, feature_matching=0.0)
@@ -113,3 +118,49 @@ def test_what_meets_on_two_devices_is_told(gpu):
     assert there[torch.tensor([1])].tolist() == [[3, 4, 5]]
     assert here.copy_(there + 1).tolist() == [[1, 2, 3], [4, 5, 6]]
     assert (there.cpu() + here).device.type == "cpu"
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "mps"])
+def test_scores_on_a_device_with_a_number_or_without_float64(device, tmp_path, monkeypatch, toy):
+    """The CPU's scores; an encoder's weights and audio nowhere but on the device that was meant."""
+    task, data = toy({"train": 12, "valid": 4, "test": 6})
+    on_cpu = evaluate(Honest(), str(task), data=data, results=tmp_path / "cpu", device="cpu",
+                      cache=tmp_path / "c1", readouts=["max"])  # fmt: skip
+    seen, asked = set(), set()
+
+    class Watched(Honest):
+        def encode(self, waveforms, lengths):
+            seen.update(str(one.device) for one in (waveforms, lengths, self.layer.weight))
+            return super().encode(waveforms, lengths)
+
+        def compute_dtype(self, device):
+            asked.add(device)
+            return "float32"
+
+    whole = f"{device}:0" if device == "mps" else device
+    monkeypatch.setattr("torch.cuda.is_available", lambda: device != "mps")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device=None: f"Fast {device}")
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: device == "mps")
+    for name in ("torch.cuda.synchronize", "torch.mps.synchronize"):
+        monkeypatch.setattr(name, lambda *_: None)
+    monkeypatch.setattr("torch.cuda.device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr("torch.random.fork_rng", lambda **_: contextlib.nullcontext())
+    monkeypatch.setattr("earmark.encoders.surroundings._has_mps", lambda: False)
+    # and so would one that pads
+    monkeypatch.setattr(
+        "earmark.benchmark.embedding.collectors.encode_batches",
+        lambda wants, batches, device, ahead: encode_batches(wants, batches, device, ahead=False),
+    )
+    with pretended_gpu(monkeypatch, whole):
+        (made,) = evaluate(
+            Watched(), str(task), data=data, results=tmp_path / "gpu", device=device,
+            cache=tmp_path / "c2", readouts=["max"],
+            shots=[2] if device == "mps" else (),  # threads would be outside of the pretence
+        )  # fmt: skip
+    assert made.error is None, made.run.traceback
+    assert seen == {whole}
+    assert asked == {device.partition(":")[0]}  # encoders know `cuda`, whatever its number
+    assert made.run.device == ("Fast cuda:1" if device == "cuda:1" else f"mps {machine()}")
+    for probe, score in on_cpu[0].scores.items():
+        assert made.scores[probe].value == pytest.approx(score.value, abs=1e-6)

@@ -105,7 +105,7 @@ def test_it_is_given_back_after_an_interruption_too(settings: dict[str, Any]) ->
         ("batch_seconds", float("nan"), "batch_seconds must be a number above 0, not nan"),
         ("batch_seconds", float("inf"), "batch_seconds must be a number above 0, not inf"),
         ("batch_seconds", "120", "batch_seconds must be a number above 0, not '120'"),
-        ("device", "gpu", "device must be auto, cpu, cuda, not 'gpu'"),
+        ("device", "gpu", "device must be auto, cpu, cuda, cuda:N or mps, not 'gpu'"),
         ("seeds", 0, "seeds must be a whole number above 0, not 0"),
         ("seeds", 1.5, "seeds must be a whole number above 0, not 1.5"),
         ("failed_share", 1.01, "failed_share must be a share from 0 to 1, not 1.01"),

@@ -1,7 +1,8 @@
 """A pretended GPU: tensors that say they are on `cuda`, computed by the CPU, and never mixed.
 
 Where an operation meets tensors of both devices, it raises as CUDA does. What CUDA allows passes: a
-single number from the CPU, an index from the CPU, and copies.
+single number from the CPU, an index from the CPU, and copies. Another device can stand in for it:
+`cuda:1`, while `cuda` means the first, which raises; or `mps`, on which float64 raises.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo  # else loaded at first use, when it would read what is pretended
 from torch.overrides import TorchFunctionMode
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -35,7 +37,7 @@ class OnGPU(torch.Tensor):
 
     held: torch.Tensor
     device = property(lambda self: GPU)  # type: ignore[assignment]
-    is_cuda = property(lambda self: True)  # type: ignore[assignment]
+    is_cuda = property(lambda self: GPU.type == "cuda")  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> OnGPU:
@@ -106,13 +108,15 @@ class _Names(TorchFunctionMode):
 
 
 def _indexed(one: Any) -> Any:
-    named = isinstance(one, str | torch.device) and str(one) == "cuda"
-    return GPU if named else one
+    named = isinstance(one, str | torch.device) and str(one) in ("cuda", "mps")
+    return torch.device(str(one), 0) if named else one
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     tensors = [one for one in tree_flatten((args, kwargs))[0] if isinstance(one, torch.Tensor)]
     wanted = kwargs.get("device")
+    if wanted is not None and torch.device(wanted) not in (CPU, GPU, torch.device("meta")):
+        raise RuntimeError(f"{func}: a tensor on {wanted}, though the device is {GPU}")
     where = _place(func, tensors)
     result = GPU if wanted is None and where == GPU else torch.device(wanted or CPU)
     if _Factories.all_on_gpu:
@@ -130,6 +134,8 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         return None if found is None else args[0]
     if result.type == "cpu":
         return found
+    if GPU.type == "mps" and getattr(found, "dtype", None) == torch.float64:
+        raise TypeError("the MPS framework doesn't support float64")
     return tree_map(lambda one: OnGPU(one) if isinstance(one, torch.Tensor) else one, found)
 
 
@@ -158,8 +164,9 @@ def _held(one: Any) -> Any:
 
 
 @contextmanager
-def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """In it, `cuda` is a device that there is."""
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch, device: str = "cuda:0") -> Iterator[None]:
+    """In it, a device is there: `cuda` with its number, or `mps:0`."""
+    monkeypatch.setattr("pretend_gpu.GPU", torch.device(device))
     monkeypatch.setattr("torch.cuda._lazy_init", lambda: None)
     monkeypatch.setattr("torch.cuda.set_device", lambda device: None)
     # or a weight would keep its Python object, and only say that it is elsewhere

@@ -56,8 +56,8 @@ def train(
     `config.json` and `model.safetensors` as released), with `training/` beside it: losses.csv,
     held_out.csv, and state.pt, which holds all that going on needs. semantic: the frozen encoder's
     checkpoint, see `load_semantic`. held_out: audio whose losses are written at each state, never
-    trained on. device: `cpu` or `cuda`. fresh: begin anew. on_step: called with each step's losses,
-    in the first process.
+    trained on. device: `cpu`, `cuda`, `cuda:1` or `mps`. fresh: begin anew. on_step: called with
+    each step's losses, in the first process.
 
     The same config, audio, device and number of threads give the same losses, step for step,
     however often it was interrupted. Under torchrun each process does its part of the batch; the

@@ -69,12 +69,17 @@ def is_first() -> bool:
 
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
-    """Join the others, if torchrun started any. device: `cpu` or `cuda`."""
+    """Join the others, if torchrun started any. device: `cpu`, `cuda`, `mps`, or a GPU's number
+    as in `cuda:1`, which is for one process alone. Raises TrainingError."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     where = torch.device(device)
-    if device == "cuda":
-        where = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if count > 1 and where.type not in ("cpu", "cuda"):
+        raise TrainingError(f"device {device}: torchrun's processes meet on cpu or cuda alone")
+    if count > 1 and where.index is not None:
+        raise TrainingError(f"device {device}: torchrun gives each process its GPU; say cuda")
+    if where.type == "cuda":
+        where = torch.device("cuda", where.index or int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(where)
     if count == 1:
         yield Processes(0, 1, where)
@@ -82,6 +87,6 @@ def processes(device: str) -> Iterator[Processes]:
     if not dist.is_initialized():
         # once for all trainings of a process: made anew under torchrun's same store, gloo may meet
         # the addresses of the group before and wait for ever
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
     yield Processes(rank, count, where)

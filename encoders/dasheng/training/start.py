@@ -55,7 +55,7 @@ def measure_bands(semantic: SemanticPath, contexts: Iterable[Crops]) -> None:
             found = semantic.log_mel(crops.waveforms, crops.lengths)
             counts = frame_counts(crops.lengths)
             own = torch.arange(found.shape[1], device=found.device) < counts[:, None]
-            frames.append(found[own].double())
+            frames.append(_exact(found[own]))
         every = torch.cat(frames)
         norm.running_mean.copy_(every.mean(0))
         norm.running_var.copy_(every.var(0, correction=0).clamp(min=1e-3) - norm.eps)
@@ -90,7 +90,7 @@ def fit_projection(acoustic: AcousticPath, contexts: Iterable[Crops], seed: int)
     same power keeps the norm after it from losing a frame's distance from the mean.
     """
     patches = [_own_patches(acoustic, crops) for crops in contexts]
-    every = torch.cat(patches).double()
+    every = _exact(torch.cat(patches))
     mean = every.mean(0)
     variance, components = torch.linalg.eigh((every - mean).T @ (every - mean) / len(every))
     width = acoustic.patch_embed.out_channels
@@ -123,9 +123,14 @@ def _own_patches(acoustic: AcousticPath, crops: Crops) -> torch.Tensor:
     return patches
 
 
+def _exact(values: torch.Tensor) -> torch.Tensor:
+    """As float64; on the CPU where the device has none, which is `mps`."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
+
+
 def fit_head(head: Head, contexts: Iterable[Crops]) -> None:
     """Start the log-magnitudes at their means: a bias takes thousands of steps to get there."""
-    sums = torch.zeros(head.n_fft // 2 + 1, dtype=torch.float64, device=head.window.device)
+    sums = _exact(head.window.new_zeros(head.n_fft // 2 + 1))
     frames = 0
     with torch.no_grad():
         for crops in contexts:
@@ -133,10 +138,10 @@ def fit_head(head: Head, contexts: Iterable[Crops]) -> None:
             first = torch.arange(windows.shape[1], device=windows.device) * head.hop
             own = windows[first + head.n_fft <= crops.lengths[:, None]]
             magnitude = torch.fft.rfft(own * head.window).abs()
-            sums += magnitude.clamp(min=1e-5).log().double().sum(0)
+            sums += _exact(magnitude.clamp(min=1e-5).log()).sum(0)
             frames += len(own)
         if frames:
-            head.out.bias[: len(sums)] = (sums / frames).to(head.out.bias.dtype)
+            head.out.bias[: len(sums)] = (sums / frames).to(head.out.bias)
 
 
 def start_adversary(adversary: torch.nn.Module, seed: int) -> None:

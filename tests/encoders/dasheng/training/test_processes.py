@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from clips import REPOSITORY
 from training_files import INJECTION, SEMANTIC, corpus, dasheng_file
 
-from earmark.encoders.dasheng.training import train
+from earmark.encoders.dasheng.training import TrainingError, train
+from earmark.encoders.dasheng.training.processes import is_first, processes
 
 CONFIGS = (
     replace(SEMANTIC, steps=5, checkpoint_every=3),
@@ -78,10 +80,29 @@ def same_losses(shared: list[dict[str, float]], alone: list[dict[str, float]]) -
             assert ours[name] == pytest.approx(theirs[name], rel=near, abs=most), name
 
 
-def main(folder: Path) -> None:
-    from earmark.encoders.dasheng.training import TrainingError
-    from earmark.encoders.dasheng.training.processes import is_first
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cuda:1", "device cuda:1: torchrun gives each process its GPU; say cuda"),
+        ("mps", "device mps: torchrun's processes meet on cpu or cuda alone"),
+    ],
+)
+def test_of_several_processes_none_chooses_its_gpu(device, said, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match=said), processes(device):
+        pass
 
+
+def test_one_process_trains_on_the_gpu_that_was_named(monkeypatch):
+    chosen = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    for device, meant in (("cuda:1", "cuda:1"), ("cuda", "cuda:0"), ("mps", "mps")):
+        with processes(device) as group:
+            assert group.device == torch.device(meant)
+    assert chosen == [torch.device("cuda", 1), torch.device("cuda", 0)]
+
+
+def main(folder: Path) -> None:
     audio = corpus(1.5, 2.0)
     semantic = folder / "small.pt"
     try:
