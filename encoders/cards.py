@@ -2,7 +2,8 @@
 
 Licences are those that the weights' publishers state: Whisper's README (openai/whisper) of code and
 weights; fairseq's README of its pre-trained models; DAC's README of its weights; the README of
-kyutai-labs/moshi of its models; the card of mispeech/dashengtokenizer.
+kyutai-labs/moshi of its models; the card of mispeech/dashengtokenizer; the README of
+cannam/mert-vamp-plugin, which redistributes MERT-v1-95M.
 """
 
 from __future__ import annotations
@@ -40,6 +41,16 @@ CARDS: dict[str, Card] = {
     "data2vec": Card(
         "semantic", Hub("facebook/data2vec-audio-base"), "MIT", 93_164_288, 16_000, 50, 768
     ),
+    "mert-95m": Card(
+        "semantic", Hub("m-a-p/MERT-v1-95M"), "CC-BY-NC-4.0", 94_371_712, 24_000, 75, 768
+    ),
+    "mert-330m": Card(
+        "semantic", Hub("m-a-p/MERT-v1-330M"), NOT_VERIFIED, 315_438_720, 24_000, 75, 1024
+    ),
+    "ced-tiny": Card("semantic", Given(), NOT_VERIFIED, 5_401_088, 16_000, 6.25, 192),
+    "ced-mini": Card("semantic", Given(), NOT_VERIFIED, 9_560_704, 16_000, 6.25, 256),
+    "ced-small": Card("semantic", Given(), NOT_VERIFIED, 21_418_880, 16_000, 6.25, 384),
+    "ced-base": Card("semantic", Given(), NOT_VERIFIED, 85_304_960, 16_000, 6.25, 768),
     "encodec": Card(
         "acoustic", Hub("facebook/encodec_24khz", "c1dbe2ae3f1de713481a3b3e7c47f357092ee040"),
         NOT_VERIFIED, 14_851_810, 24_000, 75, 128,

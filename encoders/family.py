@@ -69,6 +69,11 @@ def _baseline(load: str, outputs: tuple[str, ...] = _PLAIN) -> Family:
     )
 
 
+def _grid(load: str) -> Family:
+    """A family of patches in time and frequency: `:grid` keeps the bands of a column."""
+    return Family(f"earmark.encoders.{load}", ("", "grid"), layers=True)
+
+
 _DASHENG = Family("earmark.encoders.dasheng:load_dasheng_encoder", by_name=True)
 
 FAMILIES = {
@@ -77,12 +82,18 @@ FAMILIES = {
     "dasheng-base": _DASHENG,
     "dasheng-0.6b": _DASHENG,
     "dasheng-1.2b": _DASHENG,
+    "ced-tiny": _grid("ced:load_tiny"),
+    "ced-mini": _grid("ced:load_mini"),
+    "ced-small": _grid("ced:load_small"),
+    "ced-base": _grid("ced:load_base"),
     "whisper-base": _baseline("whisper:load_base"),
     "whisper-large-v3": _baseline("whisper:load_large_v3"),
     "wav2vec2": _baseline("speech:load_wav2vec2"),
     "hubert-large": _baseline("speech:load_hubert_large"),
     "wavlm-large": _baseline("speech:load_wavlm_large"),
     "data2vec": _baseline("speech:load_data2vec"),
+    "mert-95m": _baseline("mert:load_95m"),
+    "mert-330m": _baseline("mert:load_330m"),
     "encodec": _baseline("codecs:load_encodec", _CODEC),
     "dac": _baseline("codecs:load_dac", _CODEC),
     "mimi": _baseline("codecs:load_mimi", _CODEC),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import constants, try_to_load_from_cache
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
@@ -106,6 +106,19 @@ def load_checkpoint(
         f"encoder {name!r}: cannot fetch {checkpoint.repo}{at} from {constants.ENDPOINT} "
         f"({reason}); download it elsewhere and give its folder by --weights DIR"
     )
+
+
+def source_file(source: str, name: str, **options: Any) -> Path:
+    """A file of what `load_checkpoint` gives as `source`: a folder, or a repository on the hub.
+
+    Raises OSError where it is not there.
+    """
+    folder = Path(source)
+    if folder.is_dir():
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"there is no {name} in it")
+        return folder / name
+    return Path(hf_hub_download(source, name, **options))
 
 
 def check_loaded(

@@ -109,7 +109,7 @@ def test_weights_reach_the_loader_as_a_path(tmp_path: Path) -> None:
         (["hubert-largr"], {}, "did you mean 'hubert-large'?"),
         (["toy", "logmel"], {"weights": "w"}, "'logmel' has no weights"),
         (["toy", "encodec"], {"weights": "w"}, "one folder holds the weights of one model"),
-        (["logmel"], {"layer": 2}, "'logmel' has no layers to choose from; whisper-base"),
+        (["logmel"], {"layer": 2}, "'logmel' has no layers to choose from; "),
         (["toy:left"], {"layer": "all"}, "no layers"),
         (["no-such"], {"layer": 2}, "unknown encoder 'no-such'"),
         (["hubert-large"], {"layer": -1}, "whole number from 0"),
@@ -306,7 +306,7 @@ def test_a_model_of_other_sizes_has_a_name_of_its_own(
 def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
     import transformers
 
-    from earmark.encoders.baselines import codecs, snac_codec, speech, whisper
+    from earmark.encoders.baselines import codecs, mert, snac_codec, speech, whisper
     from earmark.encoders.baselines.checkpoint import Checkpoint, shown_name
 
     found: list[Checkpoint] = [snac_codec.CHECKPOINT]
@@ -316,7 +316,7 @@ def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
         return []
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (speech, whisper, codecs):
+        for module in (speech, whisper, codecs, mert):
             patch.setattr(module, "_load", note)
             for load in [value for key, value in vars(module).items() if key.startswith("load_")]:
                 if load.__module__ == module.__name__:

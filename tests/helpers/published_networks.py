@@ -43,6 +43,12 @@ def _snac() -> torch.nn.Module:
     )  # fmt: skip
 
 
+def _ced(width: int) -> torch.nn.Module:
+    from earmark.encoders.ced.network import CedConfig, CedPass
+
+    return CedPass(CedConfig(width))
+
+
 def _dasheng(name: str) -> torch.nn.Module:
     from earmark.encoders.dasheng import DASHENG_MODELS, DashengEncoder
 
@@ -62,12 +68,18 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "dasheng-base": lambda: _dasheng("dasheng-base"),
     "dasheng-0.6b": lambda: _dasheng("dasheng-0.6b"),
     "dasheng-1.2b": lambda: _dasheng("dasheng-1.2b"),
+    "ced-tiny": lambda: _ced(192),
+    "ced-mini": lambda: _ced(256),
+    "ced-small": lambda: _ced(384),
+    "ced-base": lambda: _ced(768),
     "whisper-base": lambda: _whisper(512, 6, 8, 80),
     "whisper-large-v3": lambda: _whisper(1280, 32, 20, 128),
     "wav2vec2": lambda: _made("Wav2Vec2", conv_bias=True, **_LARGE),
     "hubert-large": lambda: _made("Hubert", conv_bias=True, **_LARGE),
     "wavlm-large": lambda: _made("WavLM", conv_bias=False, **_LARGE),
     "data2vec": lambda: _made("Data2VecAudio"),
+    "mert-95m": lambda: _made("Hubert"),
+    "mert-330m": lambda: _made("Hubert", conv_bias=True, **_LARGE),
     "encodec": lambda: _made("Encodec"),
     "dac": lambda: _made(
         "Dac", encoder_hidden_size=64, downsampling_ratios=[2, 4, 8, 8], decoder_hidden_size=1536,
