@@ -50,7 +50,7 @@ class KaldiFbank(torch.nn.Module):
         windows = windows - windows.mean(2, keepdim=True)
         before = torch.cat([windows[:, :, :1], windows[:, :, :-1]], dim=2)
         spectrum = torch.fft.rfft((windows - PREEMPHASIS * before) * self.window, n=self.n_fft)
-        power = spectrum.abs().square() @ self.filters
+        power: torch.Tensor = spectrum.abs().square() @ self.filters
         return power.clamp(min=FLOOR).log()
 
     def frames(self, samples: int) -> int:
