@@ -3,7 +3,8 @@
 Licences are those that the weights' publishers state: Whisper's README (openai/whisper) of code and
 weights; fairseq's README of its pre-trained models; DAC's README of its weights; the README of
 kyutai-labs/moshi of its models; the card of mispeech/dashengtokenizer; the README of
-cannam/mert-vamp-plugin, which redistributes MERT-v1-95M.
+cannam/mert-vamp-plugin, which redistributes MERT-v1-95M; that of
+xiaomi-research/dasheng-lm of MiDashengLM. LoSATok's README states one of its code alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ CARDS: dict[str, Card] = {
     "dasheng-base": Card("semantic", Given(), NOT_VERIFIED, 85_447_808, 16_000, 25, 768),
     "dasheng-0.6b": Card("semantic", Given(), NOT_VERIFIED, 630_333_568, 16_000, 25, 1280),
     "dasheng-1.2b": Card("semantic", Given(), NOT_VERIFIED, 1_134_047_360, 16_000, 25, 1536),
+    "midashenglm": Card(
+        "semantic", Hub("mispeech/midashenglm-7b-1021-fp32"),
+        "Apache-2.0", 630_333_568, 16_000, 25, 1280,
+    ),
+    "losatok": Card("both", Given(), NOT_VERIFIED, 802_873_346, 16_000, 25, 128),
+    "losatok-kl1e-3": Card("both", Given(), NOT_VERIFIED, 802_873_346, 16_000, 25, 128),
     "whisper-base": Card(
         "semantic", Hub("openai/whisper-base", "e37978b90ca9030d5170a5c07aadb050351a65bb"),
         "MIT", 20_590_592, 16_000, 50, 512,

@@ -86,6 +86,11 @@ FAMILIES = {
     "ced-mini": _grid("ced:load_mini"),
     "ced-small": _grid("ced:load_small"),
     "ced-base": _grid("ced:load_base"),
+    "midashenglm": Family("earmark.encoders.dasheng.midashenglm_encoder:load", layers=True),
+    "losatok": Family("earmark.encoders.losatok.checkpoint:load", ("", "semantic", "acoustic")),
+    "losatok-kl1e-3": Family(
+        "earmark.encoders.losatok.checkpoint:load_kl3", ("", "semantic", "acoustic")
+    ),
     "whisper-base": _baseline("whisper:load_base"),
     "whisper-large-v3": _baseline("whisper:load_large_v3"),
     "wav2vec2": _baseline("speech:load_wav2vec2"),

@@ -29,14 +29,14 @@ State = Mapping[str, torch.Tensor]
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 # Our modules' names, and the checkpoint's for the same: the first prefix that fits is replaced.
-_SEMANTIC_NAMES = {
+SEMANTIC_NAMES = {
     "mel.window": "front_end.0.spectrogram.window",
     "mel.filters": "front_end.0.mel_scale.fb",
     "band_norm.": "init_bn.1.",
     "patch_embed.": "patch_embed.proj.",
 }
 _TOKENIZER_NAMES = {
-    **{f"semantic.{ours}": f"encoder.model.{theirs}" for ours, theirs in _SEMANTIC_NAMES.items()},
+    **{f"semantic.{ours}": f"encoder.model.{theirs}" for ours, theirs in SEMANTIC_NAMES.items()},
     "semantic.": "encoder.model.",
     "acoustic.mel.window": "encoder.front_end.mel_spec.spectrogram.window",
     "acoustic.mel.filters": "encoder.front_end.mel_spec.mel_scale.fb",
@@ -55,7 +55,7 @@ def tokenizer_from(
     of the configuration.
     """
     network = without_weights(lambda: DashengTokenizer(config, precision))
-    _fill(network, state, _TOKENIZER_NAMES, where)
+    fill_network(network, state, _TOKENIZER_NAMES, where)
     return network
 
 
@@ -69,7 +69,7 @@ def without_weights(build: Callable[[], Network]) -> Network:
 
 def fill_semantic(network: SemanticPath, state: State, where: str) -> None:
     """Give a semantic path a Dasheng file's weights; errors as in `tokenizer_from`."""
-    _fill(network, state, _SEMANTIC_NAMES, where)
+    fill_network(network, state, SEMANTIC_NAMES, where)
 
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -103,12 +103,18 @@ def random_weights(
     ones. The same seed gives the same weights on every machine: numpy draws them, whose streams do
     not depend on the instruction set as torch's do.
     """
-    generator = np.random.default_rng(seed)
-    network: torch.nn.Module
     if isinstance(config, TokenizerConfig):
-        network, names = without_weights(lambda: DashengTokenizer(config)), _TOKENIZER_NAMES
-    else:
-        network, names = without_weights(lambda: SemanticPath(config)), _SEMANTIC_NAMES
+        return draw_weights(
+            without_weights(lambda: DashengTokenizer(config)), _TOKENIZER_NAMES, seed
+        )
+    return draw_weights(without_weights(lambda: SemanticPath(config)), SEMANTIC_NAMES, seed)
+
+
+def draw_weights(
+    network: torch.nn.Module, names: Mapping[str, str], seed: int
+) -> dict[str, torch.Tensor]:
+    """The same of any network made of these parts; names as in `fill_network`."""
+    generator = np.random.default_rng(seed)
     return {
         checkpoint_name(name, names): _random_tensor(name, tensor, generator)
         for name, tensor in network.state_dict().items()
@@ -149,7 +155,7 @@ def export_tokenizer(
 def export_semantic(folder: Path, config: SemanticConfig, network: SemanticPath) -> Path:
     """Write a trained semantic encoder as a Dasheng file; returns its path."""
     state = {
-        checkpoint_name(name, _SEMANTIC_NAMES): tensor.detach().cpu()
+        checkpoint_name(name, SEMANTIC_NAMES): tensor.detach().cpu()
         for name, tensor in network.state_dict().items()
     }
     return save_dasheng_file(folder / SEMANTIC_FILE, config, state)
@@ -163,8 +169,14 @@ def checkpoint_name(name: str, names: Mapping[str, str] = _TOKENIZER_NAMES) -> s
     return name
 
 
-def _fill(network: torch.nn.Module, state: State, names: Mapping[str, str], where: str) -> None:
-    """Put a checkpoint's tensors in place of the network's own, without copying them."""
+def fill_network(
+    network: torch.nn.Module, state: State, names: Mapping[str, str], where: str
+) -> None:
+    """Put a checkpoint's tensors in place of the network's own, without copying them.
+
+    names: beginnings of our tensors' names -> what the checkpoint has in their place. Raises
+    EncoderError, naming `where`, unless keys and shapes are exactly the network's.
+    """
     wanted = {checkpoint_name(name, names): name for name in network.state_dict()}
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     faults = []

@@ -42,7 +42,7 @@ def midashenglm_semantic(folder: Path) -> tuple[dict[str, torch.Tensor], Semanti
     named = {key: settings[key] for key in _SIZES if key in settings}
     sizes = dasheng_config(named, DEFAULT, str(folder / CONFIG_FILE))
     state: dict[str, torch.Tensor] = {}
-    for file in _pieces(folder):
+    for file in named_pieces(folder):
         try:
             with safetensors.safe_open(file, framework="pt", device="cpu") as opened:
                 for name in filter(lambda name: name.startswith(PREFIX), opened.keys()):
@@ -64,7 +64,8 @@ def _own(name: str) -> str:
     return name.replace("init_bn.", "init_bn.1.", 1) if name.startswith("init_bn.") else name
 
 
-def _pieces(folder: Path) -> list[Path]:
+def named_pieces(folder: Path) -> list[Path]:
+    """The files of a folder that hold the audio encoder. Raises EncoderError."""
     index = folder / INDEX_FILE
     if not index.is_file():
         return [folder / WEIGHTS_FILE]

@@ -62,6 +62,19 @@ def _tokenizer() -> torch.nn.Module:
     return DashengTokenizer(TokenizerConfig(), "fp32")
 
 
+def _midashenglm() -> torch.nn.Module:
+    from earmark.encoders.dasheng import SemanticConfig
+    from earmark.encoders.dasheng.midashenglm_encoder import SemanticLayersPass
+
+    return SemanticLayersPass(SemanticConfig(), "fp32")
+
+
+def _losatok() -> torch.nn.Module:
+    from earmark.encoders.losatok.network import LoSATokConfig, LoSATokPass
+
+    return LoSATokPass(LoSATokConfig(), "fp32")
+
+
 # By family, those whose weights are not always at hand.
 NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "dasheng": _tokenizer,
@@ -72,6 +85,9 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "ced-mini": lambda: _ced(256),
     "ced-small": lambda: _ced(384),
     "ced-base": lambda: _ced(768),
+    "midashenglm": _midashenglm,
+    "losatok": _losatok,
+    "losatok-kl1e-3": _losatok,
     "whisper-base": lambda: _whisper(512, 6, 8, 80),
     "whisper-large-v3": lambda: _whisper(1280, 32, 20, 128),
     "wav2vec2": lambda: _made("Wav2Vec2", conv_bias=True, **_LARGE),
