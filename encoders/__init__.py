@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from earmark.encoders.home import draw_anew
     from earmark.encoders.lent import left_as_found
+    from earmark.encoders.outputs import scene_at_home
     from earmark.encoders.registry import (
         find_encoder,
         group_names,
@@ -40,7 +41,7 @@ __all__ = [
     "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
     "has_weights", "is_built_in", "is_registered", "left_as_found", "load_encoder",
     "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder",
-    "unseen_weights", "with_layer",
+    "scene_at_home", "unseen_weights", "with_layer",
 ]  # fmt: skip
 
 _HOME = {
@@ -51,6 +52,7 @@ _HOME = {
     ),
     "home": ("draw_anew",),
     "lent": ("left_as_found",),
+    "outputs": ("scene_at_home",),
     "registry": (
         "find_encoder", "group_names", "is_registered", "load_encoder", "load_encoders", "names_of",
         "ready_encoder", "register_encoder", "with_layer",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from earmark.benchmark.audio.pipeline import AudioPipeline
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings, FileOrder
 from earmark.benchmark.embedding.embed import ShardJob, clip_count, embed_shards
+from earmark.benchmark.embedding.windows import FITTING, limits_of
 from earmark.benchmark.io.progress import Progress
 from earmark.benchmark.protocol import STRICT, Protocol
 from earmark.benchmark.settings import RunSettings
@@ -143,5 +144,13 @@ def _batches(request: EmbeddingRequest) -> str:
     order = request.file_order
     if order is not None:
         kept = "first crop of a clip" if order.first_crop_only else "all crops"
-        return f"{order.size} in file order, padding kept, {kept}"
-    return "padded, lengths given" if request.encoder.honours_lengths else "clips of equal length"
+        return f"{order.size} in file order, padding kept, {kept}{_fitting(request.encoder)}"
+    encoder = request.encoder
+    said = "padded, lengths given" if encoder.honours_lengths else "clips of equal length"
+    return f"{said}{_fitting(encoder)}"
+
+
+def _fitting(encoder: AudioEncoder) -> str:
+    """What is done to clips that an encoder does not take as they are, in words of that key."""
+    said = limits_of(encoder).in_words(encoder.sample_rate)
+    return f"; {said}, revision {FITTING}" if said else ""

@@ -21,15 +21,19 @@ from earmark.benchmark.embedding.batches import (
     Want,
     encode_batch,
     encode_batches,
+    join,
     plan_batches,
 )
+from earmark.benchmark.embedding.windows import Limits, Piece, limits_of, pieces_of
 from earmark.benchmark.settings import BATCH_SECONDS
 from earmark.benchmark.shards.shard import Failure
 from earmark.benchmark.store import ShardEmbeddings
-from earmark.encoders import AudioEncoder
+from earmark.encoders import AudioEncoder, clip_dim
 
 # A window is what is sorted by length before it is cut into batches; larger means less padding.
 WINDOW_BATCHES = 4
+# What an entry's `made` counts of clips that an encoder does not take as they are.
+PADDED, CUT = "padded_clips", "cut_clips"
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,14 @@ def make_collectors(
 
     budget: samples in a batch by length.
     """
-    alike: dict[tuple[AudioPipeline, FileOrder | None], list[EmbeddingRequest]] = {}
+    alike: dict[tuple[AudioPipeline, FileOrder | None, Limits], list[EmbeddingRequest]] = {}
     for request in dict.fromkeys(requests):
-        alike.setdefault((request.pipeline, request.file_order), []).append(request)
+        limits = limits_of(request.encoder)
+        alike.setdefault((request.pipeline, request.file_order, limits), []).append(request)
     made: list[Collector] = []
-    for (pipeline, order), own in alike.items():
+    for (pipeline, order, limits), own in alike.items():
         gathered = [_Gathered(request, settings) for request in own]
-        common = (shard, pipeline, gathered, settings.device, None if made else on_advance)
+        common = (shard, pipeline, limits, gathered, settings.device, None if made else on_advance)
         made.append(
             _ByLength(*common, budget=budget) if order is None else _InFileOrder(*common, order)
         )
@@ -110,10 +115,14 @@ def make_collectors(
 
 @dataclass
 class Collector(ABC):
-    """Gathers one shard's clips and encodes them, for all requests of equal crops and batches."""
+    """Gathers one shard's clips and encodes them, for all requests of equal crops and batches.
+
+    limits: of the encoders; crops are given to them in pieces.
+    """
 
     shard: str
     pipeline: AudioPipeline
+    limits: Limits
     gathered: list[_Gathered]
     device: str
     on_advance: OnAdvance | None
@@ -146,7 +155,16 @@ class Collector(ABC):
             for one in self.gathered
         ]
 
-    def _keep(self, clip: DecodedClip, rows: list[list[Encoded]], samples: int) -> None:
+    def _pieces(self, crop: Samples) -> list[Piece]:
+        return pieces_of(crop, self.limits)
+
+    def _joined(self, made: Sequence[list[Encoded]], pieces: Sequence[Piece]) -> list[Encoded]:
+        """What was wanted of a crop, of what was made of each of its pieces."""
+        return [join(want, parts, pieces) for want, *parts in zip(self._wants, *made, strict=True)]
+
+    def _keep(
+        self, clip: DecodedClip, rows: list[list[Encoded]], samples: int, crops: list[list[Piece]]
+    ) -> None:
         """What was made of a clip: for each of its crops one element a request."""
         for column, one in enumerate(self.gathered):
             own = [row[column] for row in rows]
@@ -156,6 +174,7 @@ class Collector(ABC):
                 one.fail(Failure(self.shard, clip.key, str(errors[0])), transient=transient)
             else:
                 one.add(clip, own, samples)
+                one.note(crops)
 
     def _report(self, clips: int, samples: int) -> None:
         if self.on_advance is not None:
@@ -177,28 +196,38 @@ class _ByLength(Collector):
             self._flush()
 
     def _flush(self) -> None:
-        by_clip = [cut(clip.samples, self.pipeline.crop_samples) for clip in self.window]
-        crops = [crop for own in by_clip for crop in own]
-        owners = [i for i, own in enumerate(by_clip) for _ in own]
+        by_clip = [
+            [self._pieces(crop) for crop in cut(clip.samples, self.pipeline.crop_samples)]
+            for clip in self.window
+        ]
+        owners, pieces = [], []
+        for number, crops in enumerate(by_clip):
+            own = [piece for crop in crops for piece in crop]
+            pieces += own
+            owners += [number] * len(own)
+        made = iter(self._encoded(pieces, owners))
+        for clip, crops in zip(self.window, by_clip, strict=True):
+            rows = [self._joined([next(made) for _ in crop], crop) for crop in crops]
+            samples = sum(len(piece.samples) for crop in crops for piece in crop)
+            self._keep(clip, rows, samples, crops)
+        self.window, self.window_samples = [], 0
+
+    def _encoded(self, pieces: Sequence[Piece], owners: Sequence[int]) -> list[list[Encoded]]:
+        """What was made of each piece, one element a request. owners: the number of its clip."""
         wants = self._wants
         equal = not all(want.encoder.honours_lengths for want in wants)
-        found: dict[int, list[Encoded]] = {}
-        lengths = [len(crop) for crop in crops]
+        lengths = [piece.length for piece in pieces]
         batches = plan_batches(lengths, self.budget, equal_lengths=equal)
-        own_crops = [[crops[i] for i in batch] for batch in batches]
+        own_pieces = [[pieces[i] for i in batch] for batch in batches]
         # a CPU that pads would not encode meanwhile; a GPU would wait
-        encoded = encode_batches(wants, own_crops, self.device, ahead=self.device != "cpu")
+        encoded = encode_batches(wants, own_pieces, self.device, ahead=self.device != "cpu")
+        found: dict[int, list[Encoded]] = {}
         for batch, made in zip(batches, encoded, strict=True):
             found.update(zip(batch, made, strict=True))
-            # a clip counts as done with its last crop
-            done = sum(1 for i in batch if i + 1 == len(crops) or owners[i + 1] != owners[i])
-            self._report(done, sum(len(crops[i]) for i in batch))
-        rows: list[list[list[Encoded]]] = [[] for _ in self.window]
-        for i, owner in enumerate(owners):
-            rows[owner].append(found[i])
-        for clip, own, kept in zip(self.window, rows, by_clip, strict=True):
-            self._keep(clip, own, sum(len(crop) for crop in kept))
-        self.window, self.window_samples = [], 0
+            # a clip counts as done with its last piece
+            done = sum(1 for i in batch if i + 1 == len(pieces) or owners[i + 1] != owners[i])
+            self._report(done, sum(len(pieces[i].samples) for i in batch))
+        return [found[i] for i in range(len(pieces))]
 
 
 @dataclass
@@ -209,6 +238,7 @@ class _InFileOrder(Collector):
     batch: list[tuple[DecodedClip, Samples, bool]] = field(default_factory=list)  # last of its clip
     rows: list[list[Encoded]] = field(default_factory=list)  # of the clip that is not done
     samples: int = 0  # in those rows
+    pieces: list[list[Piece]] = field(default_factory=list)  # of which those are
 
     def _take(self, clip: DecodedClip) -> None:
         crops = cut(clip.samples, self.pipeline.crop_samples)
@@ -223,16 +253,23 @@ class _InFileOrder(Collector):
         longest = max(len(crop) for _, crop, _ in self.batch)
         longest = max(longest, self.pipeline.crop_samples or 0)
         padded = [np.pad(crop, (0, longest - len(crop))) for _, crop, _ in self.batch]
-        made = encode_batch(self._wants, padded, self.device)
+        pieces = [self._pieces(crop) for crop in padded]
+        # as they are of one length, so are their first pieces, their second, ...
+        turns = [encode_batch(self._wants, turn, self.device) for turn in zip(*pieces, strict=True)]
+        made = [
+            self._joined(parts, own)
+            for parts, own in zip(zip(*turns, strict=True), pieces, strict=True)
+        ]
         before = ""
-        for (clip, crop, last), row in zip(self.batch, made, strict=True):
+        for (clip, crop, last), row, own in zip(self.batch, made, pieces, strict=True):
             if clip.key != before or not self.order.first_crop_only:
                 self.rows.append(row)
+                self.pieces.append(own)
                 self.samples += len(crop)
             before = clip.key
             if last:
-                self._keep(clip, self.rows, self.samples)
-                self.rows, self.samples = [], 0
+                self._keep(clip, self.rows, self.samples, self.pieces)
+                self.rows, self.samples, self.pieces = [], 0, []
         self._report(sum(last for _, _, last in self.batch), len(padded) * longest)
         self.batch = []
 
@@ -254,6 +291,9 @@ class _Gathered:
         self.seconds: list[float] = []
         self.failures: list[Failure] = []
         self.transient = False
+        self.fitted = (
+            dict.fromkeys((PADDED, CUT), 0) if limits_of(request.encoder) != Limits() else {}
+        )
 
     def fail(self, failure: Failure, *, transient: bool) -> None:
         self.transient = self.transient or transient
@@ -273,6 +313,12 @@ class _Gathered:
         # by frame the file's own length, which is the same for encoders of any sample rate
         self.seconds.append(round(encoded, 3) if self.spilled is None else clip.seconds)
 
+    def note(self, crops: Sequence[Sequence[Piece]]) -> None:
+        """Count a clip of these pieces where the encoder does not take it as it is."""
+        if self.fitted:
+            self.fitted[CUT] += any(len(pieces) > 1 for pieces in crops)
+            self.fitted[PADDED] += any(len(pieces) == 1 and pieces[0].is_padded for pieces in crops)
+
     def finish(self) -> ShardEmbeddings:
         embeddings, spread = self._matrices()
         return ShardEmbeddings(
@@ -289,6 +335,7 @@ class _Gathered:
                 "device": self.settings.device,
                 "torch": torch.__version__,
                 "batch_seconds": self.settings.batch_seconds,
+                **self.fitted,
             },
         )
 
@@ -296,7 +343,8 @@ class _Gathered:
         self,
     ) -> tuple[NDArray[np.float32] | NDArray[np.float16], NDArray[np.float32] | None]:
         """Means (N, D) with deviations and maxima (N, 2, D); or frames (F, D) with None."""
-        dimension = self.request.encoder.embedding_dim
+        encoder = self.request.encoder
+        dimension = encoder.embedding_dim if self.request.frames else clip_dim(encoder)
         if self.spilled is None:
             count = 3 if self.request.file_order is None else 1
             empty = np.zeros((0, count, dimension), np.float32)

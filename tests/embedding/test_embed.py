@@ -19,6 +19,7 @@ from earmark.benchmark.embedding.batches import Want, encode_batches, pad, plan_
 from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettings
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.embedding.pooling import pool
+from earmark.benchmark.embedding.windows import whole
 from earmark.benchmark.shards.shard import read_shard
 from earmark.benchmark.store import ShardEmbeddings
 from earmark.encoders import AudioEncoder, EncoderError, Frames, load_encoder
@@ -291,7 +292,7 @@ def test_batches_padded_ahead_are_those_padded_when_they_are_needed(kind):
     """As a GPU has them: the same bits and words for every crop, in order."""
     rng = np.random.default_rng(3)
     sizes = [[900], [400, 350, 500], [100, 120], [1600, 1500, 1400, 1300], [50]]
-    batches = [[rng.uniform(-0.6, 0.6, n).astype(np.float32) for n in own] for own in sizes]
+    batches = [[whole(rng.uniform(-0.6, 0.6, n).astype(np.float32)) for n in own] for own in sizes]
     made = [
         list(encode_batches([Want(kind().eval())], batches, "cpu", ahead=ahead))
         for ahead in (False, True)
@@ -315,7 +316,7 @@ def test_no_padding_is_made_more_than_one_batch_ahead(monkeypatch):
         return pad(crops, device)
 
     monkeypatch.setattr("earmark.benchmark.embedding.batches.pad", counted)
-    batches = [[np.ones(100 * (i + 1), np.float32)] for i in range(6)]
+    batches = [[whole(np.ones(100 * (i + 1), np.float32))] for i in range(6)]
     assert len(list(encode_batches([Want(Watches())], batches, "cpu", ahead=True))) == 6
     assert all(done <= number + 2 for number, done in enumerate(seen)) and len(padded) == 6
 

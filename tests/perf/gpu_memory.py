@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.embedding.batches import Want, encode_batch
+from earmark.benchmark.embedding.windows import whole
 from earmark.encoders import Frames
 from earmark.encoders.dasheng import TokenizerCodec
 from earmark.encoders.dasheng.config import SAMPLE_RATE
@@ -100,7 +101,7 @@ def recover(
 def rows(encoder: TokenizerCodec, crops: list[Samples], device: str) -> NDArray[np.float32]:
     """Each crop's mean, (N, D); NaN where there is none."""
     nothing = np.full(encoder.embedding_dim, np.nan, np.float32)
-    made = encode_batch([Want(encoder)], crops, device)
+    made = encode_batch([Want(encoder)], [whole(crop) for crop in crops], device)
     return np.stack([nothing if isinstance(row, str) else row for (row,) in made])
 
 
