@@ -3,8 +3,9 @@
 Licences are those that the weights' publishers state: Whisper's README (openai/whisper) of code and
 weights; fairseq's README of its pre-trained models; DAC's README of its weights; the README of
 kyutai-labs/moshi of its models; the card of mispeech/dashengtokenizer; the README of
-cannam/mert-vamp-plugin, which redistributes MERT-v1-95M; that of
-xiaomi-research/dasheng-lm of MiDashengLM. LoSATok's README states one of its code alone.
+cannam/mert-vamp-plugin, which redistributes MERT-v1-95M; that of xiaomi-research/dasheng-lm of
+MiDashengLM; that of BEATs in microsoft/unilm of its project. LoSATok's README states one of its code
+alone.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ CARDS: dict[str, Card] = {
     "mert-330m": Card(
         "semantic", Hub("m-a-p/MERT-v1-330M"), NOT_VERIFIED, 315_438_720, 24_000, 75, 1024
     ),
+    "beats": Card("semantic", Given(), "MIT", 90_311_664, 16_000, 6.25, 768),
     "ced-tiny": Card("semantic", Given(), NOT_VERIFIED, 5_401_088, 16_000, 6.25, 192),
     "ced-mini": Card("semantic", Given(), NOT_VERIFIED, 9_560_704, 16_000, 6.25, 256),
     "ced-small": Card("semantic", Given(), NOT_VERIFIED, 21_418_880, 16_000, 6.25, 384),

@@ -82,6 +82,7 @@ FAMILIES = {
     "dasheng-base": _DASHENG,
     "dasheng-0.6b": _DASHENG,
     "dasheng-1.2b": _DASHENG,
+    "beats": _grid("beats:load"),
     "ced-tiny": _grid("ced:load_tiny"),
     "ced-mini": _grid("ced:load_mini"),
     "ced-small": _grid("ced:load_small"),

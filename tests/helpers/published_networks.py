@@ -49,6 +49,12 @@ def _ced(width: int) -> torch.nn.Module:
     return CedPass(CedConfig(width))
 
 
+def _beats() -> torch.nn.Module:
+    from earmark.encoders.beats.network import BeatsConfig, BeatsPass
+
+    return BeatsPass(BeatsConfig())
+
+
 def _dasheng(name: str) -> torch.nn.Module:
     from earmark.encoders.dasheng import DASHENG_MODELS, DashengEncoder
 
@@ -81,6 +87,7 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "dasheng-base": lambda: _dasheng("dasheng-base"),
     "dasheng-0.6b": lambda: _dasheng("dasheng-0.6b"),
     "dasheng-1.2b": lambda: _dasheng("dasheng-1.2b"),
+    "beats": _beats,
     "ced-tiny": lambda: _ced(192),
     "ced-mini": lambda: _ced(256),
     "ced-small": lambda: _ced(384),
