@@ -1,11 +1,15 @@
 """What is known of every built-in encoder before it is loaded, by family or by its name.
 
-Licences are those that the weights' publishers state: Whisper's README (openai/whisper) of code and
-weights; fairseq's README of its pre-trained models; DAC's README of its weights; the README of
-kyutai-labs/moshi of its models; the card of mispeech/dashengtokenizer; the README of
-cannam/mert-vamp-plugin, which redistributes MERT-v1-95M; that of xiaomi-research/dasheng-lm of
-MiDashengLM; that of BEATs in microsoft/unilm of its project. LoSATok's README states one of its code
-alone.
+Licences are those that the weights' publishers state:
+
+- Whisper: the README of openai/whisper, of code and weights
+- HuBERT, data2vec: the README of fairseq, of its pre-trained models
+- DAC: its README, of its weights
+- Mimi: the README of kyutai-labs/moshi, of its models
+- DashengTokenizer: the card of mispeech/dashengtokenizer
+- MiDashengLM: the README of xiaomi-research/dasheng-lm. (LoSATok's states one of its code alone.)
+- MERT-v1-95M: the README of cannam/mert-vamp-plugin, which redistributes it
+- BEATs: its README in microsoft/unilm, of the project
 """
 
 from __future__ import annotations
