@@ -64,6 +64,17 @@ CARDS: dict[str, Card] = {
     "ced-mini": Card("semantic", Given(), NOT_VERIFIED, 9_560_704, 16_000, 6.25, 256),
     "ced-small": Card("semantic", Given(), NOT_VERIFIED, 21_418_880, 16_000, 6.25, 384),
     "ced-base": Card("semantic", Given(), NOT_VERIFIED, 85_304_960, 16_000, 6.25, 768),
+    "w2v-bert": Card(
+        "semantic", Hub("facebook/w2v-bert-2.0", "11efc4b9ec4ba1e2c9138b6dea385b14c02cff7d"),
+        "MIT", 580_493_120, 16_000, 50, 1024,
+    ),
+    "ast": Card(
+        "semantic", Hub("MIT/ast-finetuned-audioset-10-10-0.4593"),
+        "BSD-3-Clause", 86_187_264, 16_000, 10, 768,
+    ),
+    "clap": Card(
+        "semantic", Hub("laion/clap-htsat-unfused"), "Apache-2.0", 28_190_872, 48_000, None, 512
+    ),
     "encodec": Card(
         "acoustic", Hub("facebook/encodec_24khz", "c1dbe2ae3f1de713481a3b3e7c47f357092ee040"),
         NOT_VERIFIED, 14_851_810, 24_000, 75, 128,

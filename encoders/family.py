@@ -100,6 +100,11 @@ FAMILIES = {
     "data2vec": _baseline("speech:load_data2vec"),
     "mert-95m": _baseline("mert:load_95m"),
     "mert-330m": _baseline("mert:load_330m"),
+    "w2v-bert": _baseline("w2v_bert:load"),
+    "ast": Family("earmark.encoders.baselines.ast:load", ("", "grid"), True, extra="baselines"),
+    "clap": Family(
+        "earmark.encoders.baselines.clap:load", ("", "frames", "grid"), extra="baselines"
+    ),
     "encodec": _baseline("codecs:load_encodec", _CODEC),
     "dac": _baseline("codecs:load_dac", _CODEC),
     "mimi": _baseline("codecs:load_mimi", _CODEC),

@@ -306,10 +306,19 @@ def test_a_model_of_other_sizes_has_a_name_of_its_own(
 def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
     import transformers
 
-    from earmark.encoders.baselines import codecs, mert, snac_codec, speech, whisper
+    from earmark.encoders.baselines import (
+        ast,
+        clap,
+        codecs,
+        mert,
+        snac_codec,
+        speech,
+        w2v_bert,
+        whisper,
+    )  # fmt: skip
     from earmark.encoders.baselines.checkpoint import Checkpoint, shown_name
 
-    found: list[Checkpoint] = [snac_codec.CHECKPOINT]
+    found: list[Checkpoint] = [one.CHECKPOINT for one in (snac_codec, ast, clap, w2v_bert)]
 
     def note(checkpoint: Checkpoint, *_: Any) -> list[AudioEncoder]:
         found.append(checkpoint)

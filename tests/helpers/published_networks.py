@@ -68,6 +68,12 @@ def _tokenizer() -> torch.nn.Module:
     return DashengTokenizer(TokenizerConfig(), "fp32")
 
 
+def _clap() -> torch.nn.Module:
+    import transformers
+
+    return transformers.ClapAudioModelWithProjection(transformers.ClapAudioConfig())
+
+
 def _midashenglm() -> torch.nn.Module:
     from earmark.encoders.dasheng import SemanticConfig
     from earmark.encoders.dasheng.midashenglm_encoder import SemanticLayersPass
@@ -103,6 +109,9 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "data2vec": lambda: _made("Data2VecAudio"),
     "mert-95m": lambda: _made("Hubert"),
     "mert-330m": lambda: _made("Hubert", conv_bias=True, **_LARGE),
+    "w2v-bert": lambda: _made("Wav2Vec2Bert"),
+    "ast": lambda: _made("AST"),
+    "clap": _clap,
     "encodec": lambda: _made("Encodec"),
     "dac": lambda: _made(
         "Dac", encoder_hidden_size=64, downsampling_ratios=[2, 4, 8, 8], decoder_hidden_size=1536,
