@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,32 +19,9 @@ from numpy.typing import NDArray
 
 from earmark.encoders.encoder import AudioEncoder, EncoderError
 from earmark.encoders.home import home_of, settle
+from earmark.encoders.spec import control_name
 
 SHUFFLED = ":shuffled-labels"  # what names of controls of labels end in
-_SUFFIX = re.compile(r"(?P<base>.+):permuted(?:-(?P<draw>[1-9][0-9]{0,5}))?")
-
-
-class Asked(NamedTuple):
-    """What a name asks for: the encoder `base`; draw: which control of it, 0 for none."""
-
-    base: str
-    draw: int
-
-    @property
-    def name(self) -> str:
-        """The name again: `base`, `base:permuted`, `base:permuted-2`."""
-        return control_name(self.base, self.draw) if self.draw else self.base
-
-
-def parsed(name: str) -> Asked:
-    """`dasheng:semantic:permuted-2` -> base `dasheng:semantic`, draw 2."""
-    found = _SUFFIX.fullmatch(name)
-    return Asked(name, 0) if found is None else Asked(found["base"], int(found["draw"] or 1))
-
-
-def control_name(name: str, draw: int = 1) -> str:
-    """The name of an encoder's control: `logmel` -> `logmel:permuted`."""
-    return f"{name}:permuted" if draw == 1 else f"{name}:permuted-{draw}"
 
 
 def control_of(encoder: AudioEncoder, draw: int = 1) -> AudioEncoder:

@@ -23,11 +23,12 @@ import earmark
 from earmark.encoders import catalogue
 from earmark.encoders.catalogue import encoder_names
 from earmark.encoders.contract import check_contract
-from earmark.encoders.control import Asked, parsed, permute_weights
+from earmark.encoders.control import permute_weights
 from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
 from earmark.encoders.home import Home, inside, settle
 from earmark.encoders.shared import OutputEncoder
+from earmark.encoders.spec import Asked, parsed
 from earmark.encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
 # Of encoder files by the name of their module, of packages' encoders by their own.

@@ -21,8 +21,9 @@ from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import Shots
 from earmark.encoders import AudioEncoder, EncoderError, left_as_found
-from earmark.encoders.control import control_name, control_of, has_parameters, parsed
+from earmark.encoders.control import control_of, has_parameters
 from earmark.encoders.device import as_current, choose_device
+from earmark.encoders.spec import control_name, parsed
 from earmark.tasks import TaskSpec
 from earmark.tasks.catalogue import specs_of
 

@@ -25,7 +25,7 @@ from earmark.benchmark.uncertainty.significance import (
     difference_of,
 )
 from earmark.benchmark.uncertainty.values import values_of
-from earmark.encoders.control import parsed
+from earmark.encoders.spec import parsed
 
 if TYPE_CHECKING:
     from earmark.benchmark.leaderboard.table import Row

@@ -13,7 +13,8 @@ from earmark.benchmark.readouts import BEST
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.uncertainty.order import order_agreement
-from earmark.encoders.control import SHUFFLED, parsed
+from earmark.encoders.control import SHUFFLED
+from earmark.encoders.spec import parsed
 
 
 def best_readout(result: RunResult) -> Score | None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from earmark.encoders import AudioEncoder, EncoderError, Frames, load_encoder, load_encoders
-from earmark.encoders.control import control_of, has_parameters, parsed, permute_weights
+from earmark.encoders.control import control_of, has_parameters, permute_weights
+from earmark.encoders.spec import parsed
 
 
 class Net(AudioEncoder):
