@@ -18,6 +18,7 @@ from earmark.benchmark.conformance.trial import (
     slope,
 )
 from earmark.benchmark.embedding.batches import FRAME_SLACK
+from earmark.benchmark.embedding.windows import limits_of
 from earmark.encoders import (
     AudioEncoder,
     Codec,
@@ -35,11 +36,10 @@ _FLOAT16_MOST = float(torch.finfo(torch.float16).max)
 
 _PLAIN = ("noise-0.5",)
 _MATES = ("noise-0.5", "silence-0.5", "full-0.5")
-_PADDED = ("noise-0.5", "other-0.3", "full-0.8")
 QUICK_LENGTHS = ("noise-0.5", "noise-4")
 IN_TIME_LENGTHS = ("noise-1", "noise-4", "noise-16")
 LENGTHS = ("noise-0.5", "noise-1", "noise-2.33", "noise-4", "noise-7.77", "noise-16")
-_LONG_S = 600
+LONG_S = 600
 LONG_SLACK = 3  # frames
 # What is decoded from noise is silent where no sample reaches this: 20 dB below a 16-bit step.
 _SILENT = 3e-6
@@ -92,14 +92,14 @@ class EncoderChecks:
     def heard(self, names: Sequence[str], turn: int = 0) -> TrialOutput:
         """One batch of made-up clips. Raises ContractBreach, once for each fault, and Skipped."""
         try:
-            return self._noted(self.passes.heard(self.encoder, names, turn), names)
+            return self.noted(self.passes.heard(self.encoder, names, turn), names)
         except ContractBreach as fault:
             first = self.broken.setdefault(str(fault), self.row)
             if first == self.row:
                 raise
             raise Skipped(f"fails as {first!r} does") from fault
 
-    def _noted(self, heard: TrialOutput, names: Sequence[str]) -> TrialOutput:
+    def noted(self, heard: TrialOutput, names: Sequence[str]) -> TrialOutput:
         self.faults += heard.faults
         for name, clip in zip(names, heard.clips, strict=True):
             if not bool(clip.isfinite().all()):
@@ -143,7 +143,7 @@ class EncoderChecks:
 
     def plain(self) -> CheckOutcome:
         heard = self.heard(_PLAIN)
-        found = self._finite(heard.clips[0])
+        found = self.finite_all(heard.clips[0])
         return found if not found.ok else CheckOutcome(f"{tuple(heard.frames.values.shape)}", True)
 
     def dimension(self) -> CheckOutcome:
@@ -156,11 +156,6 @@ class EncoderChecks:
 
     def pass_mates(self) -> CheckOutcome:
         return self.as_alone(_MATES)
-
-    def padding(self) -> CheckOutcome:
-        if not self.encoder.honours_lengths:
-            raise Skipped("batches hold clips of equal length only")
-        return self.as_alone(_PADDED)
 
     def as_alone(self, names: Sequence[str]) -> CheckOutcome:
         """Whether each row of a batch is what its clip is alone; the first is of noise."""
@@ -182,7 +177,7 @@ class EncoderChecks:
     def quietly(self, name: str) -> torch.Tensor | None:
         """A clip's own frames, encoded alone; None where another row tells what is wrong."""
         try:
-            heard = self._noted(self.passes.heard(self.encoder, (name,)), (name,))
+            heard = self.noted(self.passes.heard(self.encoder, (name,)), (name,))
         except ContractBreach:
             return None
         clip = heard.clips[0]
@@ -219,56 +214,25 @@ class EncoderChecks:
     def short(self) -> CheckOutcome:
         return self.finite("noise-0.05")
 
-    def long(self) -> CheckOutcome:
-        name = f"noise-{_LONG_S}"
-        clip = make_clip(name, self.encoder.sample_rate)
-        heard = self._noted(self.passes.hear(self.encoder, [clip]), [name])
-        found = self._finite(heard.clips[0])
-        count = int(heard.frames.lengths[0])
-        if not found.ok:
-            return found
-        rate = None if self.encoder.frame_rate_varies else self.encoder.frame_rate
-        # drift moves the events of frame tasks
-        as_claimed = rate is None or abs(count - rate * _LONG_S) <= LONG_SLACK
-        return CheckOutcome(f"{count} frames, finite", as_claimed)
-
     @property
     def long_frames(self) -> str:
         """How many frames a long clip must have, in words."""
         if self.encoder.frame_rate is None:
             return "one vector"
-        if self.encoder.frame_rate_varies:
+        if self.encoder.frame_rate_varies or limits_of(self.encoder).most is not None:
             return "finite"
-        return f"{self.encoder.frame_rate * _LONG_S:.0f} frames +- {LONG_SLACK}"
+        return f"{self.encoder.frame_rate * LONG_S:.0f} frames +- {LONG_SLACK}"
 
     def finite(self, name: str, of: Sequence[str] | None = None) -> CheckOutcome:
         """Whether a clip's frames are numbers; of: the batch that it is in."""
         names = of or (name,)
-        return self._finite(self.heard(names).clips[list(names).index(name)])
+        return self.finite_all(self.heard(names).clips[list(names).index(name)])
 
-    def _finite(self, values: torch.Tensor) -> CheckOutcome:
+    def finite_all(self, values: torch.Tensor) -> CheckOutcome:
         bad = int((~values.isfinite()).any(dim=1).sum())
         if bad:
             return CheckOutcome(f"NaN or infinity in {bad} of {len(values)} frames", False)
         return CheckOutcome("finite" if len(values) else "no frame", len(values) > 0)
-
-    def frame_rate(self) -> CheckOutcome:
-        rate = self.encoder.frame_rate
-        if self.encoder.frame_rate_varies:
-            raise Skipped("frame_rate_varies")
-        seconds = [float(name.partition("-")[2]) for name in self.lengths]
-        frames = [int(self.heard((name,)).frames.lengths[0]) for name in self.lengths]
-        if rate is None:
-            most = max(frames)
-            return CheckOutcome(f"{most} frame{'s' * (most > 1)} a clip", most == 1)
-        if max(frames) == 1:
-            # any rate that is low enough would do; what is not scored in time can do with it
-            tried = ", ".join(f"{one:g}" for one in seconds)
-            return CheckOutcome(f"1 frame for each of {tried} s", False, stops=False)
-        found, slack = slope(seconds, frames)
-        # one frame for rounding, one for clips shorter than a frame, which have one nevertheless
-        slack *= FRAME_SLACK
-        return CheckOutcome(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
 
     @property
     def claimed_rate(self) -> str:

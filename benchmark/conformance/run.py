@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import torch
 
+from earmark.benchmark.conformance import lengths
 from earmark.benchmark.conformance.checks import (
     IN_TIME_LENGTHS,
     LENGTHS,
@@ -26,6 +27,7 @@ from earmark.benchmark.conformance.checks import (
     EncoderChecks,
 )
 from earmark.benchmark.conformance.trial import ContractBreach, Skipped, TrialRuns
+from earmark.benchmark.conformance.vectors import has_vector, hears_the_end, scene
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.encoders import AudioEncoder, Codec, left_as_found, load_encoder, ready_encoder
 from earmark.encoders.device import as_current, choose_device, device_kind
@@ -67,7 +69,7 @@ class _Rule(NamedTuple):
 _X = EncoderChecks
 _RULES = (
     _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain,
-          "fix encode()", True),
+          "fix encode(); where it needs longer clips, set min_seconds", True),
     _Rule("embedding dimension", "{encoder.embedding_dim}", _X.dimension,
           "correct embedding_dim", True),
     _Rule("determinism", "the same twice, within {again:g}", _X.determinism,
@@ -75,16 +77,18 @@ _RULES = (
     _Rule("batch mates", "as alone, within {same:g}", _X.pass_mates,
           "let no clip depend on others, by a batch's maximum or batch norm in train mode",
           True, True),
-    _Rule("padding", "as alone, within {same:g}", _X.padding,
+    _Rule("padding", "as alone, within {same:g}", lengths.padding,
           "mask what lies beyond lengths, or set honours_lengths = False", True, True),
     _Rule("batch order", "any, within {same:g}", _X.order, "let no clip depend on others"),
-    _Rule("frame rate", "{x.claimed_rate}", _X.frame_rate,
+    _Rule("frame rate", "{x.claimed_rate}", lengths.frame_rate,
           "correct frame_rate", True),
     _Rule("silence", "finite", _X.silence, "guard logarithms and divisions against 0", True, True),
     _Rule("full scale", "finite", _X.full_scale, "expect samples of -1 and 1"),
-    _Rule("0.05 s", "finite, 1 frame or more", _X.short, "pad what is shorter than a window"),
-    _Rule("10 min", "{x.long_frames}", _X.long,
-          "encode long clips in pieces that lose no frames, and correct frame_rate"),
+    _Rule("0.05 s", "finite, 1 frame or more", _X.short,
+          "pad what is shorter than a window, or set min_seconds"),
+    _Rule("10 min", "{x.long_frames}", lengths.long,
+          "encode long clips in pieces that lose no frames, and correct frame_rate; or set "
+          "max_seconds"),
     _Rule("different clips", "they differ", _X.differ,
           "let frames depend on the audio: are the weights loaded?", True, True),
 )  # fmt: skip
@@ -96,6 +100,15 @@ _CODEC_RULES = (
           "decode to sample_rate"),
     _Rule("decoding in a batch", "as alone, within {same:g}", _X.decoded_mates,
           "let no clip depend on others, or on what lies beyond its frames"),
+)  # fmt: skip
+_VECTOR_RULES = (
+    _Rule("end of the clip", "heard", hears_the_end,
+          "it hears the start of a clip alone: set max_seconds, or fixed_seconds, to what it hears",
+          True, True),
+)  # fmt: skip
+_SCENE_RULES = (
+    _Rule("scene", "(B, {encoder.scene_dim}), as alone, within {same:g}", scene,
+          "fix encode_scene()", True),
 )  # fmt: skip
 _LAST_RULES = (
     _Rule("frame lengths", "1 to F, by frame_rate", _X.frame_lengths,
@@ -146,8 +159,19 @@ def validate(
         ready_encoder(one).to(device)
         passes = TrialRuns([one], device)
         examination = EncoderChecks(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
-        rules = [*_RULES, *(_CODEC_RULES if isinstance(one, Codec) else ()), *_LAST_RULES]
+        rules = _rules(one)
         return _all_checked(rules, examination, track, {"10 min": "--quick"} if quick else {})
+
+
+def _rules(encoder: AudioEncoder) -> list[_Rule]:
+    """What is looked at of an encoder, in order."""
+    return [
+        *_RULES,
+        *(_VECTOR_RULES if has_vector(encoder) else ()),
+        *(_SCENE_RULES if encoder.scene_dim is not None else ()),
+        *(_CODEC_RULES if isinstance(encoder, Codec) else ()),
+        *_LAST_RULES,
+    ]
 
 
 def quick_checks(
@@ -155,13 +179,13 @@ def quick_checks(
 ) -> list[Check]:
     """What is looked at before a run. The encoder must be in eval mode, on the passes' device."""
     examination = EncoderChecks(encoder, passes, lengths=QUICK_LENGTHS)
-    rules = [rule for rule in (*_RULES, *_LAST_RULES) if rule.quick]
+    rules = [rule for rule in _rules(encoder) if rule.quick]
     return _all_checked(rules, examination, track)
 
 
 def in_time_check(encoder: AudioEncoder, passes: TrialRuns) -> Check:
     """Whether frames follow time up to 16 s, as tasks need that are scored in time."""
-    (rule,) = [rule for rule in _RULES if rule.look is _X.frame_rate]
+    (rule,) = [rule for rule in _RULES if rule.look is lengths.frame_rate]
     return _checked(rule, EncoderChecks(encoder, passes, lengths=IN_TIME_LENGTHS))
 
 

@@ -15,16 +15,14 @@ import numpy as np
 import torch
 
 from earmark.benchmark.audio.decode import Samples
-from earmark.benchmark.embedding.batches import FRAME_SLACK, FRAME_SLACK_SHARE
+from earmark.benchmark.conformance.fitted import by_limits, encode_fitted
+from earmark.benchmark.embedding.batches import FRAME_SLACK, FRAME_SLACK_SHARE, pad
+from earmark.benchmark.embedding.windows import Limits, whole
 from earmark.encoders import AudioEncoder, Frames, encode_each
 from earmark.encoders.device import wait_for
 
 # Where half precision is seen at work, rounding differs from one batch shape to another.
 _COARSENESS = {torch.float32: 0, torch.float64: 0, torch.float16: 1, torch.bfloat16: 2}
-
-
-# What each encoder returned of a batch, or what was raised.
-Made = dict[AudioEncoder, Frames] | Exception
 
 
 class ContractBreach(Exception):  # noqa: N818 - a finding
@@ -38,8 +36,9 @@ class Skipped(Exception):  # noqa: N818 - a finding
 class TrialOutput(NamedTuple):
     """What an encoder made of one batch.
 
-    frames: as it returned them. clips: each clip's own frames, (F, D) float32 on the CPU.
-    faults: in words, where frame lengths cannot be right.
+    frames: as it returned them, or put together where clips were given in pieces. clips: each
+    clip's own frames, (F, D) float32 on the CPU. faults: in words, where frame lengths cannot be
+    right.
     """
 
     frames: Frames
@@ -47,16 +46,24 @@ class TrialOutput(NamedTuple):
     faults: list[str]
 
 
+# What each encoder made of a batch, or what was raised.
+Made = dict[AudioEncoder, TrialOutput | ContractBreach] | Exception
+
+
 def make_clip(name: str, sample_rate: int) -> Samples:
     """A clip (n,) float32 by its name: KIND-SECONDS, `noise-0.5` say.
 
     noise: noise with a tone, 20 dB below full scale; `other` is another such. silence: zeros.
-    full: noise clipped at full scale.
+    full: noise clipped at full scale. ended: as `noise`, but for its last fifth.
     """
     kind, _, seconds = name.partition("-")
     count = max(1, round(float(seconds) * sample_rate))
     if kind == "silence":
         return np.zeros(count, np.float32)
+    if kind == "ended":
+        start, end = (make_clip(f"{kind}-{seconds}", sample_rate) for kind in ("noise", "full"))
+        last = count - count // 5
+        return np.concatenate([start[:last], end[last:]])
     rng = np.random.default_rng({"noise": 1, "other": 2, "full": 3}[kind])
     # of a long clip ten seconds are drawn, and repeated
     block = rng.standard_normal(min(count, 10 * sample_rate)).astype(np.float32)
@@ -103,11 +110,11 @@ class TrialRuns:
             self.spent_s += spent if self.made else 0.0
             self.slowness = (spent, len(clips), _padded(clips))
             self.made[key] = made
-        return self._read(encoder, self.made[key], clips)
+        return _read(encoder, self.made[key])
 
     def hear(self, encoder: AudioEncoder, clips: Sequence[Samples]) -> TrialOutput:
         """The same of clips as they are; neither limited nor kept. Raises ContractBreach."""
-        return self._read(encoder, self._run(clips, [encoder]), clips)
+        return _read(encoder, self._run(clips, [encoder]))
 
     def hear_all(
         self, clips: Sequence[Samples]
@@ -117,7 +124,7 @@ class TrialRuns:
         found: dict[AudioEncoder, TrialOutput | ContractBreach] = {}
         for encoder in self.encoders:
             try:
-                found[encoder] = self._read(encoder, made, clips)
+                found[encoder] = _read(encoder, made)
             except ContractBreach as fault:
                 found[encoder] = fault
         return found
@@ -132,26 +139,20 @@ class TrialRuns:
             raise Skipped(f"too slow: {seconds:.1f} s for {samples / self.rate:.1f} s of audio")
 
     def _run(self, clips: Sequence[Samples], encoders: Sequence[AudioEncoder]) -> Made:
-        lengths = torch.tensor([len(clip) for clip in clips])
-        waveforms = torch.zeros(len(clips), int(lengths.max()))
-        for row, clip in zip(waveforms.numpy(), clips, strict=True):
-            row[: len(clip)] = clip
         hooks = [] if self.made else self._watch()
+        made: dict[AudioEncoder, TrialOutput | ContractBreach] = {}
         try:
             with torch.inference_mode():
-                found = encode_each(encoders, waveforms.to(self.device), lengths.to(self.device))
+                for limits, own in by_limits(encoders).items():
+                    as_they_are = limits == Limits()
+                    made |= (_encoded if as_they_are else _in_pieces)(own, clips, self.device)
                 wait_for(self.device)
-            return dict(zip(encoders, found, strict=True))
+            return made
         except Exception as error:  # noqa: BLE001 - an encoder may raise anything
             return error
         finally:
             for hook in hooks:
                 hook.remove()
-
-    def _read(self, encoder: AudioEncoder, made: Made, clips: Sequence[Samples]) -> TrialOutput:
-        if isinstance(made, Exception):
-            raise ContractBreach(in_words(made))
-        return _checked(encoder, made[encoder], clips)
 
     def _watch(self) -> list[torch.utils.hooks.RemovableHandle]:
         """Note the number types that modules compute in: weights alone do not tell of autocast."""
@@ -162,6 +163,61 @@ class TrialRuns:
 
         modules = {module for encoder in self.encoders for module in encoder.modules()}
         return [module.register_forward_hook(note) for module in modules]
+
+
+def _encoded(
+    encoders: Sequence[AudioEncoder], clips: Sequence[Samples], device: str
+) -> dict[AudioEncoder, TrialOutput | ContractBreach]:
+    """Clips as one batch through encoders that take them as they are."""
+    batch = pad([whole(clip) for clip in clips], "cpu")
+    found = encode_each(encoders, batch.waveforms.to(device), batch.lengths.to(device))
+    made: dict[AudioEncoder, TrialOutput | ContractBreach] = {}
+    for encoder, frames in zip(encoders, found, strict=True):
+        try:
+            made[encoder] = _checked(encoder, frames, clips)
+        except ContractBreach as fault:
+            made[encoder] = fault
+    return made
+
+
+def _in_pieces(
+    encoders: Sequence[AudioEncoder], clips: Sequence[Samples], device: str
+) -> dict[AudioEncoder, TrialOutput | ContractBreach]:
+    """The same where they are padded, or cut into windows, as in a run."""
+    faults: dict[AudioEncoder, list[str]] = {encoder: [] for encoder in encoders}
+
+    def check(
+        encoder: AudioEncoder, frames: Frames, given: Sequence[Samples]
+    ) -> list[torch.Tensor]:
+        looked_at = _checked(encoder, frames, given)
+        faults[encoder] += looked_at.faults
+        return looked_at.clips
+
+    try:
+        found = encode_fitted(encoders, clips, device, check)
+    except ContractBreach as fault:
+        return dict.fromkeys(encoders, fault)
+    return {
+        encoder: TrialOutput(
+            Frames(
+                torch.nn.utils.rnn.pad_sequence(own, batch_first=True),
+                torch.tensor([len(one) for one in own]),
+            ),
+            own,
+            faults[encoder],
+        )
+        for encoder, own in found.items()
+    }
+
+
+def _read(encoder: AudioEncoder, made: Made) -> TrialOutput:
+    """What one encoder made. Raises ContractBreach."""
+    if isinstance(made, Exception):
+        raise ContractBreach(in_words(made))
+    found = made[encoder]
+    if isinstance(found, ContractBreach):
+        raise ContractBreach(str(found))
+    return found
 
 
 def _padded(clips: Sequence[Samples]) -> int:

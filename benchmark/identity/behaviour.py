@@ -6,6 +6,7 @@ file, an environment variable has its part, and no hash sees it. Its output does
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.conformance.trial import ContractBreach, TrialRuns
+from earmark.benchmark.conformance.vectors import vectors
 from earmark.benchmark.result import provenance
 from earmark.encoders import AudioEncoder, Codec, decode_at_home, draw_anew
 from earmark.encoders.device import device_kind, device_name
@@ -118,6 +120,9 @@ def behaviours(
                 if isinstance(heard, ContractBreach):
                     continue
                 _note(sketches[mate], name, heard.clips[0])
+                if mate.scene_dim is not None:
+                    with contextlib.suppress(ContractBreach):
+                        _note(sketches[mate], f"{name}, scene", vectors(mate, [clip], device))
                 if decode and isinstance(mate, Codec) and f"{name}, decoded" not in sketches[mate]:
                     sound = _decoded(mate, heard.frames)
                     if sound is not None:

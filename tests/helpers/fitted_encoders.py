@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import pairwise
 
 import torch
@@ -18,7 +19,7 @@ class TenHertz(AudioEncoder):
 
     def __init__(self, **attributes: object) -> None:
         super().__init__()
-        self.seen: list[list[int]] = []
+        self.seen: deque[list[int]] = deque()  # what is not plain is in no fingerprint
         for name, value in attributes.items():
             setattr(self, name, value)
 
@@ -53,14 +54,14 @@ class OneVector(TenHertz):
 
 
 class Both(TenHertz):
-    """A scene beside the frames: the first sample, the last that it is given, and how many."""
+    """A scene beside the frames: the first sample, the last that it is given, and seconds."""
 
     name, scene_dim = "both", 3
 
     def encode_scene(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         self.taken(waveforms, lengths)
         last = waveforms.gather(1, lengths[:, None] - 1)[:, 0]
-        return torch.stack([waveforms[:, 0], last, lengths.float()], dim=1)
+        return torch.stack([waveforms[:, 0], last, lengths / RATE], dim=1)
 
 
 class SevenFrames(TenHertz):
