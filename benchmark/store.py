@@ -5,11 +5,13 @@ An entry is a folder that appears whole or not at all:
     <root>/<first two hex digits of the key>/<key>/embeddings.npy
                                                    spread.npy
                                                    manifest.json
+                                                   speed.json
 
 The array holds one row a crop, the mean over its frames (float32), and `spread.npy` their standard
 deviation and maximum; where a task needs them, the frames themselves, one crop after the other
 (float16; the manifest has how many each has). Entries of before there was a spread have none: they
-are read where the mean is enough.
+are read where the mean is enough. What embedding took (`embedding/clock.py`) lies outside of what
+the manifest seals: it differs from run to run where nothing else does.
 
 The key is a SHA-256 over everything that decides the numbers: the encoder's fingerprint, the
 audio pipeline, how frames are pooled, how batches are padded, the shard's own hash, and which of
@@ -36,6 +38,7 @@ from earmark.benchmark.shards.shard import Failure
 
 FORMAT = 1
 SPREAD = "spread.npy"
+SPEED = "speed.json"
 _ABANDONED_S = 24 * 3600.0
 
 
@@ -53,6 +56,7 @@ class ShardEmbeddings:
     spread: (N, 2, D) float32, standard deviation and maximum over each crop's valid frames; None by
         frame, and where it was not asked for or an older version wrote the entry.
     made: where and with what it was made; information, not part of the key.
+    speed: how long it took, as an `EmbeddingClock` has it; empty where that is not known.
     transient: a clip failed for a reason that may pass (the encoder, memory, the disk) and not
         because of its audio. Such an entry is used but never stored.
     """
@@ -65,6 +69,7 @@ class ShardEmbeddings:
     frames: list[int] | None = None
     spread: NDArray[np.float32] | None = None
     made: dict[str, Any] = field(default_factory=dict)
+    speed: dict[str, Any] = field(default_factory=dict)
     transient: bool = False
 
 
@@ -138,6 +143,7 @@ class EmbeddingStore:
                 seconds=manifest["seconds"],
                 frames=manifest["frames"],
                 made=manifest["made"],
+                speed=_speed(folder / SPEED),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -172,6 +178,8 @@ class EmbeddingStore:
                 np.save(temporary / SPREAD, entry.spread, allow_pickle=False)
                 with (temporary / SPREAD).open("rb") as file:
                     manifest["spread"] = hashlib.file_digest(file, "sha256").hexdigest()
+            if entry.speed:
+                (temporary / SPEED).write_text(_to_text(entry.speed), encoding="utf-8")
             with (temporary / "embeddings.npy").open("rb") as file:
                 manifest["sha256"] = _digest(file, _to_text(manifest))
             (temporary / "manifest.json").write_text(_to_text(manifest), encoding="utf-8")
@@ -180,6 +188,15 @@ class EmbeddingStore:
         """Remove what killed runs left behind, a day after they stopped writing."""
         for folder in self.root.glob("??"):
             remove_leftovers(folder, _ABANDONED_S)
+
+
+def _speed(path: Path) -> dict[str, Any]:
+    """What was noted of an entry's making; nothing where there is none, or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _map(file: BufferedReader) -> NDArray[np.float32] | NDArray[np.float16]:

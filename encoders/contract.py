@@ -34,6 +34,12 @@ def check_contract(encoder: Any, name: str) -> None:
             f"encoder {name!r}: frame_rate must be a number above 0, or None for one vector a "
             f"clip; {said}: set it on the class"
         )
+    bits = encoder.bits_per_second
+    if bits is not None and not _is_number(bits):
+        raise EncoderError(
+            f"encoder {name!r}: bits_per_second must be a number above 0, or None where the output "
+            f"is no code, not {bits!r}"
+        )
     _check_frames(encoder, name)
     _check_seconds(encoder, name)
     _check_outputs(encoder, name)

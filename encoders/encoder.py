@@ -84,6 +84,7 @@ class AudioEncoder(torch.nn.Module):
         padding cannot leak.
     config: settings that change the output and are not in the weights; part of the fingerprint.
     libraries: distributions whose version is part of the fingerprint (those that compute).
+    bits_per_second: where the output is made of codes, their bits in a second; shown as a cost.
 
     What follows is part of the fingerprint where it is set.
 
@@ -108,6 +109,7 @@ class AudioEncoder(torch.nn.Module):
     frame_rate: float | None
     honours_lengths: bool = False
     libraries: ClassVar[tuple[str, ...]] = ()
+    bits_per_second: float | None = None
     frame_rate_varies: bool = False
     scene_dim: int | None = None
     min_seconds: float | None = None

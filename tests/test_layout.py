@@ -14,7 +14,7 @@ from clips import REPOSITORY
 # `benchmark/` itself counts as a folder.
 FLOORS = (
     ("encoders", "tasks"),
-    ("audio", "bounds", "controls", "io", "paths"),
+    ("audio", "bounds", "controls", "costs", "io", "paths"),
     ("protocol", "readouts", "shots", "zenodo"),
     ("shards",),
     ("result",),

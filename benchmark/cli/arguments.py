@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from earmark.benchmark.bounds import check_device
+from earmark.benchmark.costs import COSTS
 from earmark.benchmark.shots import checked_shots
 
 
@@ -39,6 +40,15 @@ def device(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("device ")) from error
     return text
+
+
+def add_cost(parser: argparse.ArgumentParser) -> None:
+    """`--cost`, of commands that show a leaderboard."""
+    parser.add_argument(
+        "--cost", nargs="*", action="extend", choices=COSTS, metavar="NAME",
+        help="show what each encoder costs beside its mean score: parameters, values (a second), "
+        "bits (a second, of codes), speed (x real time); without a name: all of them",
+    )  # fmt: skip
 
 
 def seconds(text: str) -> float:

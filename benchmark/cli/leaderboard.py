@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from earmark.benchmark.cli.arguments import add_cost
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
         "--published", type=Path, metavar="DIR",
         help="folder of the published values (default: results/published of the repository)",
     )  # fmt: skip
+    add_cost(parser)
     parser.add_argument(
         "--cache", type=Path, metavar="DIR",
         help="folder for what tests rest on (default: $EARMARK_CACHE, else ~/.cache/earmark)",
@@ -75,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise CannotStartError(str(error)) from error
     elif arguments.published is not None:
         raise CannotStartError("--published says where from; add --with-published")
+    if arguments.cost is not None:
+        board = board.with_cost(arguments.cost)
     if arguments.format == "terminal" and arguments.out is None:
         to_terminal(board, Terminal())
     else:
@@ -96,6 +100,8 @@ def _of_codecs(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.reconstruction.formats import FORMATS, to_terminal
     from earmark.benchmark.reconstruction.result import read_results
 
+    if arguments.cost is not None:
+        raise CannotStartError("costs are in the reconstruction leaderboard in any case")
     if arguments.with_published is not None or arguments.published is not None:
         raise CannotStartError("published values are in the reconstruction leaderboard in any case")
     if arguments.format not in ("terminal", *FORMATS):

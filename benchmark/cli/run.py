@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.benchmark.cli.arguments import device, layer, positive, seconds, share, shots
+from earmark.benchmark.cli.arguments import add_cost, device, layer, positive, seconds, share, shots
 from earmark.benchmark.controls import CONTROLS, PERMUTED
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
@@ -130,6 +130,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads that decode (default: cores, up to 8)",
     )
+    add_cost(parser)
     parser.add_argument("--force", action="store_true", help="compute again what is there already")
     parser.add_argument(
         "--no-download", action="store_true",
@@ -183,7 +184,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CannotStartError(str(error)) from error
     status = NOT_ALL_DONE if any(result.status == FAILED for result in results) else ALL_DONE
     arguments.when_cut_off = status  # by now only the table can go unread
-    _show(results, settings)
+    _show(results, settings, arguments.cost)
     return status
 
 
@@ -257,8 +258,11 @@ def _announce(result: RunResult, begun: str) -> None:
     print(f"done    {who}: {shown} ({spent})", file=sys.stderr, flush=True)
 
 
-def _show(results: list[RunResult], settings: RunSettings) -> None:
-    """The tables of all results, of its kind, as files; the run's table on the terminal."""
+def _show(results: list[RunResult], settings: RunSettings, cost: list[str] | None) -> None:
+    """The tables of all results, of its kind, as files; the run's table on the terminal.
+
+    cost: which costs of the encoders are shown with them; None: none.
+    """
     from earmark.benchmark.cli.terminal import Terminal
     from earmark.benchmark.io.files import write_atomically
     from earmark.benchmark.io.progress import Progress
@@ -276,11 +280,13 @@ def _show(results: list[RunResult], settings: RunSettings) -> None:
             cache=settings.cache,
             track=Progress,
         )
+        board = board if cost is None else board.with_cost(cost)
         mark = ".synthetic" if synthetic else ""
         for name, suffix in (("markdown", "md"), ("csv", "csv")):
             path = settings.results / f"leaderboard{mark}.{suffix}"
             write_atomically(path, FORMATS[name](board).encode())
             names.append(str(path))
     print(file=sys.stderr)
-    to_terminal(Leaderboard(results, cache=settings.cache), Terminal())
+    shown = Leaderboard(results, cache=settings.cache)
+    to_terminal(shown if cost is None else shown.with_cost(cost), Terminal())
     print(f"Results under {settings.results}; tables of all: {', '.join(names)}", file=sys.stderr)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from earmark.benchmark.embedding.batches import (
     join,
     plan_batches,
 )
+from earmark.benchmark.embedding.clock import EmbeddingClock
 from earmark.benchmark.embedding.windows import Limits, Piece, limits_of, pieces_of
 from earmark.benchmark.settings import BATCH_SECONDS
 from earmark.benchmark.shards.shard import Failure
@@ -126,6 +127,7 @@ class Collector(ABC):
     gathered: list[_Gathered]
     device: str
     on_advance: OnAdvance | None
+    clock: EmbeddingClock = field(default_factory=EmbeddingClock, init=False)
 
     def add(self, clip: DecodedClip) -> None:
         """The next clip."""
@@ -139,7 +141,8 @@ class Collector(ABC):
     def finish(self) -> dict[EmbeddingRequest, ShardEmbeddings]:
         """Encode what is left, and return what each request holds of the shard."""
         self._flush()
-        return {one.request: one.finish() for one in self.gathered}
+        facts = self.clock.facts(self.pipeline.sample_rate, self.device)
+        return {one.request: one.finish(facts) for one in self.gathered}
 
     @abstractmethod
     def _take(self, clip: DecodedClip) -> None: ...
@@ -222,11 +225,13 @@ class _ByLength(Collector):
         # a CPU that pads would not encode meanwhile; a GPU would wait
         encoded = encode_batches(wants, own_pieces, self.device, ahead=self.device != "cpu")
         found: dict[int, list[Encoded]] = {}
-        for batch, made in zip(batches, encoded, strict=True):
+        for batch, made in zip(batches, self.clock.over(encoded), strict=True):
             found.update(zip(batch, made, strict=True))
             # a clip counts as done with its last piece
             done = sum(1 for i in batch if i + 1 == len(pieces) or owners[i + 1] != owners[i])
-            self._report(done, sum(len(pieces[i].samples) for i in batch))
+            samples = sum(len(pieces[i].samples) for i in batch)
+            self.clock.samples += samples
+            self._report(done, samples)
         return [found[i] for i in range(len(pieces))]
 
 
@@ -255,7 +260,11 @@ class _InFileOrder(Collector):
         padded = [np.pad(crop, (0, longest - len(crop))) for _, crop, _ in self.batch]
         pieces = [self._pieces(crop) for crop in padded]
         # as they are of one length, so are their first pieces, their second, ...
-        turns = [encode_batch(self._wants, turn, self.device) for turn in zip(*pieces, strict=True)]
+        encoded = (
+            encode_batch(self._wants, turn, self.device) for turn in zip(*pieces, strict=True)
+        )
+        turns = list(self.clock.over(encoded))
+        self.clock.samples += sum(len(crop) for _, crop, _ in self.batch)
         made = [
             self._joined(parts, own)
             for parts, own in zip(zip(*turns, strict=True), pieces, strict=True)
@@ -319,7 +328,8 @@ class _Gathered:
             self.fitted[CUT] += any(len(pieces) > 1 for pieces in crops)
             self.fitted[PADDED] += any(len(pieces) == 1 and pieces[0].is_padded for pieces in crops)
 
-    def finish(self) -> ShardEmbeddings:
+    def finish(self, speed: dict[str, Any]) -> ShardEmbeddings:
+        """What the shard gave. speed: how long it took, as `EmbeddingClock.facts` has it."""
         embeddings, spread = self._matrices()
         return ShardEmbeddings(
             embeddings=embeddings,
@@ -337,6 +347,7 @@ class _Gathered:
                 "batch_seconds": self.settings.batch_seconds,
                 **self.fitted,
             },
+            speed=speed,
         )
 
     def _matrices(

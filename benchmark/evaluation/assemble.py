@@ -11,6 +11,7 @@ from earmark.benchmark.score import Scored
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import METRICS
 from earmark.encoders import AudioEncoder
+from earmark.encoders.bitrate import bits_per_second
 from earmark.encoders.device import parameter_count
 from earmark.tasks import TaskSpec
 
@@ -26,6 +27,7 @@ def encoder_facts(encoder: AudioEncoder, asked: str, fingerprint: str) -> Encode
         frame_rate=encoder.frame_rate,
         honours_lengths=encoder.honours_lengths,
         parameters=parameter_count(encoder),
+        bits_per_second=bits_per_second(encoder),
     )
 
 

@@ -9,13 +9,17 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from earmark.benchmark import synthetic
+from earmark.benchmark.conformance.parameters import encoding_parameters
 from earmark.benchmark.conformance.preflight import Preflight
 from earmark.benchmark.embedding.cached import CachedEmbedder, request_of
+from earmark.benchmark.embedding.clock import speed_of
 from earmark.benchmark.embedding.collectors import EmbeddingRequest
 from earmark.benchmark.evaluation.additions import complete, is_complete, wants_spread
 from earmark.benchmark.evaluation.assemble import cell_data, empty_result, encoder_facts
@@ -113,6 +117,10 @@ class TaskEvaluator:
                 self.facts, name=encoder.name + SHUFFLED, fingerprint=self.fingerprint
             )
 
+    @cached_property
+    def _parameters_read(self) -> int | None:
+        return encoding_parameters(self.encoder, self.run.device)
+
     def has_task(self, spec: TaskSpec) -> bool:
         """Whether there is such a cell: the control of labels is one of tasks with classes."""
         return not self.shuffled_labels or applies(spec)
@@ -136,8 +144,8 @@ class TaskEvaluator:
             result, predictions, times = self._computed(spec, shards, inputs, audit)
             result.run = provenance.run_info(started, self.run.device)
             result.run.behaviour = self.identity.facts()
-            for part, seconds in times.items():
-                setattr(result.run, part, seconds)
+            for part, spent in times.items():
+                setattr(result.run, part, spent)
             write_result(path, result, predictions)
             return result
         except Exception as error:  # noqa: BLE001 - one task's bad luck must not end the others
@@ -157,12 +165,13 @@ class TaskEvaluator:
 
     def _computed(
         self, spec: TaskSpec, shards: Shards, inputs: str, audit: AuditFacts | None
-    ) -> tuple[RunResult, Predictions, dict[str, float]]:
+    ) -> tuple[RunResult, Predictions, dict[str, Any]]:
         """A result with its predictions, and the seconds that its parts took."""
         joined, times = self._joined(spec, shards)
         began = time.monotonic()
         scored = self._scored(spec, joined)
         result = self._empty(spec)
+        result.encoder = replace(result.encoder, encode_parameters=self._parameters_read)
         result.scores = scored.scores
         complete(result, joined.items, spec, self.run, self._progress(spec))
         # without them it is not used again: what failed may pass the next time
@@ -171,7 +180,7 @@ class TaskEvaluator:
         times["probe_seconds"] = round(time.monotonic() - began, 3)
         return result, scored.predictions, times
 
-    def _joined(self, spec: TaskSpec, shards: Shards) -> tuple[Joined, dict[str, float]]:
+    def _joined(self, spec: TaskSpec, shards: Shards) -> tuple[Joined, dict[str, Any]]:
         """Embeddings and labels of a task's clips, from the store where they are there."""
         self.together.preflights[self.encoder].check(self.encoder, spec.by_frame)
         with Progress(f"{spec.name}: reading shards", len(shards), "shards") as bar:
@@ -186,9 +195,10 @@ class TaskEvaluator:
             f"{self.encoder.name} · {spec.name}", self._wanted_later(spec, shards),
             spread=wants_spread(spec, self.run),
         )  # fmt: skip
-        times = {
+        times: dict[str, Any] = {
             "embed_seconds": round(time.monotonic() - began, 3),
             "encoded_audio_seconds": round(encoded_s, 3),
+            "embedding": speed_of(entry.speed for entry in embeddings),
         }
         joined = join(dataset, embeddings, self.run.protocol.failed_share)
         if self.shuffled_labels:

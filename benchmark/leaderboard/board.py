@@ -7,9 +7,11 @@ declaration differs between encoders has a row for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from earmark.benchmark.costs import COSTS
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.controls import mark_controls
 from earmark.benchmark.leaderboard.marking import mark_best
@@ -70,6 +72,13 @@ class Leaderboard:
         results, unreadable = read_results(folder)
         shown = [result for result in results if synthetic in (None, result.synthetic)]
         return cls(shown, tasks, cache=cache, track=track), unreadable
+
+    def with_cost(self, names: Sequence[str]) -> Leaderboard:
+        """The same tables, each with one of what its encoders cost. names: of COSTS; none: all."""
+        board = Leaderboard(())
+        asked = tuple(names) or COSTS
+        board.tables = [replace(table, cost=asked) for table in self.tables]
+        return board
 
     def with_published(self, names: Iterable[str] = (), folder: Path | None = None) -> Leaderboard:
         """The same tables, with columns of published values where protocol and data allow it.

@@ -109,6 +109,7 @@ class Table:
     published: which of the columns hold published values, and from where.
     majority: the name of one more column, of what a guess scores that has not heard the audio; it
         is none of `columns`, and empty where no result holds it.
+    cost: which costs of the encoders were asked for, see `leaderboard/cost.py`.
     """
 
     synthetic: bool
@@ -121,6 +122,7 @@ class Table:
     means_over: tuple[str, ...] = MEANS
     published: dict[str, PublishedColumn] = field(default_factory=dict)
     majority: str = ""
+    cost: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:

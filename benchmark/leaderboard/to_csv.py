@@ -6,7 +6,9 @@ import math
 
 import pandas as pd
 
+from earmark.benchmark.costs import COSTS, SPEED
 from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.cost import costs_of
 from earmark.benchmark.leaderboard.table import (
     GUESS,
     PUBLISHED,
@@ -24,7 +26,9 @@ def to_csv(board: Leaderboard) -> str:
     task holds `failed`, one that did not run is empty. `low` and `high` are empty where there is no
     interval, and `interval` says `too few sources` where that is why. `best` is true for the best
     of a row and what cannot be told from it, false for all where that is all, and empty where
-    nothing can be compared. `8 shots`, with `low` and `high`: label efficiency.
+    nothing can be compared. `8 shots`, with `low` and `high`: label efficiency. Where costs were
+    asked for, a line each (`parameters`, `values`, `bits`, `speed`, and `device`, where that was
+    measured) with a column `cost` of each encoder, empty where it is not known.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -52,7 +56,20 @@ def to_csv(board: Leaderboard) -> str:
                         line[f"{column} {probe}"] = mean.value
                         line[f"{column} {probe} items"] = mean.tasks
         lines += means.values()
+        lines += _costs(table, facts)
     return str(pd.DataFrame(lines, dtype=object).to_csv(index=False))
+
+
+def _costs(table: Table, facts: dict[str, object]) -> list[dict[str, object]]:
+    costs = costs_of(table)
+    lines = []
+    for name in (one for one in COSTS if one in table.cost):
+        line = facts | {"task": name, "title": f"cost: {name}"}
+        lines.append(line | {f"{c} cost": cost.amount(name) for c, cost in costs.items()})
+    if SPEED in table.cost:
+        line = facts | {"task": "device", "title": "cost: device of the speed"}
+        lines.append(line | {f"{c} cost": cost.device or None for c, cost in costs.items()})
+    return lines
 
 
 def _csv_cell(cell: Cell, head: str) -> dict[str, object]:

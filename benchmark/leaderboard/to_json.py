@@ -5,13 +5,16 @@
   "data": "real" or "synthetic", "protocol": str, "seeds": int, "limit": int or null,
   "caption": str,
   "columns": [{"name": str, "published": null or
-               {"system": str, "source": str, "citation": str, "primary": bool}}],
+               {"system": str, "source": str, "citation": str, "primary": bool},
+               "cost": COST or null}],
   "rows": [{"task": str, "title": str, "domain": str, "metric": str, "weight": number,
             "part": str, "cells": {probe: {column: CELL}}, "majority": {probe: number or null}}],
   "means": {probe: {name: {column: {"value": number or null, "tasks": int, "of": int}}}},
   "majority_means": {probe: {name: {"value": number or null, "tasks": int, "of": int}}},
   "notes": [str]}]}
 ```
+COST, where costs were asked for: {"parameters", "all_parameters", "values_per_second",
+"bits_per_second", "speed": number or null, "device": str}, see `leaderboard/cost.py`.
 `majority` is what a guess scores that has not heard the audio, null where no result holds it.
 `part` says how many of its classes a task has clips of, where not all (`10 of 50 classes`).
 CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not run`,
@@ -36,6 +39,7 @@ from typing import Any
 
 from earmark.benchmark.io.fields import plain
 from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.cost import costs_of
 from earmark.benchmark.leaderboard.table import (
     Mean,
     Row,
@@ -60,13 +64,7 @@ def _table(table: Table) -> dict[str, Any]:
         "seeds": table.seeds,
         "limit": table.limit,
         "caption": table.caption,
-        "columns": [
-            {
-                "name": column,
-                "published": asdict(table.published[column]) if column in table.published else None,
-            }
-            for column in table.columns
-        ],
+        "columns": [_column(table, column) for column in table.columns],
         "rows": [
             {
                 "task": row.name,
@@ -103,6 +101,17 @@ def _table(table: Table) -> dict[str, Any]:
         },
         "notes": table.footnotes,
     }
+
+
+def _column(table: Table, column: str) -> dict[str, Any]:
+    published = table.published.get(column)
+    facts: dict[str, Any] = {
+        "name": column, "published": None if published is None else asdict(published),
+    }  # fmt: skip
+    if table.cost:
+        cost = costs_of(table).get(column)
+        facts["cost"] = None if cost is None else asdict(cost)
+    return facts
 
 
 def _cell(row: Row, column: str, probe: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from itertools import groupby
 
+from earmark.benchmark.leaderboard import cost
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.label_efficiency import Curves, curves_of, grid_of
 from earmark.benchmark.leaderboard.layout import (
@@ -60,6 +61,7 @@ def to_latex(board: Leaderboard) -> str:
             for table in board.tables
             for part in (
                 *(_float(table, *page) for page in _pages(table)),
+                *_cost_floats(table),
                 *_shots_floats(curves_of(table)),
             )
         ),
@@ -102,13 +104,34 @@ def _shots_floats(curves: Curves | None) -> list[str]:
     if curves is None:
         return []
     head, *lines = grid_of(curves)
-    body = [r"\toprule", _line([escape(text) for text in head]), r"\midrule"]
-    for title, metric, encoder, *cells in lines:
-        metric = SHORT_METRICS.get(metric, metric)
-        body.append(_line([*map(escape, (title, metric, encoder)), *map(_small, cells)]))
-    told = [rf"\noindent {escape(note)}\par" for note in curves.notes]
+    return _plain_float(
+        curves.caption,
+        head,
+        [
+            [*map(escape, (title, SHORT_METRICS.get(metric, metric), encoder)), *map(_small, cells)]
+            for title, metric, encoder, *cells in lines
+        ],
+        curves.notes,
+    )
+
+
+def _cost_floats(table: Table) -> list[str]:
+    """What the encoders cost, where it was asked for, as one float with its notes."""
+    if not table.cost:
+        return []
+    head, *lines = cost.grid_of(table)
+    grid = [[escape(cell) for cell in line] for line in lines]
+    return _plain_float(cost.caption_of(table), head, grid, cost.notes_of(table))
+
+
+def _plain_float(
+    caption: str, head: list[str], lines: list[list[str]], notes: list[str]
+) -> list[str]:
+    """A table, of cells that are LaTeX already, with its notes."""
+    body = [r"\toprule", _line([escape(text) for text in head]), r"\midrule", *map(_line, lines)]
+    told = [rf"\noindent {escape(note)}\par" for note in notes]
     return [
-        "\n".join([*_opened(curves.caption, len(head)), *body, *_CLOSED]),
+        "\n".join([*_opened(caption, len(head)), *body, *_CLOSED]),
         "\n".join([r"{\footnotesize", *told, "}"]),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from earmark.benchmark.io.markdown import bullets, escape, grid
+from earmark.benchmark.leaderboard import cost
 from earmark.benchmark.leaderboard.board import Leaderboard
 from earmark.benchmark.leaderboard.label_efficiency import curves_of, grid_of
 from earmark.benchmark.leaderboard.layout import _grid, views
@@ -16,6 +17,9 @@ def to_markdown(board: Leaderboard) -> str:
             parts += _in_markdown(title, _grid(table, columns, _bold_markdown), texts=2)
         if table.footnotes:
             parts += [*bullets(table.footnotes), ""]
+        if table.cost:
+            parts += _in_markdown(cost.caption_of(table), cost.grid_of(table), texts=1)
+            parts += [*bullets(cost.notes_of(table)), ""]
         curves = curves_of(table)
         if curves is not None:
             parts += _in_markdown(curves.caption, grid_of(curves), texts=3)

@@ -38,6 +38,7 @@ from earmark.benchmark.leaderboard.table import (
     Row,
     Table,
 )
+from earmark.benchmark.leaderboard.to_terminal_cost import print_cost
 from earmark.benchmark.leaderboard.to_terminal_shots import print_shots
 from earmark.benchmark.result.schema import DONE, FAILED
 
@@ -79,6 +80,8 @@ def to_terminal(board: Leaderboard, console: Console) -> None:
             console.print(Text(f"  {printable(shown)}", style=style))
         if table.footnotes:
             console.print()
+        if table.cost:
+            print_cost(table, console)
         curves = curves_of(table)
         if curves is not None:
             print_shots(curves, console)

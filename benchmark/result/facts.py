@@ -59,7 +59,13 @@ class TaskFacts:
 
 @dataclass(kw_only=True)
 class EncoderFacts:
-    """The encoder. spec: how it was asked for. parameters: how many there are."""
+    """The encoder.
+
+    Attributes:
+        spec: how it was asked for.
+        parameters: how many there are; encode_parameters: how many of them encoding reads.
+        bits_per_second: of its codes, where its output is made of codes.
+    """
 
     name: str
     spec: str = ""
@@ -69,6 +75,8 @@ class EncoderFacts:
     frame_rate: float | None = optional()
     honours_lengths: bool | None = optional()
     parameters: int | None = optional()
+    encode_parameters: int | None = optional()
+    bits_per_second: float | None = optional()
 
 
 @dataclass(kw_only=True)
@@ -141,6 +149,21 @@ class DataFacts:
 
 
 @dataclass(kw_only=True)
+class EmbeddingSpeed:
+    """How fast clips were embedded, measured when it took place, whenever that was.
+
+    Attributes:
+        audio_seconds: of audio. seconds: that padding, encoding and pooling it took, together with
+            the other outputs of the same pass; reading and decoding files is left out.
+        device: the name of what did it.
+    """
+
+    audio_seconds: float
+    seconds: float
+    device: str = ""
+
+
+@dataclass(kw_only=True)
 class RunFacts:
     """When, where and for how long; nothing of it decides a number.
 
@@ -148,6 +171,7 @@ class RunFacts:
         embed_seconds, encoded_audio_seconds, probe_seconds: what was spent on embedding (and how
             much audio that was) and on probes.
         started: in UTC. seconds: in all. speed: of a codec, a multiple of real time.
+        embedding: how fast the clips' embeddings were made, in this run or an earlier one.
         behaviour: what the encoder made of known sounds, see `identity/`.
         traceback: of an error that nobody expected.
     """
@@ -163,6 +187,7 @@ class RunFacts:
     processor: str | None = optional()
     instructions: str | None = optional()
     speed: float | None = optional()
+    embedding: EmbeddingSpeed | None = optional()
     behaviour: dict[str, Any] | None = optional()
     traceback: str | None = optional()
 

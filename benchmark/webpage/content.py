@@ -20,6 +20,7 @@ from earmark.benchmark.io.fields import plain
 from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.io.rounding import rounded
 from earmark.benchmark.leaderboard.board import Leaderboard
+from earmark.benchmark.leaderboard.cost import cost_of as encoder_cost
 from earmark.benchmark.leaderboard.layout import SHORT_METRICS
 from earmark.benchmark.leaderboard.table import (
     NOT_PUBLISHED,
@@ -117,22 +118,14 @@ def _column(table: Table, column: str, pool: Pool) -> dict[str, Any]:
 
 
 def cost_of(results: list[RunResult]) -> dict[str, Any]:
-    """What an encoder costs, of its results in a table; null where they do not say.
-
-    speed: audio encoded over the seconds that reading and encoding it took, both summed over the
-    cells that found nothing encoded before them; on `device`. values_per_second: of the latent.
-    """
-    encoder = results[0].encoder
-    fresh = [result.run for result in results if result.run.encoded_audio_seconds]
-    audio = sum(run.encoded_audio_seconds or 0.0 for run in fresh)
-    spent = sum(run.embed_seconds or 0.0 for run in fresh)
-    rate, dimension = encoder.frame_rate, encoder.embedding_dim
-    devices = sorted({run.device or "?" for run in fresh})
+    """What an encoder costs, of its results in a table; null where they do not say."""
+    found = encoder_cost(results)
     return {
-        "speed": short(audio / spent) if spent else None,
-        "device": " and ".join(devices),
-        "parameters": encoder.parameters,
-        "values_per_second": short(rate * dimension) if rate and dimension else None,
+        "speed": short(found.speed),
+        "device": found.device,
+        "parameters": found.parameters,
+        "values_per_second": short(found.values_per_second),
+        "bits_per_second": short(found.bits_per_second),
     }
 
 

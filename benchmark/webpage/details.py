@@ -49,6 +49,10 @@ def _run(run: dict[str, Any], pool: Pool) -> dict[str, Any]:
     times = {name: run[name] for name in run if name == "started" or name.endswith("seconds")}
     machine = {name: value for name, value in run.items() if name not in times}
     machine.pop("traceback", None)  # of paths on somebody's machine
+    speed = machine.pop("embedding", None)
+    if speed is not None:
+        took, device = speed["seconds"], speed["device"]
+        times["embedding"] = f"{speed['audio_seconds']:g} s of audio in {took:.4g} s on {device}"
     return {**times, "machine": pool.add(machine)}
 
 

@@ -24,6 +24,7 @@ from earmark.benchmark.embedding.collectors import EmbeddingRequest, EmbedSettin
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.identity.behaviour import SIGNALS
 from earmark.benchmark.shards.shard import read_shard
+from earmark.benchmark.store import SPEED
 from earmark.encoders import AudioEncoder, Frames
 from earmark.encoders.logmel import LogMel
 from earmark.encoders.shared import OutputEncoder, SharedPass
@@ -75,7 +76,7 @@ def left(folder: Path, out: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted((folder / out).rglob("*")):
         name = str(path.relative_to(folder / out))
-        if path.is_dir() or "shard-digests" in name:
+        if path.is_dir() or "shard-digests" in name or path.name == SPEED:
             continue
         found[name] = path.read_bytes()
         if name.startswith("r") and path.suffix == ".json":

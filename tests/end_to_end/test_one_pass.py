@@ -75,4 +75,5 @@ def test_three_outputs_are_one_pass_and_the_same_as_alone(
     # and a run for one of them finds what another run encoded for it
     passes.clear()
     evaluate(NAMES[1], str(task), results=tmp_path / "r2", cache=tmp_path / "c", **options)
-    assert sum(count for count, _ in passes) == len(SIGNALS)  # by which it is told
+    # by which it is told, and its weights are counted
+    assert sum(count for count, _ in passes) == len(SIGNALS) + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -14,7 +13,8 @@ from result_files import make_result
 from webpage_files import cell_of, content_of, fill, page_of, write
 
 from earmark import report
-from earmark.benchmark.result.facts import RunFacts
+from earmark.benchmark.io.fields import plain
+from earmark.benchmark.result.facts import EmbeddingSpeed, RunFacts
 from earmark.benchmark.shots import ShotScore
 from earmark.benchmark.webpage.content import cost_of
 
@@ -48,7 +48,7 @@ def test_a_cell_holds_its_score_and_what_reproduces_it(tmp_path: Path) -> None:
     details = cell["details"]
     assert details["command"] == result.command
     facts = content["facts"]
-    assert facts[details["encoder"]] == dataclasses.asdict(result.encoder)
+    assert facts[details["encoder"]] == plain(result.encoder)
     assert facts[details["versions"]] == result.versions
     assert facts[details["protocol"]] == result.protocol
     assert facts[details["shards"]] == [["a.tar", "test", "00"]]
@@ -192,6 +192,17 @@ def test_of_two_folders_with_one_cell_the_later_is_shown(tmp_path: Path) -> None
     assert any("two" in note and "one" in note for note in made.notes)
 
 
+def test_a_cell_says_how_fast_its_embeddings_were_made(tmp_path: Path) -> None:
+    result = make_result("esc50", 0.5)
+    result.run.embedding = EmbeddingSpeed(audio_seconds=2000.0, seconds=12.34567, device="A GPU")
+    write(tmp_path, result)
+    _, content = page_of(tmp_path)
+    run = cell_of(content, "esc50", "logmel")["details"]["run"]
+    assert run["embedding"] == "2000 s of audio in 12.35 s on A GPU"
+    assert "embedding" not in content["facts"][run["machine"]]
+    assert content["tables"][0]["columns"][0]["cost"]["speed"] == 162.0
+
+
 def test_cost_is_audio_over_time_of_what_was_encoded_afresh() -> None:
     first, second, kept = (make_result(task, 0.5) for task in ("a", "b", "c"))
     for result in (first, second, kept):
@@ -201,7 +212,8 @@ def test_cost_is_audio_over_time_of_what_was_encoded_afresh() -> None:
     second.run = RunFacts(encoded_audio_seconds=100.0, embed_seconds=20.0, device="cpu")
     kept.run = RunFacts(encoded_audio_seconds=0.0, embed_seconds=0.5, device="other")
     assert cost_of([first, second, kept]) == {
-        "speed": 20.0, "device": "cpu", "parameters": 7, "values_per_second": 6400.0,
+        "speed": 20.0, "device": "cpu, with reading", "parameters": 7,
+        "values_per_second": 6400.0, "bits_per_second": None,
     }  # fmt: skip
     assert cost_of([kept])["speed"] is None
     assert cost_of([make_result()])["values_per_second"] is None

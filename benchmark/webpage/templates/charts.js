@@ -4,6 +4,7 @@ const COSTS = {
   speed: "x real time while embedding",
   parameters: "parameters",
   values_per_second: "latent values per second",
+  bits_per_second: "bits per second, of codes",
 };
 
 const isRelative = () => state.base !== null;
@@ -94,7 +95,7 @@ function drawCost() {
   const partial = mean && own.some((c) => mean.cells[c][1] < mean.cells[c][2]);
   byId("costNote").textContent = [
     kind === "speed"
-      ? "Audio encoded over the time that reading and encoding it took. Compare on one device only."
+      ? "Audio embedded over the time that it took, without reading where nothing else is said. Compare on one device only."
       : null,
     lost.length ? `Not known, so not drawn: ${lost.join(", ")}.` : null,
     partial ? "Some means are over fewer tasks; the tooltip says over how many." : null,
