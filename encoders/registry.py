@@ -27,6 +27,7 @@ from earmark.encoders.control import permute_weights
 from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
 from earmark.encoders.home import Home, inside, settle
+from earmark.encoders.schemes import example_of, member_of
 from earmark.encoders.shared import OutputEncoder
 from earmark.encoders.spec import Asked, parsed
 from earmark.encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
@@ -47,7 +48,7 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
 
     def register(factory: Factory) -> Factory:
         known = catalogue.REGISTERED.get(name)
-        taken = name in catalogue.BUILTIN or name.partition(":")[0] in FAMILIES
+        taken = name in catalogue.BUILTIN or member_of(name) is not None
         if taken or (known is not None and _identity(known) != _identity(factory)):
             raise EncoderError(f"an encoder named {name!r} exists already; choose another name")
         catalogue.REGISTERED[name] = factory
@@ -66,7 +67,9 @@ def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str
     if len(names) == len(encoders):
         return list(names)
     # only a family's names stand for several encoders
-    family, draw = names[0].partition(":")[0], parsed(names[0]).draw
+    base, draw = parsed(names[0])
+    member = member_of(base)
+    family = base if member is None else member.head
     return [
         Asked(full_name(family, one.output), draw).name
         if isinstance(one, OutputEncoder)
@@ -116,13 +119,14 @@ def group_names(names: Sequence[str], weights: str | Path | None = None) -> list
     """
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
-        family = name.partition(":")[0]
         find_encoder(name)
-        by_name = family not in FAMILIES or FAMILIES[family].by_name
+        base, draw = parsed(name)
+        member = member_of(base)
+        alone = member is None or member.family.by_name
         # a control has weights of its own
-        together = name if by_name else Asked(family, parsed(name).draw).name
+        together = name if member is None or alone else Asked(member.head, draw).name
         groups.setdefault(together, []).append(name)
-        if weights is not None and family not in FAMILIES:
+        if weights is not None and (member is None or not member.takes_weights):
             raise EncoderError(f"encoder {name!r} has no weights to take from {weights}")
     if weights is not None and len(groups) > 1:
         raise EncoderError(
@@ -137,7 +141,8 @@ def with_layer(name: str, layer: int | str | None) -> str:
     if layer is None:
         return name
     name, draw = parsed(name)
-    if name not in FAMILIES or not FAMILIES[name].layers:
+    member = member_of(name)
+    if member is None or member.output or not member.family.layers:
         find_encoder(name)
         layered = ", ".join(key for key, family in FAMILIES.items() if family.layers)
         raise EncoderError(f"encoder {name!r} has no layers to choose from; {layered} have")
@@ -159,11 +164,11 @@ def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncod
 def _load_together(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     for name in names:
         _say_others(name)
-    family = names[0].partition(":")[0]
-    if family in FAMILIES:
-        outputs = tuple(name.partition(":")[2] for name in names)
+    members = [member_of(name) for name in names]
+    if members[0] is not None:
+        outputs = tuple(one.output for one in members if one is not None)
         folder = None if weights is None else Path(weights)
-        load = partial(FAMILIES[family].make, family, outputs, folder)
+        load = partial(members[0].family.make, members[0].head, outputs, folder)
         made = _made(names[0], load, Home())
         return [ready_encoder(encoder).requires_grad_(False) for encoder in made]
     (name,) = names
@@ -232,11 +237,16 @@ def _found(name: str) -> tuple[Callable[[], Any], Home]:
 
 def _named(name: str) -> Callable[[], Any]:
     """What makes an encoder that has a name. Raises EncoderError."""
-    family, colon, output = name.partition(":")
-    if family in FAMILIES:
-        if FAMILIES[family].knows(output) and bool(colon) == bool(output):
+    member = member_of(name)
+    if member is not None:
+        if name.endswith(":"):
+            nearest = example_of(name) or _nearest(name)
+            raise EncoderError(f"encoder {name!r}: nothing follows the colon; {nearest}")
+        if member.family.knows(member.output):
             return partial(load_encoder, name)
-        raise EncoderError(f"encoder {family!r} has no output {output!r}; {_nearest(name)}")
+        raise EncoderError(
+            f"encoder {member.head!r} has no output {member.output!r}; {_nearest(name)}"
+        )
     if name in catalogue.BUILTIN:
         module, _, attribute = catalogue.BUILTIN[name].partition(":")
         return _attribute(importlib.import_module(module), attribute, module)

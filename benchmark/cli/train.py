@@ -52,9 +52,10 @@ def add_parser(commands: Any) -> None:
         help="folder for the checkpoint; training/ in it holds state, losses and curves",
     )  # fmt: skip
     parser.add_argument(
-        "--semantic", type=Path, metavar="CHECKPOINT",
+        "--semantic", metavar="ENCODER",
         help="the frozen encoder: a Dasheng .pt file, or a folder of stage semantic, of "
-        "DashengTokenizer or of MiDashengLM (default: as the config says)",
+        "DashengTokenizer or of MiDashengLM; or any encoder of frames by its name, as --encoder "
+        "takes it (default: as the config says)",
     )  # fmt: skip
     parser.add_argument(
         "--latent", choices=("unified", "semantic", "acoustic"),
@@ -122,19 +123,33 @@ def _plan(arguments: argparse.Namespace) -> int:
     """Read everything but train nothing."""
     from earmark.benchmark.io.progress import Progress
     from earmark.benchmark.training.corpus import make_corpus
+    from earmark.benchmark.training.frozen import FrozenEncoder
     from earmark.benchmark.training.run import hours_of, read_settings
+    from earmark.encoders import load_encoder
+    from earmark.encoders.dasheng.config import SAMPLE_RATE
     from earmark.encoders.dasheng.training import InjectionTraining
     from earmark.encoders.dasheng.training.semantic_source import load_semantic
 
-    config, encoder = read_settings(arguments.config, arguments.semantic, arguments.latent)
-    if isinstance(config, InjectionTraining) and encoder is not None:
-        config.model.with_semantic(load_semantic(encoder)[1])
+    config, found = read_settings(arguments.config, arguments.semantic, arguments.latent)
+    frozen = None
+    if isinstance(config, InjectionTraining) and isinstance(found, str):
+        frozen = FrozenEncoder(load_encoder(found), found, config, cache=arguments.cache)
+    elif isinstance(config, InjectionTraining) and isinstance(found, Path):
+        config.model.with_semantic(load_semantic(found)[1])
     corpus = make_corpus(
-        arguments.data, cache=arguments.cache, limit=arguments.limit, track=Progress, tell=_tell
-    )
+        arguments.data, cache=arguments.cache, limit=arguments.limit, track=Progress, tell=_tell,
+        sample_rate=frozen.geometry.sample_rate if frozen else SAMPLE_RATE,
+    )  # fmt: skip
     corpus.weights(config.shares)
     for name, hours in hours_of(corpus).items():
         print(f"{name}: {hours:.2f} h of audio")
+    if frozen is not None:
+        size = frozen.geometry
+        print(
+            f"{found}: {size.frame_rate:g} frames a second x {size.embed_dim}, "
+            f"{frozen.bytes_of(corpus) / 1e9:.2f} GB for its frames; decoder: hop "
+            f"{size.istft_hop}, {size.upsample_tokens or 'interpolated'} decoder frames a frame"
+        )
     heard = config.steps * config.batch * config.crop_seconds / 3600
     print(
         f"{config.steps} steps of {config.batch} crops of {config.crop_seconds:g} s: {heard:.1f} h "

@@ -31,7 +31,6 @@ FORMAT = 2  # of what is kept
 FAILED_SHARE = 0.01
 _SAMPLES, _CLIPS, _MANIFEST = "samples.npy", "clips.json", "corpus.json"
 _AHEAD = 1 << 28  # bytes decoded before they are written
-_PIPELINE = AudioPipeline(SAMPLE_RATE)
 
 
 def make_corpus(
@@ -39,12 +38,14 @@ def make_corpus(
     *,
     cache: Path | None = None,
     limit: int | None = None,
+    sample_rate: int = SAMPLE_RATE,
     track: ProgressFactory = no_progress,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Corpus:
-    """Mono audio at 16 kHz of folders, shards, manifests and `synthetic`; decoded once, kept.
+    """Mono audio of folders, shards, manifests and `synthetic`; decoded once, kept.
 
-    The data sets are named by their folders or files. cache: where it is kept, int16, by the hash
+    The data sets are named by their folders or files. sample_rate: Hz, to which
+    all is brought. cache: where it is kept, int16, by the hash
     of the files' bytes. limit: at most so many clips of each place (of `synthetic`: of each of its
     22 recipes), a fixed choice. tell: called with a line for each clip that is left out, whether it
     is decoded now or was before.
@@ -57,11 +58,12 @@ def make_corpus(
     if twice := {name for name in names if names.count(name) > 1}:
         raise DataError(f"two data sets are named {min(twice)!r}; rename one's folder")
     clips = [(number, clip) for number, one in enumerate(materials) for clip in one.clips]
-    digest = _digest(materials)
+    pipeline = AudioPipeline(sample_rate)
+    digest = _digest(materials, pipeline)
     folder = (cache or default_cache()) / "training" / f"{digest[:32]}-{FORMAT}"
     make_folder(
         folder, _MANIFEST, {"format": FORMAT, "audio": digest},
-        lambda made: _make(made, materials, clips, track, tell),
+        lambda made: _make(made, pipeline, materials, clips, track, tell),
     )  # fmt: skip
     kept = json.loads((folder / _CLIPS).read_text(encoding="utf-8"))
     for line in kept.get("left_out", ()):
@@ -69,11 +71,13 @@ def make_corpus(
     return Corpus(
         np.load(folder / _SAMPLES, mmap_mode="r"), np.array(kept["offsets"]),
         np.array(kept["groups"]), names, digest,
+        sample_rate,
     )  # fmt: skip
 
 
 def _make(
     folder: Path,
+    pipeline: AudioPipeline,
     materials: Sequence[ClipSet],
     clips: Sequence[tuple[int, ClipFile]],
     track: ProgressFactory,
@@ -81,7 +85,7 @@ def _make(
 ) -> None:
     """Decode everything into an empty folder. Raises DataError."""
     failed = [failure for material in materials for failure in material.failures]
-    kept, undecoded = _decode(clips, folder, track)
+    kept, undecoded = _decode(clips, folder, pipeline, track)
     failed += undecoded
     lines = [f"{failure.key} is left out: {failure.reason}" for failure in failed]
     if len(failed) > FAILED_SHARE * len(clips):
@@ -103,9 +107,9 @@ def _open(place: str | Path, limit: int | None) -> ClipSet:
     return material.limited(limit)
 
 
-def _digest(materials: Sequence[ClipSet]) -> str:
+def _digest(materials: Sequence[ClipSet], pipeline: AudioPipeline) -> str:
     """Of what is decoded and how: names, keys and bytes; of made audio what makes it."""
-    digest = hashlib.sha256(json.dumps(_PIPELINE.facts(), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(pipeline.facts(), sort_keys=True).encode())
     for material in materials:
         digest.update(json.dumps([material.name, len(material.clips)]).encode())
         if material.synthetic:
@@ -125,7 +129,10 @@ def _content(clip: ClipFile) -> bytes:
 
 
 def _decode(
-    clips: Sequence[tuple[int, ClipFile]], folder: Path, track: ProgressFactory
+    clips: Sequence[tuple[int, ClipFile]],
+    folder: Path,
+    pipeline: AudioPipeline,
+    track: ProgressFactory,
 ) -> tuple[dict[str, list[int]], list[Failure]]:
     """Write samples; returns where clips begin and their data sets, and what does not decode."""
     failures: list[Failure] = []
@@ -133,14 +140,16 @@ def _decode(
     groups: list[int] = []
     raw = folder / "samples.raw"
     with raw.open("wb") as file, track("audio", len(clips), "clips") as progress:
-        for group, key, found in _in_turn(clips):
+        for group, key, found in _in_turn(clips, pipeline):
             if isinstance(found, AudioError):
                 failures.append(Failure("", key, str(found)))
             else:
                 found.tofile(file)
                 lengths.append(len(found))
                 groups.append(group)
-            progress.advance(1, 0.0 if isinstance(found, AudioError) else len(found) / SAMPLE_RATE)
+            progress.advance(
+                1, 0.0 if isinstance(found, AudioError) else len(found) / pipeline.sample_rate
+            )
     if not lengths:
         first = f"; the first: {failures[0].key}: {failures[0].reason}" if failures else ""
         raise DataError(f"there is no audio that decodes to train on{first}")
@@ -151,12 +160,12 @@ def _decode(
 
 
 def _in_turn(
-    clips: Sequence[tuple[int, ClipFile]],
+    clips: Sequence[tuple[int, ClipFile]], pipeline: AudioPipeline
 ) -> Iterator[tuple[int, str, NDArray[np.int16] | AudioError]]:
     def decoded(job: tuple[int, ClipFile]) -> tuple[int, str, NDArray[np.int16] | AudioError]:
         group, clip = job
         try:
-            return group, clip.key, _stretch(clip)
+            return group, clip.key, _stretch(clip, pipeline)
         except AudioError as error:
             return group, clip.key, error
 
@@ -166,15 +175,15 @@ def _in_turn(
     )  # fmt: skip
 
 
-def _stretch(clip: ClipFile) -> NDArray[np.int16]:
+def _stretch(clip: ClipFile, pipeline: AudioPipeline) -> NDArray[np.int16]:
     """One clip's samples (n,). Raises AudioError."""
     try:
         content = clip.read()
     except OSError as error:
         raise AudioError(f"cannot be read: {error.strerror}") from error
-    samples, _ = _PIPELINE.load(content)
-    first = round(clip.start * SAMPLE_RATE)
-    last = None if clip.seconds is None else first + round(clip.seconds * SAMPLE_RATE)
+    samples, rate = pipeline.load(content)[0], pipeline.sample_rate
+    first = round(clip.start * rate)
+    last = None if clip.seconds is None else first + round(clip.seconds * rate)
     samples = samples[first:last]
     if not len(samples):
         raise AudioError(f"holds nothing from {clip.start:g} s on")

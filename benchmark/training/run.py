@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from earmark.benchmark.io.progress import Progress, ProgressFactory, no_progress
 from earmark.benchmark.io.sealed import locked
 from earmark.benchmark.result import provenance
 from earmark.benchmark.training.corpus import make_corpus
+from earmark.benchmark.training.frozen import FrozenEncoder
+from earmark.encoders import EncoderError
 from earmark.encoders.dasheng.config import SAMPLE_RATE
 from earmark.encoders.dasheng.training import (
     Corpus,
@@ -31,6 +35,7 @@ from earmark.encoders.dasheng.training import train as train_stage
 from earmark.encoders.dasheng.training.processes import is_first
 from earmark.encoders.dasheng.training.semantic_source import find_semantic
 from earmark.encoders.device import choose_device
+from earmark.encoders.registry import find_encoder, load_encoder
 
 RUN_FILE = "training/run.json"
 CURVES_FILE = "training/curves.png"
@@ -59,7 +64,8 @@ def train(
         data: Folders of audio or shards, single shards, manifests, or the word `synthetic`.
         out: Folder for the checkpoint, with `training/` beside it: losses and curves, state, and
             `run.json`, which says what was done with what.
-        semantic: The frozen encoder's checkpoint, in place of the config's.
+        semantic: The frozen encoder, in place of the config's: a checkpoint of Dasheng's kind, or
+            any encoder of frames by its name, as `evaluate` takes it.
         latent: What is decoded (`unified`, `semantic`, `acoustic`), in place of the config's.
         held_out: Audio that losses are measured on, as `data`.
         limit: At most so many clips of each place.
@@ -84,17 +90,25 @@ def train(
         ...     "injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt"
         ... )  # doctest: +SKIP
     """
-    settings, encoder = read_settings(config, semantic, latent)
+    settings, found = read_settings(config, semantic, latent)
+    where = choose_device(device)
+    encoder, sample_rate = _frozen(settings, found, where, cache, track, tell)
     left_out: list[str] = []
 
     def leave_out(line: str) -> None:
         left_out.append(line)
         tell(line)
 
-    corpus = _corpus(data, limit, cache, track, leave_out)
-    aside = _corpus(held_out, limit, cache, track, leave_out) if held_out else None
-    where = choose_device(device)
+    read = partial(
+        make_corpus, cache=cache, limit=limit, sample_rate=sample_rate, track=track, tell=leave_out
+    )
+    corpus = read(_places(data))
+    aside = read(_places(held_out)) if held_out else None
     started = time.time()
+    if isinstance(encoder, FrozenEncoder):  # its frames, before a training's progress is shown
+        for audio in (corpus, aside):
+            if audio is not None:
+                encoder.prepare(audio)
     with track("training", settings.steps, "steps") as progress, _alone(Path(out)):
         trained = train_stage(
             settings, corpus, Path(out), semantic=encoder, held_out=aside, device=where,
@@ -150,8 +164,10 @@ def _alone(out: Path) -> Iterator[None]:
 
 def read_settings(
     config: str | Path, semantic: str | Path | None = None, latent: str | None = None
-) -> tuple[SemanticTraining | InjectionTraining, Path | None]:
-    """What a config's file says, or these two in its place, and the frozen encoder's checkpoint.
+) -> tuple[SemanticTraining | InjectionTraining, Path | str | None]:
+    """What a config's file says, or these two in its place, and the frozen encoder.
+
+    That is a checkpoint of Dasheng's kind, or the name of another encoder.
 
     Raises TrainingError for a file that cannot be, and for an encoder that is wanted and not there
     or there and not wanted.
@@ -164,10 +180,41 @@ def read_settings(
                 "stage injection"
             )
         return settings, None
+    settings = dataclasses.replace(settings, latent=latent or settings.latent)
     if semantic is None and settings.semantic:
-        semantic = Path(config).parent / settings.semantic
-    encoder = find_semantic(None if semantic is None else Path(semantic))
-    return dataclasses.replace(settings, latent=latent or settings.latent), encoder
+        beside = Path(config).parent / settings.semantic
+        semantic = beside if beside.exists() else settings.semantic
+    if isinstance(semantic, str) and not Path(semantic).exists() and is_encoder(semantic):
+        return settings, semantic
+    return settings, find_semantic(None if semantic is None else Path(semantic))
+
+
+def is_encoder(name: str) -> bool:
+    """Whether a name is an encoder's, and no path's.
+
+    Raises TrainingError where it can be nothing else and is not known.
+    """
+    if looks_like_path(name):
+        return False
+    try:
+        find_encoder(name)
+    except EncoderError as error:
+        raise TrainingError(
+            f"no semantic encoder {name!r}: there is no such file or folder, and no such encoder: "
+            f"{error}"
+        ) from error
+    return True
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a name can only be a file's or a folder's: it holds a separator and no colon."""
+    return ":" not in name and (os.sep in name or name.endswith(".pt"))
+
+
+def lasting_name(name: str) -> str:
+    """An encoder's name by which it is found from any folder."""
+    path, colon, rest = name.partition(".py")
+    return f"{Path(path + colon).resolve()}{rest}" if colon else name
 
 
 _SHOWN = ("masked", "mel", "semantic", "adversarial", "feature_matching", "discriminator")
@@ -177,20 +224,32 @@ def hours_of(corpus: Corpus) -> dict[str, float]:
     """Hours of audio of each data set."""
     lengths = corpus.offsets[1:] - corpus.offsets[:-1]
     return {
-        name: float(lengths[corpus.groups == number].sum()) / SAMPLE_RATE / 3600
+        name: float(lengths[corpus.groups == number].sum()) / corpus.sample_rate / 3600
         for number, name in enumerate(corpus.names)
     }
 
 
-def _corpus(
-    places: str | Path | Sequence[str | Path],
-    limit: int | None,
+def _places(places: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [places] if isinstance(places, str | Path) else list(places)
+
+
+def _frozen(
+    settings: SemanticTraining | InjectionTraining,
+    found: Path | str | None,
+    device: str,
     cache: Path | None,
     track: ProgressFactory,
     tell: Callable[[str], None],
-) -> Corpus:
-    several = [places] if isinstance(places, str | Path) else list(places)
-    return make_corpus(several, cache=cache, limit=limit, track=track, tell=tell)
+) -> tuple[Path | FrozenEncoder | None, int]:
+    """The frozen encoder, and the sample rate of the audio that it is trained on."""
+    if not isinstance(found, str):
+        return found, SAMPLE_RATE
+    assert isinstance(settings, InjectionTraining)
+    frozen = FrozenEncoder(
+        load_encoder(found), lasting_name(found), settings, device=device, cache=cache,
+        track=track, tell=tell,
+    )  # fmt: skip
+    return frozen, frozen.geometry.sample_rate
 
 
 def _facts(settings: SemanticTraining | InjectionTraining) -> dict[str, Any]:

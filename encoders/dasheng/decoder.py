@@ -5,15 +5,40 @@ Sources: Vocos (arXiv 2306.00814) for backbone and head, ConvNeXt (arXiv 2201.03
 
 from __future__ import annotations
 
-import torch
+from typing import Protocol
 
-from earmark.encoders.dasheng.config import TokenizerConfig
+import torch
 
 NORM_EPS = 1e-6
 KERNEL = 7  # frames
 LARGEST_MAGNITUDE = 100.0
 # Frames whose inner width is held at once: bounds memory (0.2 GB at width 5120) for long clips.
 FRAMES_AT_ONCE = 8192
+
+
+class DecoderSizes(Protocol):
+    """What a decoder's sizes are read from: `TokenizerConfig`, or those of another tokenizer."""
+
+    @property
+    def embed_dim(self) -> int: ...
+
+    @property
+    def decoder_embed_dim(self) -> int: ...
+
+    @property
+    def decoder_depth(self) -> int: ...
+
+    @property
+    def decoder_intermediate_size(self) -> int: ...
+
+    @property
+    def istft_n_fft(self) -> int: ...
+
+    @property
+    def istft_hop(self) -> int: ...
+
+    @property
+    def upsample_tokens(self) -> int: ...
 
 
 class ConvNeXtBlock(torch.nn.Module):
@@ -44,7 +69,7 @@ class ConvNeXtBlock(torch.nn.Module):
 class Backbone(torch.nn.Module):
     """(B, D, T) -> (B, T, H)."""
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    def __init__(self, config: DecoderSizes) -> None:
         super().__init__()
         width = config.decoder_embed_dim
         self.embed = torch.nn.Conv1d(config.embed_dim, width, KERNEL, padding=KERNEL // 2)
@@ -68,7 +93,7 @@ class Head(torch.nn.Module):
 
     window: torch.Tensor
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    def __init__(self, config: DecoderSizes) -> None:
         super().__init__()
         self.n_fft, self.hop = config.istft_n_fft, config.istft_hop
         self.out = torch.nn.Linear(config.decoder_embed_dim, self.n_fft + 2)
@@ -110,7 +135,7 @@ class Head(torch.nn.Module):
 class Decoder(torch.nn.Module):
     """Latents (B, F, D) at 25 Hz -> (B, 640 F) samples at 16 kHz."""
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    def __init__(self, config: DecoderSizes) -> None:
         super().__init__()
         step = self.step = config.upsample_tokens
         self.upsampler = torch.nn.ConvTranspose1d(

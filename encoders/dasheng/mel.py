@@ -94,15 +94,15 @@ def hann_window(size: int) -> torch.Tensor:
     return torch.hann_window(size, dtype=torch.float64).float()
 
 
-def htk_filters(n_fft: int, bands: int) -> torch.Tensor:
-    """(n_fft / 2 + 1, bands): triangles, evenly spaced on the HTK mel scale from 0 to 8000 Hz.
+def htk_filters(n_fft: int, bands: int, sample_rate: int = SAMPLE_RATE) -> torch.Tensor:
+    """(n_fft / 2 + 1, bands): triangles, evenly spaced on the HTK mel scale, up to half the rate.
 
     mel = 2595 log10(1 + f / 700) (The HTK Book, section 5.4); peaks are 1, no area normalisation.
     """
-    top = 2595 * math.log10(1 + SAMPLE_RATE / 2 / 700)
+    top = 2595 * math.log10(1 + sample_rate / 2 / 700)
     mel = torch.linspace(0, top, bands + 2, dtype=torch.float64)
     corners = 700 * (10 ** (mel / 2595) - 1)
-    hertz = torch.linspace(0, SAMPLE_RATE / 2, n_fft // 2 + 1, dtype=torch.float64)[:, None]
+    hertz = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)[:, None]
     low, peak, high = corners[:-2], corners[1:-1], corners[2:]
     rising, falling = (hertz - low) / (peak - low), (high - hertz) / (high - peak)
     return torch.minimum(rising, falling).clamp(min=0).float()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from earmark.encoders.dasheng.config import CHUNK_FRAMES, HOP, PATCH_FRAMES
+from earmark.encoders.dasheng.config import CHUNK_FRAMES, HOP, PATCH_FRAMES, SAMPLE_RATE
 from earmark.encoders.dasheng.training.config import TrainingError
 
 CHUNK_SAMPLES = CHUNK_FRAMES * HOP
@@ -35,7 +35,7 @@ class Crops(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """Clips at 16 kHz, one after another.
+    """Clips at one sample rate, one after another.
 
     samples: (N,) int16, in memory or mapped. offsets: (clips + 1,) where clips begin and end.
     groups: (clips,) which data set each is of, by its place in `names`. digest: of all of it.
@@ -46,6 +46,7 @@ class Corpus:
     groups: NDArray[np.int64]
     names: Sequence[str]
     digest: str
+    sample_rate: int = SAMPLE_RATE
 
     def __post_init__(self) -> None:
         if len(self.offsets) < 2 or not (np.diff(self.offsets) > 0).all():

@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 
 from earmark.encoders.dasheng.training.config import InjectionTraining, SemanticTraining
-from earmark.encoders.dasheng.training.corpus import Corpus, Crops, Sampler
+from earmark.encoders.dasheng.training.corpus import Corpus, Sampler
 from earmark.encoders.dasheng.training.history import SPEED, History
 from earmark.encoders.dasheng.training.processes import Processes, processes
 from earmark.encoders.dasheng.training.semantic_source import find_semantic, load_semantic
-from earmark.encoders.dasheng.training.stages import InjectionStage, SemanticStage, Stage
+from earmark.encoders.dasheng.training.stages import Draws, InjectionStage, SemanticStage, Stage
 from earmark.encoders.dasheng.training.state import read_state, write_state
 
 HELD_OUT_BATCHES = 4
@@ -44,7 +45,7 @@ def train(
     corpus: Corpus,
     out: Path,
     *,
-    semantic: Path | None = None,
+    semantic: Path | Frozen | None = None,
     held_out: Corpus | None = None,
     device: str = "cpu",
     fresh: bool = False,
@@ -55,9 +56,9 @@ def train(
     out: folder for the checkpoint (of stage `semantic` a Dasheng `.pt` file, of `injection`
     `config.json` and `model.safetensors` as released), with `training/` beside it: losses.csv,
     held_out.csv, and state.pt, which holds all that going on needs. semantic: the frozen encoder's
-    checkpoint, see `load_semantic`. held_out: audio whose losses are written at each state, never
-    trained on. device: `cpu`, `cuda`, `cuda:1` or `mps`. fresh: begin anew. on_step: called with
-    each step's losses, in the first process.
+    checkpoint, see `load_semantic`; or any other frozen encoder, with its frames. held_out: audio
+    whose losses are written at each state, never trained on. device: `cpu`, `cuda`, `cuda:1` or
+    `mps`. fresh: begin anew. on_step: called with each step's losses, in the first process.
 
     The same config, audio, device and number of threads give the same losses, step for step,
     however often it was interrupted. Under torchrun each process does its part of the batch; the
@@ -68,18 +69,20 @@ def train(
     """
     with processes(device) as group:
         asked, config = config, _computable(config, group.device)
-        sampler = Sampler(corpus, config.shares, config.crop_tokens, config.seed)
+        sampler = _sampler(config, semantic, corpus, config.shares)
+        aside = None if held_out is None else _sampler(config, semantic, held_out, {})
         stage = _stage(config, sampler, semantic, group)
         identity = _identity(asked, corpus, stage)
         folder = out / "training"
         history = History(folder / "losses.csv", folder / "held_out.csv", stage.loss_names)
-        watch = _Watched(stage, history, held_out, config, group, group.part(stage.contexts))
+        own = group.part(stage.contexts)
+        watch = _Watched(stage, history, aside, group, own)
         begun = _begin(stage, out / STATE_FILE, identity, group, fresh)
         if group.first:
             folder.mkdir(parents=True, exist_ok=True)
             history.cut(begun)
         spent, started = 0.0, time.perf_counter()
-        for number, crops in _batches(sampler, begun, config.steps, watch.own, stage.crops):
+        for number, crops in _batches(sampler, begun, config.steps, own, stage.crops):
             losses = _numbers(stage.step(number, crops), group)
             seconds = time.perf_counter() - started  # with the wait for the batch
             spent += seconds
@@ -124,14 +127,42 @@ def _computable(
     return replace(config, precision="bf16" if native else "fp32")
 
 
+class Frozen(Protocol):
+    """A frozen encoder of any kind, with its frames of the audio."""
+
+    def sampler(
+        self, corpus: Corpus, config: InjectionTraining, shares: Mapping[str, float]
+    ) -> Any:
+        """What draws a step's crops, with the encoder's frames of them."""
+
+    def stage(self, config: InjectionTraining, sampler: Any, group: Processes) -> InjectionStage:
+        """What trains on them."""
+
+
+def _sampler(
+    config: SemanticTraining | InjectionTraining,
+    semantic: Path | Frozen | None,
+    corpus: Corpus,
+    shares: Mapping[str, float],
+) -> Draws[Any]:
+    """What draws crops of a corpus. shares: of its data sets; none: by their hours."""
+    if isinstance(semantic, Path | None):
+        return Sampler(corpus, shares, config.crop_tokens, config.seed)
+    assert isinstance(config, InjectionTraining)
+    draws: Draws[Any] = semantic.sampler(corpus, config, shares)
+    return draws
+
+
 def _stage(
     config: SemanticTraining | InjectionTraining,
-    sampler: Sampler,
-    semantic: Path | None,
+    sampler: Draws[Any],
+    semantic: Path | Frozen | None,
     group: Processes,
 ) -> Stage:
     if isinstance(config, SemanticTraining):
         return SemanticStage(config, sampler, group)
+    if not isinstance(semantic, Path | None):
+        return semantic.stage(config, sampler, group)
     path, sizes = load_semantic(find_semantic(semantic))
     return InjectionStage(config, path, sizes, sampler, group)
 
@@ -143,15 +174,12 @@ class _Watched:
         self,
         stage: Stage,
         history: History,
-        audio: Corpus | None,
-        config: SemanticTraining | InjectionTraining,
+        sampler: Draws[Any] | None,
         group: Processes,
         own: range,
     ) -> None:
         self.stage, self.history, self.group, self.own = stage, history, group, own
-        self.sampler = None
-        if audio is not None:
-            self.sampler = Sampler(audio, {}, config.crop_tokens, config.seed)
+        self.sampler = sampler
 
     def look(self, done: int) -> None:
         if self.sampler is None:
@@ -166,8 +194,8 @@ class _Watched:
 
 
 def _batches(
-    sampler: Sampler, begun: int, steps: int, own: range, crops: int
-) -> Iterator[tuple[int, Crops]]:
+    sampler: Draws[Any], begun: int, steps: int, own: range, crops: int
+) -> Iterator[tuple[int, Any]]:
     """Each step's number and crops, drawn in a thread while the steps before are computed."""
     with ThreadPoolExecutor(1) as thread:
         drawn = [
@@ -197,8 +225,5 @@ def _identity(
     text = json.dumps(values, sort_keys=True)
     found = {"config": hashlib.sha256(text.encode()).hexdigest(), "audio": corpus.digest}
     if isinstance(stage, InjectionStage):
-        weights = hashlib.sha256()
-        for name, tensor in stage.network.tokenizer.semantic.state_dict().items():
-            weights.update(name.encode() + tensor.cpu().numpy().tobytes())
-        found["semantic encoder"] = weights.hexdigest()
+        found["semantic encoder"] = stage.frozen_digest()
     return found

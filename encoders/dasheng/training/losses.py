@@ -22,12 +22,12 @@ class MultiScaleMel(torch.nn.Module):
     are empty and add nothing.
     """
 
-    def __init__(self, config: MelLossConfig) -> None:
+    def __init__(self, config: MelLossConfig, sample_rate: int = SAMPLE_RATE) -> None:
         super().__init__()
         self.config = config
         for i, (window, bands) in enumerate(zip(config.windows, config.bands, strict=True)):
             filters = torchaudio.functional.melscale_fbanks(
-                window // 2 + 1, 0.0, SAMPLE_RATE / 2, bands, SAMPLE_RATE, "slaney", "slaney"
+                window // 2 + 1, 0.0, sample_rate / 2, bands, sample_rate, "slaney", "slaney"
             )
             self.register_buffer(f"window_{i}", torch.hann_window(window), persistent=False)
             self.register_buffer(f"filters_{i}", filters, persistent=False)

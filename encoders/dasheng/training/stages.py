@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from earmark.encoders.dasheng.config import CHUNK_TOKENS, SemanticConfig
 from earmark.encoders.dasheng.semantic import SemanticPath
 from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 from earmark.encoders.dasheng.training.config import InjectionTraining, SemanticTraining
-from earmark.encoders.dasheng.training.corpus import Crops, Sampler
+from earmark.encoders.dasheng.training.corpus import Crops
 from earmark.encoders.dasheng.training.injection import Adversary, Injection, Losses
 from earmark.encoders.dasheng.training.masked import MaskedAutoencoder
 from earmark.encoders.dasheng.training.optimization import learning_rate, make_optimizer, take_step
@@ -24,18 +26,22 @@ from earmark.encoders.dasheng.training.start import (
     fit_head,
     fit_projection,
     measure_bands,
+    own_patches,
     start_adversary,
     start_injection,
     start_semantic,
 )
 
 MEASURED_ON = 256  # contexts
+Drawn = TypeVar("Drawn", covariant=True)
 
 
 class SemanticStage:
     """Masked autoencoding: trains the semantic path."""
 
-    def __init__(self, config: SemanticTraining, sampler: Sampler, processes: Processes) -> None:
+    def __init__(
+        self, config: SemanticTraining, sampler: Draws[Crops], processes: Processes
+    ) -> None:
         self.config, self.sampler, self.processes = config, sampler, processes
         self.contexts, self.crops = config.batch, 1
         semantic = without_weights(lambda: SemanticPath(config.model)).to_empty(device="cpu")
@@ -53,7 +59,7 @@ class SemanticStage:
 
     def begin(self) -> None:
         """Before the first step of all: the bands' statistics, the same in every process."""
-        draws = _measured_on(self.sampler, self.config.steps)
+        draws = measured_on(self.sampler, self.config.steps)
         contexts = (crops.to(self.processes.device) for crops in draws)
         measure_bands(self.network.semantic, contexts)
 
@@ -93,7 +99,7 @@ class InjectionStage:
         config: InjectionTraining,
         semantic: SemanticPath,
         sizes: SemanticConfig,
-        sampler: Sampler,
+        sampler: Draws[Crops],
         processes: Processes,
     ) -> None:
         self.config, self.sampler, self.processes = config, sampler, processes
@@ -105,10 +111,15 @@ class InjectionStage:
         tokenizer.acoustic.to_empty(device="cpu")
         tokenizer.decoder.to_empty(device="cpu")
         start_injection(tokenizer, config.seed)
-        self.network = Injection(tokenizer, config).to(processes.device).train()
-        self.shared = processes.shared(self.network)
-        self.optimizers = {"network": make_optimizer(self.network, config.optimizer)}
-        self.networks: dict[str, torch.nn.Module] = {"network": self.network}
+        self.network = Injection(tokenizer, config)
+        self.prepare(self.network)
+
+    def prepare(self, network: torch.nn.Module) -> None:
+        """Everything that trains a network whose forward pass gives decoded, true and losses."""
+        config, processes = self.config, self.processes
+        self.shared = processes.shared(network.to(processes.device).train())
+        self.optimizers = {"network": make_optimizer(network, config.optimizer)}
+        self.networks: dict[str, torch.nn.Module] = {"network": network}
         if config.losses.adversary:
             self.adversary = Adversary(config, processes)
             start_adversary(self.adversary, config.seed + 2)
@@ -125,9 +136,10 @@ class InjectionStage:
     def begin(self) -> None:
         """Before the first step of all: what can be measured instead of learnt."""
         tokenizer = self.network.tokenizer
-        draws = _measured_on(self.sampler, self.config.steps)
+        draws = measured_on(self.sampler, self.config.steps)
         contexts = [crops.to(self.processes.device) for crops in draws]
-        fit_projection(tokenizer.acoustic, contexts, self.config.seed)
+        patches = (own_patches(tokenizer.acoustic, crops) for crops in contexts)
+        fit_projection(tokenizer.acoustic.patch_embed, patches, self.config.seed)
         fit_head(tokenizer.decoder.head, contexts)
 
     def step(self, number: int, crops: Crops) -> Losses:
@@ -153,7 +165,14 @@ class InjectionStage:
     def held_out(self, number: int, crops: Crops) -> Losses:
         """The losses that need no discriminator, on crops that are not trained on."""
         with torch.no_grad():
-            return self.network(crops.to(self.processes.device))[2]  # type: ignore[no-any-return]
+            return self.networks["network"](crops.to(self.processes.device))[2]  # type: ignore[no-any-return]
+
+    def frozen_digest(self) -> str:
+        """SHA-256 (hex) of the frozen encoder's weights."""
+        weights = hashlib.sha256()
+        for name, tensor in self.network.tokenizer.semantic.state_dict().items():
+            weights.update(name.encode() + tensor.cpu().numpy().tobytes())
+        return weights.hexdigest()
 
     def export(self, folder: Path) -> Path:
         """The tokenizer in the released layout."""
@@ -168,7 +187,13 @@ class InjectionStage:
         return losses.mel.weight if name == "mel" else float(getattr(losses, name))
 
 
-def _measured_on(sampler: Sampler, steps: int) -> Iterator[Crops]:
+class Draws(Protocol[Drawn]):
+    """A sampler, of whatever kind of crops."""
+
+    def draw(self, step: int, contexts: range, crops: int) -> Drawn: ...
+
+
+def measured_on(sampler: Draws[Drawn], steps: int) -> Iterator[Drawn]:
     """Contexts that statistics are measured on, the same in every process; not those of a step."""
     return (sampler.draw(steps + i, range(8), 1) for i in range(MEASURED_ON // 8))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -17,12 +17,23 @@ from earmark.encoders.dasheng.config import (
     SEMANTIC_BANDS,
     SEMANTIC_FFT,
 )
-from earmark.encoders.dasheng.decoder import ConvNeXtBlock, Head
+from earmark.encoders.dasheng.decoder import ConvNeXtBlock, Decoder, Head
 from earmark.encoders.dasheng.mel import frame_counts, hann_window, htk_filters, token_counts
 from earmark.encoders.dasheng.semantic import SemanticPath
 from earmark.encoders.dasheng.tokenizer import DashengTokenizer
 from earmark.encoders.dasheng.training.corpus import Crops
 from earmark.encoders.dasheng.training.masked import sinusoids
+
+
+class Audio(Protocol):
+    """waveforms: (C, T) samples, zero beyond lengths (C,)."""
+
+    @property
+    def waveforms(self) -> torch.Tensor: ...
+
+    @property
+    def lengths(self) -> torch.Tensor: ...
+
 
 SPREAD = 0.02  # standard deviation of weights, cut at two, as in Vocos and vision transformers
 
@@ -67,19 +78,26 @@ def start_injection(tokenizer: DashengTokenizer, seed: int) -> None:
     The semantic path is left as it is; the acoustic projection is `fit_projection`'s.
     """
     draw_weights(tokenizer.acoustic, seed)
-    draw_weights(tokenizer.decoder, seed + 1, least=0.0)
-    head = tokenizer.decoder.head
-    blocks = cast(list[ConvNeXtBlock], list(tokenizer.decoder.backbone.convnext))
+    start_decoder(tokenizer.decoder, seed + 1)
     with torch.no_grad():
         tokenizer.acoustic.mel.window.copy_(hann_window(ACOUSTIC_FFT))
         bands = tokenizer.acoustic.mel.filters.shape[1]
         tokenizer.acoustic.mel.filters.copy_(htk_filters(ACOUSTIC_FFT, bands))
-        head.window.copy_(hann_window(len(head.window)))
+
+
+def start_decoder(decoder: Decoder, seed: int) -> None:
+    """Upsampler, backbone and head."""
+    draw_weights(decoder, seed, least=0.0)
+    blocks = cast(list[ConvNeXtBlock], list(decoder.backbone.convnext))
+    with torch.no_grad():
+        decoder.head.window.copy_(hann_window(len(decoder.head.window)))
         for block in blocks:
             block.gamma.fill_(1 / len(blocks))
 
 
-def fit_projection(acoustic: AcousticPath, contexts: Iterable[Crops], seed: int) -> None:
+def fit_projection(
+    projection: torch.nn.Conv2d | torch.nn.Linear, patches: Iterable[torch.Tensor], seed: int
+) -> None:
     """Start the acoustic projection where it tells the most: at the patches' principal components.
 
     A projection drawn at random spends its outputs on the patches' mean, which is far from zero,
@@ -88,12 +106,13 @@ def fit_projection(acoustic: AcousticPath, contexts: Iterable[Crops], seed: int)
     components be read with the least squared error where something independent, as the semantic
     latent, is added (Lee and Petersen 1976, doi:10.1109/TCOM.1976.1093309). A constant of the
     same power keeps the norm after it from losing a frame's distance from the mean.
+
+    patches: log-mel patches (N, bands x frames), in the order of the kernel.
     """
-    patches = [_own_patches(acoustic, crops) for crops in contexts]
-    every = _exact(torch.cat(patches))
+    every = _exact(torch.cat(list(patches)))
     mean = every.mean(0)
     variance, components = torch.linalg.eigh((every - mean).T @ (every - mean) / len(every))
-    width = acoustic.patch_embed.out_channels
+    width = len(projection.weight)
     kept = min(width, len(variance))
     variance, components = variance.flip(0)[:kept], components.flip(1)[:, :kept]
     # eigenvectors are known but for their sign
@@ -107,12 +126,12 @@ def fit_projection(acoustic: AcousticPath, contexts: Iterable[Crops], seed: int)
     kernel = kernel / ((every - mean) @ kernel.T).square().mean().sqrt()
     constant = torch.from_numpy(generator.choice([-1.0, 1.0], width)).to(every.device)
     with torch.no_grad():
-        acoustic.patch_embed.weight.copy_(kernel.view(acoustic.patch_embed.weight.shape))
-        assert acoustic.patch_embed.bias is not None
-        acoustic.patch_embed.bias.copy_(constant - kernel @ mean)
+        projection.weight.copy_(kernel.view(projection.weight.shape))
+        assert projection.bias is not None
+        projection.bias.copy_(constant - kernel @ mean)
 
 
-def _own_patches(acoustic: AcousticPath, crops: Crops) -> torch.Tensor:
+def own_patches(acoustic: AcousticPath, crops: Crops) -> torch.Tensor:
     """(N, bands x 4) log-mel patches of the contexts' own frames, in the order of the kernel."""
     with torch.no_grad():
         found = acoustic.log_mel(crops.waveforms, crops.lengths)
@@ -128,7 +147,7 @@ def _exact(values: torch.Tensor) -> torch.Tensor:
     return (values.cpu() if values.device.type == "mps" else values).double()
 
 
-def fit_head(head: Head, contexts: Iterable[Crops]) -> None:
+def fit_head(head: Head, contexts: Iterable[Audio]) -> None:
     """Start the log-magnitudes at their means: a bias takes thousands of steps to get there."""
     sums = _exact(head.window.new_zeros(head.n_fft // 2 + 1))
     frames = 0
