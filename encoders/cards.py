@@ -94,6 +94,11 @@ CARDS: dict[str, Card] = {
         "acoustic", Hub("hubertsiuzdak/snac_24khz"),
         NOT_VERIFIED, 19_842_914, 24_000, 24_000 / 512, 768,
     ),
+    "uniflow-vae": Card("generative latent", Given(), NOT_VERIFIED, 43_829_248, 24_000, 50, 128),
+    "ezaudio-vae": Card("generative latent", Given(), NOT_VERIFIED, 43_829_248, 24_000, 50, 128),
+    "stable-audio-vae": Card(
+        "generative latent", Given(), NOT_VERIFIED, 156_077_696, 44_100, 44_100 / 2048, 64
+    ),
     "logmel": Card("spectrogram", Nothing(), "", 0, 16_000, 25, 256),
     "mfcc": Card("spectrogram", Nothing(), "", 0, 16_000, 25, 80),
     "identity": Card("spectrogram", Nothing(), "", 0, 16_000, 100, 160),

@@ -110,6 +110,9 @@ FAMILIES = {
     "mimi": _baseline("codecs:load_mimi", _CODEC),
     "xcodec": _baseline("codecs:load_xcodec", _CODEC),
     "snac": _baseline("snac_codec:load", _CODEC),
+    "uniflow-vae": Family("earmark.encoders.oobleck:load_uniflow"),
+    "ezaudio-vae": Family("earmark.encoders.oobleck:load_ezaudio"),
+    "stable-audio-vae": Family("earmark.encoders.oobleck:load_stable_audio"),
 }
 
 

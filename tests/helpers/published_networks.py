@@ -74,6 +74,12 @@ def _clap() -> torch.nn.Module:
     return transformers.ClapAudioModelWithProjection(transformers.ClapAudioConfig())
 
 
+def _oobleck(name: str) -> torch.nn.Module:
+    from earmark.encoders.oobleck import MODELS, OobleckPass
+
+    return OobleckPass(MODELS[name].config)
+
+
 def _midashenglm() -> torch.nn.Module:
     from earmark.encoders.dasheng import SemanticConfig
     from earmark.encoders.dasheng.midashenglm_encoder import SemanticLayersPass
@@ -120,6 +126,9 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "mimi": lambda: _made("Mimi", num_quantizers=32),
     "xcodec": lambda: _made("Xcodec"),
     "snac": _snac,
+    "uniflow-vae": lambda: _oobleck("uniflow-vae"),
+    "ezaudio-vae": lambda: _oobleck("ezaudio-vae"),
+    "stable-audio-vae": lambda: _oobleck("stable-audio-vae"),
 }  # fmt: skip
 
 
