@@ -82,7 +82,7 @@ def _named(folder: Path) -> Path:
     path = folder / "config.yaml"
     try:
         facts: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        file = folder / facts["model"]["autoencoder"]["pretrained_ckpt"]
+        file = folder / str(facts["model"]["autoencoder"]["pretrained_ckpt"])
     except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError) as error:
         said = " ".join(str(error).split())[:200]
         raise EncoderError(

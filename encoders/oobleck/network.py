@@ -24,7 +24,8 @@ SHARE_OF_A_PASS = 4
 @dataclass(frozen=True)
 class OobleckConfig:
     """Sizes. channels: before the first and after each block of the encoder. strides: of its
-    blocks, even. latent: dimensions of the mean. audio_channels: 1, or 2 for stereo. sample_rate: Hz.
+    blocks, even. latent: dimensions of the mean. audio_channels: 1, or 2 for stereo. sample_rate:
+    Hz.
     """
 
     channels: tuple[int, ...] = (128, 128, 256, 512, 1024)
@@ -66,7 +67,7 @@ class ResidualUnit(torch.nn.Module):
         )
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return values + self.layers(values)
+        return values + self.layers(values)  # type: ignore[no-any-return]
 
 
 class Block(torch.nn.Module):
