@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 
 from earmark.benchmark.conformance import lengths
+from earmark.benchmark.conformance.advice import padding_unclaimed
 from earmark.benchmark.conformance.checks import (
     IN_TIME_LENGTHS,
     LENGTHS,
@@ -67,6 +68,9 @@ class _Rule(NamedTuple):
 
 
 _X = EncoderChecks
+_PADDING = "padding"
+# in its place where `validate` looks at an encoder that does not claim it
+_ADVICE = _Rule(_PADDING, "not claimed", padding_unclaimed, "")
 _RULES = (
     _Rule("0.5 s of noise", "finite (1, F, {encoder.embedding_dim})", _X.plain,
           "fix encode(); where it needs longer clips, set min_seconds", True),
@@ -77,7 +81,7 @@ _RULES = (
     _Rule("batch mates", "as alone, within {same:g}", _X.pass_mates,
           "let no clip depend on others, by a batch's maximum or batch norm in train mode",
           True, True),
-    _Rule("padding", "as alone, within {same:g}", lengths.padding,
+    _Rule(_PADDING, "as alone, within {same:g}", lengths.padding,
           "mask what lies beyond lengths, or set honours_lengths = False", True, True),
     _Rule("batch order", "any, within {same:g}", _X.order, "let no clip depend on others"),
     _Rule("frame rate", "{x.claimed_rate}", lengths.frame_rate,
@@ -159,7 +163,8 @@ def validate(
         ready_encoder(one).to(device)
         passes = TrialRuns([one], device)
         examination = EncoderChecks(one, passes, lengths=LENGTHS, fingerprint=one.fingerprint())
-        rules = _rules(one)
+        rules = [_ADVICE if rule.what == _PADDING and not one.honours_lengths else rule
+                 for rule in _rules(one)]  # fmt: skip
         return _all_checked(rules, examination, track, {"10 min": "--quick"} if quick else {})
 
 
