@@ -95,7 +95,7 @@ class Card:
     licence: of the weights: an SPDX identifier, "not verified" where nothing at the source was
         read, "" where there are no weights.
     parameters: how many are loaded, counted on the network in its published sizes (the tests count
-        them again); 0: nothing is learned.
+        them again); 0: nothing is learned; None: the sizes are only in the weights' own files.
     sample_rate: Hz. frame_rate: frames a second, None: one row a clip. dimension: of NAME alone.
     ran: whether it was ever run on its released weights by those who wrote it. Where not, it was
         compared with another implementation on random weights of the same architecture.
@@ -104,15 +104,17 @@ class Card:
     group: Group
     weights: Hub | Given | Wheel | Along | Nothing
     licence: str
-    parameters: int
+    parameters: int | None
     sample_rate: int
     frame_rate: float | None
     dimension: int
     ran: bool = False
 
 
-def short_count(parameters: int) -> str:
-    """A number of parameters as people write it: `-`, `0.49 M`, `86 M`, `1.2 B`."""
+def short_count(parameters: int | None) -> str:
+    """A number of parameters as people write it: `-`, `0.49 M`, `86 M`, `1.2 B`; `?` for None."""
+    if parameters is None:
+        return "?"
     if parameters == 0:
         return "-"
     value, unit = (parameters / 1e9, "B") if parameters >= 999.5e6 else (parameters / 1e6, "M")

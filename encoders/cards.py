@@ -99,6 +99,9 @@ CARDS: dict[str, Card] = {
     "stable-audio-vae": Card(
         "generative latent", Given(), NOT_VERIFIED, 156_077_696, 44_100, 44_100 / 2048, 64
     ),
+    "mingtok": Card(
+        "generative latent", Hub("inclusionAI/MingTok-Audio"), NOT_VERIFIED, None, 16_000, 50, 64
+    ),
     "logmel": Card("spectrogram", Nothing(), "", 0, 16_000, 25, 256),
     "mfcc": Card("spectrogram", Nothing(), "", 0, 16_000, 25, 80),
     "identity": Card("spectrogram", Nothing(), "", 0, 16_000, 100, 160),

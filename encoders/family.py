@@ -105,6 +105,7 @@ FAMILIES = {
     "clap": Family(
         "earmark.encoders.baselines.clap:load", ("", "frames", "grid"), extra="baselines"
     ),
+    "mingtok": Family("earmark.encoders.baselines.mingtok:load", extra="baselines"),
     "encodec": _baseline("codecs:load_encodec", _CODEC),
     "dac": _baseline("codecs:load_dac", _CODEC),
     "mimi": _baseline("codecs:load_mimi", _CODEC),

@@ -18,11 +18,11 @@ _OTHERS = "others"
 _HEADS = ("encoder", "params", "Hz", "/s", "dim", "licence", "extra", "weights", "run")
 _NUMERIC = ("params", "Hz", "/s", "dim")
 _NOTES = """\
-params: of the network in its published sizes. /s: frames a second. dim: of the name without a
-colon. licence: of the weights; ? not verified. weights: where they come from, + at hand here,
-- not (file: give it by --weights). run: whether those who wrote it ever ran it on its released
-weights; where not, it was compared with another implementation on random weights of the same
-architecture. What is not built in says what it is once it is loaded.
+params: of the network in its published sizes; ? where only its files tell. /s: frames a second.
+dim: of the name without a colon. licence: of the weights; ? not verified. weights: where they
+come from, + at hand here, - not (file: give it by --weights). run: whether those who wrote it
+ever ran it on its released weights; where not, it was compared with another implementation on
+random weights of the same architecture. What is not built in says what it is once loaded.
 Your own: --encoder path/to/file.py:ClassName"""
 
 
@@ -86,7 +86,7 @@ def _facts(name: str, card: Card) -> dict[str, Any]:
 
 def _row(facts: dict[str, Any]) -> tuple[str | Text, ...]:
     outputs = " ".join(f":{output}" for output in facts["outputs"])
-    learned = facts["parameters"] > 0
+    learned = facts["parameters"] != 0
     return (
         Text(f"{facts['name']}\n{outputs}".rstrip()), short_count(facts["parameters"]),
         str(facts["sample_rate"]), f"{facts['frame_rate']:.4g}" if facts["frame_rate"] else "clip",

@@ -41,14 +41,14 @@ class Checkpoint:
     name: of the encoder, for messages. repo: on the hub. revision: its commit, or None where none
     is known to hold safetensors: then the newest is taken, and for a repository without
     safetensors the conversion that the hub keeps beside it.
-    model_type: as its config.json says, or "" where that says none.
+    model_type: as its config.json says, or "" where that says none; None: the loader looks itself.
     published: its sizes, as its published config.json has them; `part.key` for one in a part.
     """
 
     name: str
     repo: str
     revision: str | None = None
-    model_type: str = ""
+    model_type: str | None = ""
     published: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -207,7 +207,7 @@ def _check_folder(checkpoint: Checkpoint, weights: Path) -> None:
             "config.json holds no object; fetch it again"
         )
     found = facts.get("model_type", "")
-    if found != checkpoint.model_type:
+    if checkpoint.model_type is not None and found != checkpoint.model_type:
         raise EncoderError(
             f"encoder {checkpoint.name!r}: {weights} holds a model of type {found!r}, not "
             f"{checkpoint.model_type!r}; give a copy of {checkpoint.repo}"

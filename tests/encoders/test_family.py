@@ -103,7 +103,7 @@ def test_weights_reach_the_loader_as_a_path(tmp_path: Path) -> None:
     [
         (["toy:lefd"], {}, "'toy' has no output 'lefd'; did you mean 'toy:left'?"),
         (["encodec:quantised"], {}, "did you mean 'encodec:quantized'?"),
-        (["encodec:"], {}, "no output ''"),
+        (["encodec:"], {}, "nothing follows the colon"),
         (["hubert-large:layer-x"], {}, "no output 'layer-x'"),
         (["encodec:layer-3"], {}, "no output 'layer-3'"),
         (["hubert-largr"], {}, "did you mean 'hubert-large'?"),
@@ -311,6 +311,7 @@ def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
         clap,
         codecs,
         mert,
+        mingtok,
         snac_codec,
         speech,
         w2v_bert,
@@ -318,7 +319,7 @@ def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
     )  # fmt: skip
     from earmark.encoders.baselines.checkpoint import Checkpoint, shown_name
 
-    found: list[Checkpoint] = [one.CHECKPOINT for one in (snac_codec, ast, clap, w2v_bert)]
+    found: list[Checkpoint] = [one.CHECKPOINT for one in (snac_codec, ast, clap, mingtok, w2v_bert)]
 
     def note(checkpoint: Checkpoint, *_: Any) -> list[AudioEncoder]:
         found.append(checkpoint)
