@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from rich.table import Table
@@ -12,9 +13,11 @@ from earmark.benchmark.cli.terminal import Terminal
 from earmark.encoders.card import GROUPS, NOT_VERIFIED, Card, short_count
 from earmark.encoders.cards import CARDS
 from earmark.encoders.catalogue import encoder_names
+from earmark.encoders.examples import ALLOW, EXAMPLES, FOLDER
 from earmark.encoders.family import FAMILIES
 
 _OTHERS = "others"
+_EXAMPLES = "examples"
 _HEADS = ("encoder", "params", "Hz", "/s", "dim", "licence", "extra", "weights", "run")
 _NUMERIC = ("params", "Hz", "/s", "dim")
 _NOTES = """\
@@ -36,8 +39,10 @@ def list_encoders(console: Terminal, *, with_weights: bool, as_json: bool) -> No
     if with_weights:
         facts = [one for one in facts if one["at_hand"]]
     others = {} if with_weights else _others()
+    examples = {} if with_weights else _examples()
     if as_json:
         facts += [{"name": name, "group": _OTHERS, "from": of} for name, of in others.items()]
+        facts += [{"name": n, "group": _EXAMPLES, "from": what} for n, what in examples.items()]
         print(json.dumps(facts, indent=1))
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -54,10 +59,13 @@ def list_encoders(console: Terminal, *, with_weights: bool, as_json: bool) -> No
         for row in rows:
             table.add_row(*row)
     console.print(table)
-    if others:
-        console.print(Text(f"\n{_OTHERS}", "bold"))
-    for name, origin in others.items():
-        console.print(Text(f"{name}  {origin}"), soft_wrap=True)
+    for title, rest in ((_OTHERS, others), (_EXAMPLES, examples)):
+        if rest:
+            console.print(Text(f"\n{title}", "bold"))
+        if rest is examples and rest:
+            console.print(f"(a repository's own code, with {ALLOW}=1; never run here)")
+        for name, what in rest.items():
+            console.print(Text(f"{name}  {what}"), soft_wrap=True)
     console.print(Text(f"\n{_NOTES}"), soft_wrap=True)
 
 
@@ -67,6 +75,11 @@ def _others() -> dict[str, str]:
         name: origin for name, origin in encoder_names().items()
         if name.partition(":")[0] not in CARDS or "; not that of " in origin
     }  # fmt: skip
+
+
+def _examples() -> dict[str, str]:
+    """Example files as they are asked for from here, with what each is."""
+    return {os.path.relpath(FOLDER / name): what for name, what in EXAMPLES.items()}
 
 
 def _facts(name: str, card: Card) -> dict[str, Any]:

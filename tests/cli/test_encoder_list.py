@@ -12,9 +12,10 @@ import pytest
 from clips import REPOSITORY
 
 from earmark.benchmark.cli.main import main
-from earmark.encoders import catalogue
+from earmark.encoders import EncoderError, catalogue, load_encoder
 from earmark.encoders.card import GROUPS, Hub
 from earmark.encoders.cards import CARDS
+from earmark.encoders.examples import ALLOW, EXAMPLES
 from earmark.encoders.family import FAMILIES
 from earmark.encoders.logmel import LogMel
 
@@ -24,10 +25,13 @@ def listed(capsys: pytest.CaptureFixture[str], *options: str) -> str:
     return capsys.readouterr().out
 
 
-def test_each_encoder_stands_whole_in_its_group(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_encoder_stands_whole_in_its_group(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
     out = listed(capsys)
     assert max(len(line) for line in out.splitlines()) <= 100
-    table = out[: out.index("params: ")].splitlines()
+    table = out[: out.index("examples\n")].splitlines()
     assert max(len(line) for line in table) <= 80
     assert "…" not in out
     group, found, name = "", {}, ""
@@ -94,6 +98,22 @@ def test_what_is_not_built_in_has_a_group_of_its_own(
     rows = {row["name"]: row for row in json.loads(listed(capsys, "--json"))}
     assert rows["tiny"] == {"name": "tiny", "group": "others", "from": "package tinyhear"}
     assert "others" not in listed(capsys, "--has-weights").splitlines()
+
+
+def test_examples_are_listed_as_they_are_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    lines = listed(capsys).splitlines()
+    assert "never run here" in lines[lines.index("examples") + 1]
+    names = [row["name"] for row in json.loads(listed(capsys, "--json"))
+             if row["group"] == "examples"]  # fmt: skip
+    assert len(names) == len(EXAMPLES)
+    for name in names:
+        assert any(line.startswith(f"{name}  ") for line in lines)
+        with pytest.raises(EncoderError, match=ALLOW):
+            load_encoder(name)
+    assert "examples" not in listed(capsys, "--has-weights").splitlines()
 
 
 def test_listing_loads_nothing_heavy() -> None:
