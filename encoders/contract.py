@@ -40,6 +40,8 @@ def check_contract(encoder: Any, name: str) -> None:
             f"encoder {name!r}: bits_per_second must be a number above 0, or None where the output "
             f"is no code, not {bits!r}"
         )
+    if isinstance(encoder, Codec) and encoder.decoded_rate is not None:
+        _check_whole(encoder, "decoded_rate", name)
     _check_frames(encoder, name)
     _check_seconds(encoder, name)
     _check_outputs(encoder, name)

@@ -30,7 +30,10 @@ _seen: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 # Attributes that came later: facts of a fingerprint where they are set, so that those of encoders
 # that know nothing of them stay.
-_SINCE = ("frame_rate_varies", "scene_dim", "min_seconds", "max_seconds", "fixed_seconds")
+_SINCE = (
+    "frame_rate_varies", "scene_dim", "min_seconds", "max_seconds", "fixed_seconds",
+    "decoded_rate",
+)  # fmt: skip
 
 
 class EncoderError(ValueError):
@@ -180,7 +183,7 @@ class AudioEncoder(torch.nn.Module):
             "frame_rate": self.frame_rate,
             "honours_lengths": self.honours_lengths,
             "libraries": {library: _version(library, self.name) for library in self.libraries},
-            **{name: value for name in _SINCE if (value := getattr(self, name))},
+            **{name: value for name in _SINCE if (value := getattr(self, name, None))},
         }
         try:
             text = json.dumps(facts, sort_keys=True)
@@ -201,14 +204,24 @@ class AudioEncoder(torch.nn.Module):
 
 
 class Codec(AudioEncoder):
-    """An encoder that can also decode; its frames have one rate, of clips of any length."""
+    """An encoder that can also decode; its frames have one rate, of clips of any length.
+
+    decoded_rate: in Hz, of what `decode` returns; None: `sample_rate`. Part of the fingerprint
+        where it is set.
+    """
 
     frame_rate: float
+    decoded_rate: int | None = None
+
+    @property
+    def output_rate(self) -> int:
+        """Hz, of what `decode` returns."""
+        return self.decoded_rate or self.sample_rate
 
     def decode(self, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
         """Decode a batch of latents.
 
-        Returns waveforms (B, T) float32 at `sample_rate` and lengths (B,) in samples.
+        Returns waveforms (B, T) float32 at `output_rate` and lengths (B,) in samples.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement decode()")
 

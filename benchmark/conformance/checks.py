@@ -318,16 +318,20 @@ class EncoderChecks:
         return CheckOutcome("sound", True)
 
     def decoded_lengths(self) -> list[tuple[int, int]]:
-        """Samples of each of the clips by which frame rate is measured: its own, as decoded."""
-        rate = self.encoder.sample_rate
-        return [(len(make_clip(name, rate)), len(self.sound(name))) for name in self.lengths]
+        """Samples of each of the clips by which frame rate is measured: its own, as decoded.
+
+        Its own are those that it lasts at the rate of what is decoded.
+        """
+        clips = {name: len(make_clip(name, self.encoder.sample_rate)) for name in self.lengths}
+        step = self.output_rate / self.encoder.sample_rate
+        return [(round(own * step), len(self.sound(name))) for name, own in clips.items()]
 
     def decoded_length(self) -> CheckOutcome:
         own, got = max(self.decoded_lengths(), key=lambda pair: abs(pair[1] - pair[0]))
         return CheckOutcome(f"{got} for {own} samples", abs(got - own) <= self.frame_samples)
 
     def decoded_rate(self) -> CheckOutcome:
-        rate = self.encoder.sample_rate
+        rate = self.output_rate
         own, got = zip(*self.decoded_lengths(), strict=True)
         found, slack = slope([n / rate for n in own], got)
         slack *= self.frame_samples
@@ -355,4 +359,10 @@ class EncoderChecks:
     def frame_samples(self) -> float:
         """How many samples a decoded clip may be off by: as many frames as its frames may."""
         assert isinstance(self.encoder, Codec)
-        return FRAME_SLACK * self.encoder.sample_rate / self.encoder.frame_rate
+        return FRAME_SLACK * self.output_rate / self.encoder.frame_rate
+
+    @property
+    def output_rate(self) -> int:
+        """Hz, of what the codec decodes."""
+        assert isinstance(self.encoder, Codec)
+        return self.encoder.output_rate

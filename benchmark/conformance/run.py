@@ -100,8 +100,8 @@ _CODEC_RULES = (
     _Rule("decoded sound", "finite, and not silent for noise", _X.decoded_sound, "fix decode()"),
     _Rule("decoded length", "the clip's, within {x.frame_samples:.0f} samples", _X.decoded_length,
           "correct what decode() returns as lengths"),
-    _Rule("decoded sample rate", "{encoder.sample_rate} Hz", _X.decoded_rate,
-          "decode to sample_rate"),
+    _Rule("decoded sample rate", "{x.output_rate} Hz", _X.decoded_rate,
+          "decode to sample_rate, or say decoded_rate"),
     _Rule("decoding in a batch", "as alone, within {same:g}", _X.decoded_mates,
           "let no clip depend on others, or on what lies beyond its frames"),
 )  # fmt: skip

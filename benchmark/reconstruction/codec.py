@@ -23,7 +23,7 @@ class CodecFailedError(RuntimeError):
 
 
 def round_trip(codec: Codec, samples: Samples, device: str) -> Samples:
-    """Encode and decode one clip (n,) at the codec's rate -> (m,) float32 at the same rate.
+    """Encode and decode one clip (n,) at the codec's rate -> (m,) float32 at its output_rate.
 
     Alone, so that no padding and no other clip has a part in it. Raises CodecFailedError where the
     codec fails on this clip, EncoderError where what it returns is not what its contract says.

@@ -75,6 +75,7 @@ class CodecEvaluator:
             frame_rate=codec.frame_rate,
             values_per_second=codec.embedding_dim * codec.frame_rate,
             parameters=parameter_count(codec),
+            decoded_rate=codec.decoded_rate,
             compute=codec.compute_dtype(device_kind(run.device)),
         )
         self.preflight = Preflight(

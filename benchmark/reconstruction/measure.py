@@ -213,6 +213,7 @@ class _Run:
             self.entries.setdefault(clip.key, {})[entry["crop"]] = entry
         for number, crop in enumerate(one.crops):
             heard = resample(crop, one.rate, self.codec.sample_rate)
+            output_rate = self.codec.output_rate
             try:
                 decoded = round_trip(self.codec, heard, self.device)
             except CodecFailedError as reason:
@@ -228,8 +229,8 @@ class _Run:
                 "reference": str(files[0]),
                 "decoded": str(files[1]),
                 "reference_rate": one.rate,
-                "decoded_rate": self.codec.sample_rate,
-                "heard": len(heard),
+                "decoded_rate": output_rate,
+                "heard": round(len(heard) * output_rate / self.codec.sample_rate),
                 "metrics": list(self.wishes.metrics),
                 "rates": list(self.wishes.rates),
                 "plot": None,
@@ -254,7 +255,7 @@ class _Run:
             elif path.name.endswith(".reference.wav"):
                 write_sound(path, crop, job["reference_rate"])
             else:
-                write_sound(path, fit(decoded, job["heard"]), self.codec.sample_rate)
+                write_sound(path, fit(decoded, job["heard"]), job["decoded_rate"])
 
     def _collect(self) -> None:
         done = self.pending.popleft()

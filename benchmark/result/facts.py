@@ -194,7 +194,11 @@ class RunFacts:
 
 @dataclass(kw_only=True)
 class CodecFacts:
-    """The codec of a reconstruction. compute: what it computes in."""
+    """The codec of a reconstruction.
+
+    Attributes:
+        compute: what it computes in. decoded_rate: Hz of what it decodes, where not sample_rate.
+    """
 
     name: str
     spec: str = ""
@@ -205,6 +209,7 @@ class CodecFacts:
     values_per_second: float
     parameters: int | None = optional()
     compute: str | None = optional()
+    decoded_rate: int | None = optional()
 
 
 @dataclass(kw_only=True)

@@ -241,6 +241,16 @@ class Sound(Honest, Codec):
         return sound, frames.lengths * sound.shape[1] // frames.values.shape[1]
 
 
+def test_a_codec_may_decode_to_a_rate_of_its_own() -> None:
+    half = Sound(lambda sound: sound[:, ::2])
+    half.decoded_rate = Sound.sample_rate // 2
+    assert breaches(half) == {}
+    checks = by_name(validate(half, quick=True, device="cpu"))
+    assert checks["decoded sample rate"].claimed == f"{half.decoded_rate} Hz"
+    half.decoded_rate = Sound.sample_rate // 4
+    assert set(breaches(half)) == {"decoded length", "decoded sample rate"}
+
+
 @pytest.mark.parametrize(
     ("fault", "rows"),
     [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio
 from clips import audio_bytes
 from reconstruction_files import voice, write_clips
 from reconstruction_runs import run, table_of
@@ -17,7 +18,7 @@ from earmark.benchmark.reconstruction.leaderboard import make_tables
 from earmark.benchmark.reconstruction.metric.pair import AudioPair, measure_pair
 from earmark.benchmark.reconstruction.metric.registry import all_metrics
 from earmark.benchmark.reconstruction.result import read_results
-from earmark.encoders import Codec, EncoderError, load_encoder
+from earmark.encoders import Codec, EncoderError, Frames, load_encoder
 from earmark.encoders.anchors.identity import Identity
 from earmark.encoders.anchors.mulaw import MuLaw
 
@@ -155,6 +156,29 @@ def test_synthetic_is_marked_everywhere(tmp_path: Path) -> None:
     paths = list((tmp_path / "results").rglob("*.json"))
     assert len(paths) == 3
     assert all(".synthetic.limit-1." in path.name for path in paths)
+
+
+class Doubled(Identity):
+    """What was encoded, at twice the rate."""
+
+    name, decoded_rate = "doubled", 32_000
+
+    def decode(self, frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
+        sounds, lengths = super().decode(frames)
+        return torchaudio.functional.resample(sounds, 1, 2, lowpass_filter_width=64), 2 * lengths
+
+
+def test_what_is_decoded_may_have_a_rate_of_its_own(tmp_path: Path) -> None:
+    data = write_clips(tmp_path / "data", 2)
+    (result,) = run(tmp_path, Doubled(), data, save_audio=tmp_path / "heard")
+    assert (result.codec.sample_rate, result.codec.decoded_rate) == (16_000, 32_000)
+    assert result.scores["si_sdr"].value > 25
+    assert result.alignment is not None and result.alignment.length_difference is not None
+    assert result.alignment.length_difference.most == 0
+    rates = [
+        soundfile.info(path).samplerate for path in sorted((tmp_path / "heard").rglob("*.wav"))
+    ]
+    assert sorted(rates) == [16_000, 16_000, 32_000, 32_000]
 
 
 def test_only_codecs_and_only_settings_that_can_be(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ class AudioPair:
     """A reference and what was decoded of it, each at its own rate.
 
     reference: (n,) at `reference_rate` Hz, as in its file. decoded: (m,) at `decoded_rate` Hz, as
-    the codec returned it. heard: samples at `decoded_rate` that the codec was given.
+    the codec returned it. heard: samples at `decoded_rate` that what the codec was given lasts.
     """
 
     reference: Samples
