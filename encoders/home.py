@@ -41,6 +41,11 @@ _INSTALLED = tuple(
 )
 
 
+def is_installed(path: str) -> bool:
+    """Whether a file, by its real path, is Python's own or of an installed package."""
+    return path.startswith(_INSTALLED)
+
+
 class Home:
     """What the code of one encoder (file) has of its own.
 

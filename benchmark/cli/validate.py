@@ -43,6 +43,9 @@ def add_parser(commands: Any) -> None:
         "--device", type=device, default="auto", metavar="NAME",
         help="cpu, cuda, cuda:1 (the second GPU) or mps (default: auto: cuda where it is there)",
     )  # fmt: skip
+    parser.add_argument(
+        "--traceback", action="store_true", help="show in full what the encoder raised"
+    )
     parser.add_argument("--quick", action="store_true", help="leave out 10 minutes of audio")
     parser.set_defaults(function=run, when_cut_off=CHECK_FAILED)
 
@@ -61,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
             if number:
                 print()
-            _show(encoder.name, checks)
+            _show(encoder.name, checks, traceback=arguments.traceback)
             if any(check.verdict == BREACH for check in checks):
                 status = CHECK_FAILED
     except EncoderError as error:
@@ -70,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
-def _show(name: str, checks: list[Check]) -> None:
+def _show(name: str, checks: list[Check], *, traceback: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -92,6 +95,8 @@ def _show(name: str, checks: list[Check]) -> None:
         console.print()
     for check in notes:
         console.print(Text(f"{check.verdict}: {check.what}: {check.why}"))
+        if traceback and check.trace:
+            console.print(Text(check.trace))
     breaches = sum(check.verdict == BREACH for check in checks)
     skipped = sum(check.verdict == SKIPPED for check in checks)
     console.print(

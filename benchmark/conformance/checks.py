@@ -13,11 +13,11 @@ from earmark.benchmark.conformance.trial import (
     TrialOutput,
     TrialRuns,
     difference,
-    in_words,
     make_clip,
     slope,
 )
 from earmark.benchmark.embedding.batches import FRAME_SLACK
+from earmark.benchmark.embedding.output import Fault
 from earmark.benchmark.embedding.windows import limits_of
 from earmark.encoders import (
     AudioEncoder,
@@ -46,6 +46,7 @@ _SILENT = 3e-6
 _WITHOUT_WEIGHTS = (
     "a run tells its checkpoints, if it has any, by its output on three signals alone"
 )
+_COARSE = "{} keeps fewer digits than float32: compute the last layers in float32 where you can"
 # Modules that do something else while they train.
 _BY_MODE = (
     torch.nn.modules.dropout._DropoutNd,
@@ -57,13 +58,15 @@ _BY_MODE = (
 class CheckOutcome(NamedTuple):
     """measured: in words. ok: whether as claimed. stops: if not, whether a run must not start.
 
-    note: what is to be known though it is as claimed.
+    note: what is to be known though it is as claimed. fix: what to do about this breach, where the
+    rule cannot know.
     """
 
     measured: str
     ok: bool
     stops: bool = True
     note: str = ""
+    fix: str = ""
 
 
 class EncoderChecks:
@@ -85,7 +88,8 @@ class EncoderChecks:
         self.row = ""  # the check in hand
         self.broken: dict[str, str] = {}  # what went wrong, and the row that says so
         self.sounds: dict[str, torch.Tensor] = {}  # what was decoded of the clips of these names
-        self.faults: list[str] = []  # frame lengths
+        self.faults: list[Fault] = []  # frame lengths
+        self.remarks: list[Fault] = []
         self.strange: list[str] = []  # clips whose output holds NaN or infinity
         self.most = 0.0
 
@@ -101,6 +105,7 @@ class EncoderChecks:
 
     def noted(self, heard: TrialOutput, names: Sequence[str]) -> TrialOutput:
         self.faults += heard.faults
+        self.remarks += heard.remarks
         for name, clip in zip(names, heard.clips, strict=True):
             if not bool(clip.isfinite().all()):
                 self.strange.append(name.replace("-", " of ") + " s")
@@ -144,6 +149,8 @@ class EncoderChecks:
     def plain(self) -> CheckOutcome:
         heard = self.heard(_PLAIN)
         found = self.finite_all(heard.clips[0])
+        if len(heard.clips[0]) and not found.ok:
+            return found._replace(fix="guard logarithms and divisions: its output is not finite")
         return found if not found.ok else CheckOutcome(f"{tuple(heard.frames.values.shape)}", True)
 
     def dimension(self) -> CheckOutcome:
@@ -245,7 +252,21 @@ class EncoderChecks:
 
     def frame_lengths(self) -> CheckOutcome:
         self.heard(_PLAIN)  # where nothing could be encoded, there are none
-        return CheckOutcome("; ".join(dict.fromkeys(self.faults)) or "as claimed", not self.faults)
+        said = dict.fromkeys(fault.said for fault in self.faults)
+        fix = next((fault.cure for fault in self.faults if fault.cure), "")
+        return CheckOutcome("; ".join(said) or "as claimed", not self.faults, fix=fix)
+
+    def output(self) -> CheckOutcome:
+        """What the values are; a run takes what can be taken."""
+        values = self.heard(_PLAIN).frames.values
+        kind = str(values.dtype).removeprefix("torch.")
+        remarks = list(dict.fromkeys(self.remarks))
+        if remarks:
+            said = ", ".join([kind, *(one.said for one in remarks)])
+            fix = "; ".join(one.cure for one in remarks)
+            return CheckOutcome(said, False, stops=False, fix=fix)
+        note = _COARSE.format(kind) if kind in ("float16", "bfloat16") else ""
+        return CheckOutcome(kind, True, note=note)
 
     def numbers(self) -> CheckOutcome:
         self.heard(_PLAIN)
@@ -286,7 +307,11 @@ class EncoderChecks:
         assert isinstance(self.encoder, Codec)
         try:
             with torch.inference_mode():
-                sounds, lengths = decode_at_home(self.encoder, frames)
+                found = decode_at_home(self.encoder, frames)
+            if not isinstance(found, tuple) or len(found) != 2:
+                word = f"a {type(found).__name__} from decode()"
+                raise ContractBreach(word, "return (waveforms, lengths), (B, T) and (B,)")
+            sounds, lengths = found
             count = len(frames.values)
             if sounds.ndim != 2 or len(sounds) != count or lengths.shape != (count,):
                 raise ContractBreach(
@@ -296,7 +321,7 @@ class EncoderChecks:
         except ContractBreach:
             raise
         except Exception as error:
-            raise ContractBreach(in_words(error)) from error
+            raise ContractBreach.raised(error, self.encoder) from error
 
     def sound(self, name: str) -> torch.Tensor:
         """What is decoded of a clip that was encoded alone. Raises ContractBreach, Skipped."""

@@ -9,6 +9,8 @@ from earmark.benchmark.embedding.windows import limits_of
 
 _PADDED = ("noise-0.5", "other-0.3", "full-0.8")
 _PADDED_S = 0.8  # the longest of them
+_COMMON_RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)  # Hz
+_ALIKE = 0.01  # relative
 
 
 def padding(x: EncoderChecks) -> CheckOutcome:
@@ -57,7 +59,19 @@ def frame_rate(x: EncoderChecks) -> CheckOutcome:
     found, slack = slope(seconds, frames)
     # one frame for rounding, one for clips shorter than a frame, which have one nevertheless
     slack *= FRAME_SLACK
-    return CheckOutcome(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack)
+    fix = _other_rate(x.encoder.sample_rate, rate, found)
+    return CheckOutcome(f"{found:.2f} +- {slack:.2f}", abs(found - rate) <= slack, fix=fix)
+
+
+def _other_rate(sample_rate: int, claimed: float, found: float) -> str:
+    """What to correct where a common sample rate would explain the frames that were found."""
+    if found <= 0:
+        return ""
+    meant = sample_rate * claimed / found
+    for common in _COMMON_RATES:
+        if common != sample_rate and abs(meant / common - 1) < _ALIKE:
+            return f"correct frame_rate; or sample_rate, which would be {common} Hz by the frames"
+    return ""
 
 
 def _window_rate(x: EncoderChecks, rate: float, seconds: float) -> CheckOutcome:

@@ -11,6 +11,7 @@ numbers of frames by 2 and 2 %, as in a run, and by 3 in 10 minutes; decoded cli
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -41,7 +42,8 @@ class Check(NamedTuple):
     """One line of the table.
 
     what: what was looked at. claimed, measured: in words. verdict: `ok`, `BREACH` or `skipped`.
-    why: how to fix a breach, or why it was skipped. stops: whether a run must not start.
+    why: how to fix a breach, or why it was skipped. stops: whether a run must not start. trace: of
+    an error that the encoder raised, in full.
     """
 
     what: str
@@ -50,6 +52,7 @@ class Check(NamedTuple):
     verdict: str
     why: str = ""
     stops: bool = False
+    trace: str = ""
 
 
 class _Rule(NamedTuple):
@@ -117,6 +120,8 @@ _SCENE_RULES = (
 _LAST_RULES = (
     _Rule("frame lengths", "1 to F, by frame_rate", _X.frame_lengths,
           "return each clip's own number of frames", True),
+    _Rule("output", "float on {x.passes.device}, no gradients", _X.output,
+          "return values as they are to be kept"),
     _Rule("NaN, infinity", "none", _X.numbers, "fix encode()", True),
     _Rule("float16 range", "up to 65504", _X.half, "scale the output down: frames are kept so"),
     _Rule("eval mode", "eval", _X.eval_mode, "leave the modules in eval mode", True),
@@ -223,7 +228,7 @@ def _all_checked(
 def _checked(rule: _Rule, examination: EncoderChecks, left_out: str | None = None) -> Check:
     """One rule looked at. left_out: why it is not to be."""
     examination.row = rule.what
-    found = CheckOutcome("-", True)
+    found, trace = CheckOutcome("-", True), ""
     skipped = left_out
     if skipped is None:
         try:
@@ -231,7 +236,9 @@ def _checked(rule: _Rule, examination: EncoderChecks, left_out: str | None = Non
         except Skipped as reason:
             skipped = str(reason)
         except ContractBreach as fault:
-            found = CheckOutcome(str(fault), False, stops=not rule.may_fail)
+            found = CheckOutcome(str(fault), False, stops=not rule.may_fail, fix=fault.fix)
+            if fault.error is not None:
+                trace = "".join(traceback.format_exception(fault.error))
     claimed = rule.claimed.format(
         x=examination,
         encoder=examination.encoder,
@@ -242,4 +249,5 @@ def _checked(rule: _Rule, examination: EncoderChecks, left_out: str | None = Non
         return Check(rule.what, claimed, "-", SKIPPED, skipped)
     if found.ok:
         return Check(rule.what, claimed, found.measured, OK, found.note)
-    return Check(rule.what, claimed, found.measured, BREACH, rule.fix, found.stops)
+    fix = found.fix or rule.fix
+    return Check(rule.what, claimed, found.measured, BREACH, fix, found.stops, trace)

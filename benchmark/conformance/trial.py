@@ -17,8 +17,15 @@ import torch
 from earmark.benchmark.audio.decode import Samples
 from earmark.benchmark.conformance.fitted import by_limits, encode_fitted
 from earmark.benchmark.embedding.batches import FRAME_SLACK, FRAME_SLACK_SHARE, pad
+from earmark.benchmark.embedding.output import (
+    Fault,
+    lengths_cure,
+    output_fault,
+    output_remarks,
+)
 from earmark.benchmark.embedding.windows import Limits, whole
 from earmark.encoders import AudioEncoder, Frames, encode_each
+from earmark.encoders.blame import cure_of, told
 from earmark.encoders.device import wait_for
 
 # Where half precision is seen at work, rounding differs from one batch shape to another.
@@ -26,7 +33,19 @@ _COARSENESS = {torch.float32: 0, torch.float64: 0, torch.float16: 1, torch.bfloa
 
 
 class ContractBreach(Exception):  # noqa: N818 - a finding
-    """What an encoder did instead of returning frames, in a few words."""
+    """What an encoder did instead of returning frames, in a few words.
+
+    fix: what to do about it; empty where the check knows better. error: what it raised, if it did.
+    """
+
+    def __init__(self, said: str, fix: str = "", error: Exception | None = None) -> None:
+        super().__init__(said)
+        self.fix, self.error = fix, error
+
+    @classmethod
+    def raised(cls, error: Exception, encoder: AudioEncoder) -> ContractBreach:
+        """Of an error that came out of an encoder."""
+        return cls(told(error, encoder), cure_of(error), error)
 
 
 class Skipped(Exception):  # noqa: N818 - a finding
@@ -37,13 +56,14 @@ class TrialOutput(NamedTuple):
     """What an encoder made of one batch.
 
     frames: as it returned them, or put together where clips were given in pieces. clips: each
-    clip's own frames, (F, D) float32 on the CPU. faults: in words, where frame lengths cannot be
-    right.
+    clip's own frames, (F, D) float32 on the CPU. faults: where frame lengths cannot be right.
+    remarks: on what a run puts up with.
     """
 
     frames: Frames
     clips: list[torch.Tensor]
-    faults: list[str]
+    faults: list[Fault]
+    remarks: list[Fault]
 
 
 # What each encoder made of a batch, or what was raised.
@@ -174,7 +194,7 @@ def _encoded(
     made: dict[AudioEncoder, TrialOutput | ContractBreach] = {}
     for encoder, frames in zip(encoders, found, strict=True):
         try:
-            made[encoder] = _checked(encoder, frames, clips)
+            made[encoder] = _checked(encoder, frames, clips, device)
         except ContractBreach as fault:
             made[encoder] = fault
     return made
@@ -184,13 +204,15 @@ def _in_pieces(
     encoders: Sequence[AudioEncoder], clips: Sequence[Samples], device: str
 ) -> dict[AudioEncoder, TrialOutput | ContractBreach]:
     """The same where they are padded, or cut into windows, as in a run."""
-    faults: dict[AudioEncoder, list[str]] = {encoder: [] for encoder in encoders}
+    faults: dict[AudioEncoder, list[Fault]] = {encoder: [] for encoder in encoders}
+    remarks: dict[AudioEncoder, list[Fault]] = {encoder: [] for encoder in encoders}
 
     def check(
         encoder: AudioEncoder, frames: Frames, given: Sequence[Samples]
     ) -> list[torch.Tensor]:
-        looked_at = _checked(encoder, frames, given)
+        looked_at = _checked(encoder, frames, given, device)
         faults[encoder] += looked_at.faults
+        remarks[encoder] += looked_at.remarks
         return looked_at.clips
 
     try:
@@ -205,6 +227,7 @@ def _in_pieces(
             ),
             own,
             faults[encoder],
+            remarks[encoder],
         )
         for encoder, own in found.items()
     }
@@ -213,10 +236,10 @@ def _in_pieces(
 def _read(encoder: AudioEncoder, made: Made) -> TrialOutput:
     """What one encoder made. Raises ContractBreach."""
     if isinstance(made, Exception):
-        raise ContractBreach(in_words(made))
+        raise ContractBreach.raised(made, encoder)
     found = made[encoder]
     if isinstance(found, ContractBreach):
-        raise ContractBreach(str(found))
+        raise ContractBreach(str(found), found.fix, found.error)
     return found
 
 
@@ -225,35 +248,28 @@ def _padded(clips: Sequence[Samples]) -> int:
     return len(clips) * max(map(len, clips))
 
 
-def _checked(encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples]) -> TrialOutput:
+def _checked(
+    encoder: AudioEncoder, frames: Frames, clips: Sequence[Samples], device: str
+) -> TrialOutput:
     """What was returned, where it has the shape to be looked at. Raises ContractBreach."""
-    if not isinstance(frames, Frames):
-        raise ContractBreach(f"encode() returned {type(frames).__name__}, not Frames")
-    values, lengths = frames.values, frames.lengths.cpu()
-    shape = tuple(values.shape)
-    if len(shape) != 3 or shape[0] != len(clips) or not values.is_floating_point():
-        raise ContractBreach(
-            f"values of shape {shape} and type {values.dtype} for {len(clips)} clips"
-        )
-    if lengths.shape != (len(clips),) or lengths.is_floating_point():
-        raise ContractBreach(f"lengths of shape {tuple(lengths.shape)} and type {lengths.dtype}")
+    longest_s = max(map(len, clips)) / encoder.sample_rate
+    fault = output_fault(encoder, frames, len(clips), longest_s)
+    if fault is not None:
+        raise ContractBreach(*fault)
+    values, lengths = frames.values, frames.lengths.tolist()
+    cure = lengths_cure(lengths, values.shape[1], [len(clip) for clip in clips])
     faults, own = [], []
-    for clip, row, count in zip(clips, values, lengths.tolist(), strict=True):
+    for clip, row, count in zip(clips, values, lengths, strict=True):
         seconds = len(clip) / encoder.sample_rate
         rate = None if encoder.frame_rate_varies else encoder.frame_rate
         expected = 1.0 if rate is None else seconds * rate
         slack = 0.0 if rate is None else FRAME_SLACK + FRAME_SLACK_SHARE * expected
-        if not 1 <= count <= shape[1]:
-            faults.append(f"{count} of {shape[1]} for {seconds:g} s")
+        if not 1 <= count <= values.shape[1]:
+            faults.append(Fault(f"{count} of {values.shape[1]} for {seconds:g} s", cure))
         elif abs(count - expected) > slack and not encoder.frame_rate_varies:
-            faults.append(f"{count} for {seconds:g} s, not {expected:.0f}")
-        own.append(row[: max(count, 0)].float().cpu())
-    return TrialOutput(frames, own, faults)
-
-
-def in_words(error: BaseException) -> str:
-    """An exception in one short line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:160]
+            faults.append(Fault(f"{count} for {seconds:g} s, not {expected:.0f}", ""))
+        own.append(row[: max(count, 0)].detach().float().cpu())
+    return TrialOutput(frames, own, faults, output_remarks(frames, device))
 
 
 def difference(one: torch.Tensor, other: torch.Tensor, least: float = 0.0) -> float:

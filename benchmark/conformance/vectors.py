@@ -11,7 +11,6 @@ from earmark.benchmark.conformance.trial import (
     ContractBreach,
     Skipped,
     difference,
-    in_words,
     make_clip,
 )
 from earmark.benchmark.embedding.batches import Want, encode_batch, join
@@ -36,7 +35,7 @@ def vectors(encoder: AudioEncoder, clips: list[Samples], device: str) -> torch.T
     except EncoderError as error:
         raise ContractBreach(str(error)) from error
     except Exception as error:
-        raise ContractBreach(in_words(error)) from error
+        raise ContractBreach.raised(error, encoder) from error
     rows = iter(row for (row,) in made)
     found = [join(want, [next(rows) for _ in own], own) for own in pieces]
     for row in found:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from earmark.benchmark.embedding.output import lengths_cure, output_fault
 from earmark.benchmark.embedding.pooling import deviation_and_maximum, pool
 from earmark.benchmark.embedding.windows import (
     Piece,
@@ -28,6 +29,7 @@ from earmark.encoders import (
     encode_each,
     scene_at_home,
 )
+from earmark.encoders.blame import told
 from earmark.encoders.device import as_current, device_kind, free_memory, is_out_of_memory
 
 # How far the number of frames may be off what frame_rate promises: edges of windows, rounding; of a
@@ -140,8 +142,7 @@ def encode_batch(
         raise
     except Exception as error:  # noqa: BLE001 - an encoder may raise anything
         if len(pieces) == 1:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            return [[f"encoder {want.encoder.name}: {reason}" for want in wants]]
+            return [[f"encoder {w.encoder.name}: {told(error, w.encoder, 200)}" for w in wants]]
         halve = is_out_of_memory(error)
     # out of the handler: the error, as long as it is handled, keeps all that the pass had made
     free_memory(device)
@@ -243,22 +244,22 @@ def _check_frames(
 ) -> None:
     """What the encoder claims against what it returned. Raises EncoderError on a breach."""
     who = f"encoder {encoder.name!r}"
-    if not isinstance(frames, Frames):
-        raise EncoderError(
-            f"{who} returned a {type(frames).__name__} from encode(); expected "
-            "Frames(values, lengths)"
-        )
+    longest_s = float(lengths.max()) / encoder.sample_rate
+    fault = output_fault(encoder, frames, len(lengths), longest_s)
+    if fault is not None:
+        raise EncoderError(f"{who} returned {fault.said} from encode(); {fault.cure}")
     shape = tuple(frames.values.shape)
-    if len(shape) != 3 or shape[0] != len(lengths) or shape[2] != encoder.embedding_dim:
+    if shape[2] != encoder.embedding_dim:
         raise EncoderError(
             f"{who} returned values of shape {shape}; expected ({len(lengths)}, F, "
             f"{encoder.embedding_dim}), by its embedding_dim"
         )
     got = frames.lengths.cpu()
-    if got.shape != lengths.shape or not bool(((got >= 1) & (got <= shape[1])).all()):
+    if not bool(((got >= 1) & (got <= shape[1])).all()):
         raise EncoderError(
             f"{who} returned frame lengths {got.tolist()[:8]} for {shape[1]} frames; each clip "
-            "needs its own, from 1 up to the number of frames"
+            "needs its own, from 1 up to the number of frames: "
+            + lengths_cure(got.tolist(), shape[1], lengths.tolist())
         )
     if encoder.frame_rate_varies:
         return

@@ -153,7 +153,10 @@ def test_a_frame_rate_that_no_frame_follows(rate: float, said: str) -> None:
 
 def test_long_input_is_tried() -> None:
     found = breaches(Faulty(raising_where(lambda n: int(n.max()) > 60 * 16_000)), quick=False)
-    assert found == {"10 min": "RuntimeError: cannot do [9600000]"}
+    assert found["10 min"].startswith(
+        "RuntimeError: cannot do [9600000] (faulty_encoders.py, line "
+    )
+    assert len(found) == 1
 
 
 def test_frames_that_drift_over_a_long_file() -> None:
@@ -288,7 +291,7 @@ def test_exit_codes_and_the_table(
 ) -> None:
     assert main(["validate", "--encoder", file(), "--quick"]) == 0
     out, err = capsys.readouterr()
-    assert "mine: no breaches in 17 checks, 1 skipped" in out
+    assert "mine: no breaches in 18 checks, 1 skipped" in out
     assert (err, "\x1b" in out) == ("", False)
     assert max(map(len, out.splitlines())) <= 80
     assert main(["validate", "--encoder", file(rate=90.0), "logmel", "--quick"]) == 1

@@ -364,7 +364,7 @@ class Wrong(Means):
         ("half rate", "claims 160 frames a second but returned 50 for 0.62 s"),
         ("zero length", "frame lengths [0, 0, 0]"),
         ("too long", "frame lengths"),
-        ("one length", "each clip needs its own"),
+        ("one length", "each clip's own number"),
         ("samples", "frame lengths"),
     ],
 )

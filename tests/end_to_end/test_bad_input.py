@@ -263,7 +263,7 @@ class Bad(AudioEncoder):
          "by its embedding_dim"),
         ("frames = frames * 0", "measured no frame", "from 1 up to the number of frames"),
         ("import no_such_module", "ModuleNotFoundError", "ModuleNotFoundError"),
-        ("return values", "returned Tensor, not Frames", "expected Frames(values, lengths)"),
+        ("return values", "a Tensor, not Frames", "return Frames(values, lengths)"),
     ],
 )  # fmt: skip
 def test_an_encoder_that_fails(toy, tmp_path, capsys, monkeypatch, body, before, words, checked):
