@@ -53,6 +53,12 @@ def is_registered(name: str) -> bool:
     return name in REGISTERED and name not in BUILTIN and name.partition(":")[0] not in FAMILIES
 
 
+def is_named(name: str) -> bool:
+    """Whether an encoder is known by just this name; a family by its own, without an output."""
+    known = name in BUILTIN or name in REGISTERED or name in FAMILIES
+    return known or any(point.name == name for point in entry_points())
+
+
 def entry_points() -> list[importlib.metadata.EntryPoint]:
     """The encoders that installed packages name."""
     return list(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from earmark.encoders.encoder import AudioEncoder, EncoderError
 from earmark.encoders.home import home_of, settle
+from earmark.encoders.made import made_with, note_made
 from earmark.encoders.spec import control_name
 
 SHUFFLED = ":shuffled-labels"  # what names of controls of labels end in
@@ -37,6 +38,7 @@ def control_of(encoder: AudioEncoder, draw: int = 1) -> AudioEncoder:
             f"{' '.join(str(error).split())}; ask for {control_name(encoder.name)!r} by name"
         ) from error
     settle(made, home_of(encoder))
+    note_made(made, made_with(encoder))
     permute_weights([made], draw)
     return made
 

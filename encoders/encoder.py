@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from earmark.encoders.home import home_of, inside
+from earmark.encoders.made import made_with
 
 # Packages whose code is not the encoder's own; their versions are facts of their own.
 _FOREIGN = frozenset({"torch", "torchaudio", "builtins", "abc", "typing"})
@@ -174,16 +175,18 @@ class AudioEncoder(torch.nn.Module):
         """
         with inside(home_of(self)):  # where the modules of its classes are
             code = _code_of(self)
+        made = made_with(self)
         facts = {
             "class": type(self).__qualname__,
             "code": code,
-            "config": self.config,
+            "config": made.without_places(self.config),
             "sample_rate": self.sample_rate,
             "embedding_dim": self.embedding_dim,
             "frame_rate": self.frame_rate,
             "honours_lengths": self.honours_lengths,
             "libraries": {library: _version(library, self.name) for library in self.libraries},
             **{name: value for name in _SINCE if (value := getattr(self, name, None))},
+            **made.facts(),
         }
         try:
             text = json.dumps(facts, sort_keys=True)
@@ -246,14 +249,16 @@ def _tensors_of(encoder: AudioEncoder) -> dict[str, torch.Tensor]:
 
 def _plain_of(encoder: AudioEncoder) -> dict[str, dict[str, Any]]:
     """Plain values among the attributes of each module, by its name."""
-    return {
+    made = made_with(encoder)
+    found = {
         where: {
-            key: value
+            key: made.without_places(value)
             for key, value in vars(module).items()
             if key not in _TORCH_OWN and is_plain(value)
         }
         for where, module in encoder.named_modules()
     }
+    return found | {"": made.attributes(found[""])}
 
 
 def clip_dim(encoder: AudioEncoder) -> int:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import importlib
-import importlib.util
-import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,20 +16,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-import earmark
 from earmark.encoders import catalogue
+from earmark.encoders.arguments import FilesRead, check_arguments
 from earmark.encoders.catalogue import encoder_names
 from earmark.encoders.contract import check_contract
 from earmark.encoders.control import permute_weights
-from earmark.encoders.encoder import SOURCE_DIGEST, AudioEncoder, EncoderError, note_code
+from earmark.encoders.encoder import AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
 from earmark.encoders.home import Home, inside, settle
+from earmark.encoders.made import Made, note_made, rename
+from earmark.encoders.plugin_file import module_from_file
 from earmark.encoders.schemes import example_of, member_of
 from earmark.encoders.shared import OutputEncoder
-from earmark.encoders.spec import Asked, parsed
+from earmark.encoders.spec import Asked, EncoderSpec, parse_spec, parsed
+from earmark.encoders.sweep import titled
 from earmark.encoders.xares import XaresEncoder, is_xares_encoder, only_encoder_class
 
-# Of encoder files by the name of their module, of packages' encoders by their own.
+# Of packages' encoders by their names.
 _homes: dict[str, Home] = {}
 _told: set[str] = set()  # names of which it was said that others have them too
 
@@ -49,6 +49,8 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
     def register(factory: Factory) -> Factory:
         known = catalogue.REGISTERED.get(name)
         taken = name in catalogue.BUILTIN or member_of(name) is not None
+        if "(" in name:
+            raise EncoderError(f"an encoder's name must have no bracket, unlike {name!r}")
         if taken or (known is not None and _identity(known) != _identity(factory)):
             raise EncoderError(f"an encoder named {name!r} exists already; choose another name")
         catalogue.REGISTERED[name] = factory
@@ -59,7 +61,18 @@ def register_encoder(name: str) -> Callable[[Factory], Factory]:
 
 def is_registered(name: str) -> bool:
     """Whether a name is known because a program registered it, and so to no command."""
-    return catalogue.is_registered(parsed(name).base)
+    return catalogue.is_registered(spec_of(name).plain)
+
+
+def spec_of(name: str) -> EncoderSpec:
+    """What a name asks for; a name with a colon that is known as it is stands for itself.
+
+    Raises EncoderError for arguments that cannot be read.
+    """
+    whole = parsed(name)
+    if catalogue.is_named(whole.base):
+        return EncoderSpec(whole.base, draw=whole.draw)
+    return parse_spec(name)
 
 
 def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str]:
@@ -81,9 +94,10 @@ def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str
 def load_encoder(name: str, *, weights: str | Path | None = None) -> AudioEncoder:
     """Load an encoder by name, or as `path/to/file.py:ClassName`; ready to encode.
 
+    name: may have arguments of its class, `mine.py:Mine(ckpt=runs/10k.pt, layer=6)`.
     weights: folder with a local copy of the model, for encoders that have one.
-    Raises EncoderError for an unknown name (with the nearest known one), for a file or class that
-    cannot be loaded, and for a class that does not fill in the contract.
+    Raises EncoderError for an unknown name or argument (with the nearest known one), for a file or
+    class that cannot be loaded, and for a class that does not fill in the contract.
     """
     made = load_encoders([name], weights=weights)
     if len(made) != 1:
@@ -120,8 +134,8 @@ def group_names(names: Sequence[str], weights: str | Path | None = None) -> list
     groups: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
         find_encoder(name)
-        base, draw = parsed(name)
-        member = member_of(base)
+        spec = spec_of(name)
+        member, draw = member_of(spec.plain), spec.draw
         alone = member is None or member.family.by_name
         # a control has weights of its own
         together = name if member is None or alone else Asked(member.head, draw).name
@@ -140,50 +154,59 @@ def with_layer(name: str, layer: int | str | None) -> str:
     """The name of a hidden layer of an encoder: `hubert-large`, 12 -> `hubert-large:layer-12`."""
     if layer is None:
         return name
-    name, draw = parsed(name)
-    member = member_of(name)
+    spec = spec_of(name)
+    member, draw = member_of(spec.plain), spec.draw
     if member is None or member.output or not member.family.layers:
         find_encoder(name)
         layered = ", ".join(key for key, family in FAMILIES.items() if family.layers)
         raise EncoderError(f"encoder {name!r} has no layers to choose from; {layered} have")
     if not (str(layer).isdecimal() or layer == "all"):
         raise EncoderError(f"layer {layer!r}: must be a whole number from 0, or `all`")
-    full = full_name(name, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
+    full = full_name(spec.plain, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
     return Asked(full, draw).name
 
 
 def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
     """Encoders whose names `group_names` put together."""
-    asked = [parsed(name) for name in names]
-    made = _load_together([one.base for one in asked], weights)
-    if asked[0].draw:
-        permute_weights(made, asked[0].draw)
+    specs = [spec_of(name) for name in names]
+    made = _load_together(specs, weights)
+    if specs[0].draw:
+        permute_weights(made, specs[0].draw)
     return made
 
 
-def _load_together(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
-    for name in names:
-        _say_others(name)
-    members = [member_of(name) for name in names]
+def _load_together(specs: list[EncoderSpec], weights: str | Path | None) -> list[AudioEncoder]:
+    for spec in specs:
+        _say_others(spec)
+    members = [member_of(spec.plain) for spec in specs]
     if members[0] is not None:
         outputs = tuple(one.output for one in members if one is not None)
         folder = None if weights is None else Path(weights)
         load = partial(members[0].family.make, members[0].head, outputs, folder)
-        made = _made(names[0], load, Home())
+        made = _made(specs[0].plain, load, Home())
         return [ready_encoder(encoder).requires_grad_(False) for encoder in made]
-    (name,) = names
-    factory, home = _found(name)
-    one = _made(name, factory, home)
+    (spec,) = specs
+    factory, home = _found(spec)
+    with inside(home):  # where its code is when it opens them
+        files = FilesRead(spec.arguments)
+    one = _made(spec.text, partial(factory, **spec.arguments), home)
+    with inside(home):
+        files.check_unchanged(spec.text)
     if not isinstance(one, AudioEncoder) and is_xares_encoder(one):
         one = XaresEncoder(one)
     if isinstance(one, AudioEncoder):
         settle(one, home)
-    return [ready_encoder(one, name).requires_grad_(False)]
+    ready = ready_encoder(one, spec.plain).requires_grad_(False)
+    if spec.arguments:
+        note_made(ready, Made(spec.arguments, files.contents))
+        rename(ready, f"{ready.name}({titled(spec.arguments)})")
+    return [ready]
 
 
-def _say_others(name: str) -> None:
+def _say_others(spec: EncoderSpec) -> None:
     """Say once where others have an encoder of this name too."""
-    said = "" if ".py" in name else encoder_names().get(name, "")
+    name = spec.plain
+    said = "" if spec.is_file else encoder_names().get(name, "")
     if "; not that of " in said and name not in _told:
         _told.add(name)
         with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
@@ -216,26 +239,42 @@ def ready_encoder(encoder: AudioEncoder, asked: str | None = None) -> AudioEncod
 
 def find_encoder(name: str) -> Callable[[], Any]:
     """What makes the encoder of this name, without making it. Raises EncoderError."""
-    return _found(name)[0]
+    spec = spec_of(name)
+    factory = _found(spec)[0]
+    return partial(factory, **spec.arguments) if spec.arguments else factory
 
 
-def _found(name: str) -> tuple[Callable[[], Any], Home]:
-    """What makes the encoder of this name, and where that is to be done. Raises EncoderError.
+def _found(spec: EncoderSpec) -> tuple[Callable[..., Any], Home]:
+    """What makes an encoder, given its arguments, and where that is to be done.
 
-    Of a control that of the encoder whose weights are to be permuted.
+    Of a control that of the encoder whose weights are to be permuted. Raises EncoderError.
     """
-    name = parsed(name).base
-    if ".py:" in name:
-        path, _, attribute = name.rpartition(":")
-        module = _module_from_file(Path(path))
-        return _attribute(module, attribute, path), _homes[module.__name__]
-    if name.endswith(".py"):
-        module = _module_from_file(Path(name))
-        return only_encoder_class(module, name), _homes[module.__name__]
-    return _named(name), _homes.setdefault(name, Home())
+    if member_of(spec.plain) is not None:
+        factory = _named(spec.plain)
+        if spec.arguments:
+            raise EncoderError(f"encoder {spec.plain!r} takes no arguments, unlike {spec.text!r}")
+        return factory, _homes.setdefault(spec.plain, Home())
+    if spec.is_file:
+        if spec.output:
+            raise EncoderError(f"encoder {spec.base!r} has no output {spec.output!r}")
+        factory, home = _in_file(spec.base)
+    else:
+        factory, home = _named(spec.plain), _homes.setdefault(spec.plain, Home())
+    check_arguments(factory, spec.arguments, spec.plain)
+    return factory, home
 
 
-def _named(name: str) -> Callable[[], Any]:
+def _in_file(name: str) -> tuple[Callable[..., Any], Home]:
+    """What `file.py:Class`, or `file.py` of one encoder, names. Raises EncoderError."""
+    path, _, attribute = name.rpartition(":")
+    if path.endswith(".py"):
+        module, home = module_from_file(Path(path))
+        return _attribute(module, attribute, path), home
+    module, home = module_from_file(Path(name))
+    return only_encoder_class(module, name), home
+
+
+def _named(name: str) -> Callable[..., Any]:
     """What makes an encoder that has a name. Raises EncoderError."""
     member = member_of(name)
     if member is not None:
@@ -256,7 +295,7 @@ def _named(name: str) -> Callable[[], Any]:
         if point.name == name:
             try:
                 with inside(_homes.setdefault(name, Home())):
-                    found: Callable[[], Any] = point.load()
+                    found: Callable[..., Any] = point.load()
             except Exception as error:
                 raise EncoderError(
                     f"encoder {name!r}: its package {catalogue.package_of(point)} cannot be "
@@ -272,8 +311,8 @@ def _nearest(name: str) -> str:
     return f"did you mean {close[0]!r}?" if close else "see `run_bench.py list encoders`"
 
 
-def _attribute(module: ModuleType, attribute: str, where: str) -> Callable[[], Any]:
-    found: Callable[[], Any] | None = getattr(module, attribute, None)
+def _attribute(module: ModuleType, attribute: str, where: str) -> Callable[..., Any]:
+    found: Callable[..., Any] | None = getattr(module, attribute, None)
     if not callable(found):
         classes = [
             key for key, value in vars(module).items()
@@ -283,59 +322,6 @@ def _attribute(module: ModuleType, attribute: str, where: str) -> Callable[[], A
             f"{where} has no class {attribute!r}; it defines {', '.join(classes) or 'no class'}"
         )
     return found
-
-
-def _module_from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise EncoderError(f"encoder file {path} does not exist; give path/to/file.py:ClassName")
-    # The path is in the name so that two files called model.py do not take each other's place, the
-    # content so that an edited file is imported anew and not fingerprinted for its old code.
-    source = path.read_bytes()
-    tag = hashlib.sha256(str(path.resolve()).encode() + b"\0" + source).hexdigest()[:12]
-    module_name = f"earmark_plugin_{path.stem}_{tag}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise EncoderError(f"encoder file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    # as for a script: what lies beside the file can be imported by it, now and later
-    home = _homes[module_name] = Home(path.resolve().parent)
-    try:
-        vars(module)[SOURCE_DIGEST] = hashlib.sha256(source).hexdigest()
-        with inside(home):
-            exec(compile(source, str(path), "exec"), vars(module))
-    except Exception as error:
-        del sys.modules[module_name]
-        why = _former_import(source.decode(errors="replace"), error) or (
-            f"{type(error).__name__}: {_line(error)}"
-        )
-        raise EncoderError(f"encoder file {path} cannot be imported: {why}") from error
-    return module
-
-
-# What files took from Earmark while `encoders`, `benchmark` and `tasks` were its import names.
-_OURS = "AudioEncoder|Codec|Frames|EncoderError|OutputEncoder|SharedPass|register_encoder|evaluate"
-_FORMER = re.compile(
-    rf"^[ \t]*from (encoders|benchmark|tasks)([.\w]*) import (.*\b(?:{_OURS})\b.*)$", re.MULTILINE
-)
-
-
-def _former_import(source: str, error: Exception) -> str:
-    """Which import of a file is of before Earmark was `earmark`, and how it is written now."""
-    found = _FORMER.search(source)
-    if not isinstance(error, ImportError) or found is None:
-        return ""
-    top, rest, names = found.groups()
-    if (error.name or top).partition(".")[0] != top:
-        return ""
-    is_face = set(re.findall(r"\w+", names)) <= set(earmark.__all__)
-    place = "earmark" if is_face else f"earmark.{top}{rest}"
-    return (
-        f"Earmark's import name is `earmark`: write `from {place} import {names.strip()}` in place "
-        f"of `from {top}{rest} import {names.strip()}`"
-    )
 
 
 def _identity(factory: Any) -> tuple[str, str]:

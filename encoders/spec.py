@@ -14,15 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
+from earmark.encoders.schemes import SCHEMES
+
+_PLACES = frozenset({"hf", "hear", *SCHEMES})  # what a place follows
 _CONTROL = re.compile(r"(?P<base>.+):permuted(?:-(?P<draw>[1-9][0-9]{0,5}))?", re.DOTALL)
-_KEY = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)\s*")
+_KEY = re.compile(r"\s*([A-Za-z_]\w*)\s*=\s*")
 # Of a class in a file `x.py:Class`; of a file with one encoder `x.py`.
 _FILE = re.compile(r".+?\.py(?::[A-Za-z_]\w*)?(?=[:(]|$)")
-_PREFIXED = re.compile(
-    r"(?:hf|hear):(?:[A-Za-z]:(?=[\\/]))?[^:(]*(?:\((?!\s*(?:\w+\s*=|\)))[^:(]*)*"
-)
+_PREFIXED = re.compile(r"[^:(]+:(?:[A-Za-z]:(?=[\\/]))?[^:(]*(?:\((?!\s*(?:\w+\s*=|\)))[^:(]*)*")
 _NAME = re.compile(r"[^:(]*(?:(?<=\s)\([^:(]*)*")
 _NAME_WITH_ARGUMENTS = re.compile(r"[\w.@+-]+\(\s*(?:[A-Za-z_]\w*\s*=|\))")
+_LATE_ARGUMENTS = re.compile(r":[\w.-]+(\()\s*(?:[A-Za-z_]\w*\s*=|\))")
 _NUMBER = re.compile(r"[+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _WORDS = {"true": True, "True": True, "false": False, "False": False, "None": None, "null": None}
 _BARE = re.compile(r"[^\s,()\[\]{}'\"\\](?:[^,()\[\]{}'\"\\\n]*[^\s,()\[\]{}'\"\\])?")
@@ -72,9 +74,14 @@ class EncoderSpec:
 
     @property
     def prefix(self) -> str:
-        """`hf` or `hear`, else empty."""
+        """`hf`, `hear` or another scheme of places, else empty."""
         start = self.base.partition(":")[0]
-        return start if start in ("hf", "hear") and ":" in self.base else ""
+        return start if start in _PLACES and ":" in self.base else ""
+
+    @property
+    def plain(self) -> str:
+        """Base and output, without arguments: `dasheng:semantic`."""
+        return f"{self.base}:{self.output}" if self.output else self.base
 
     @property
     def without_output(self) -> str:
@@ -105,6 +112,9 @@ output='scene', draw=0)
     rest = inner[reader.at :]
     if rest and not rest.startswith(":"):
         reader.fail(f"expected the end, or a colon and an output, not {rest[:20]!r}")
+    late = _LATE_ARGUMENTS.match(rest)
+    if late is not None:
+        reader.fail("arguments come before the output", reader.at + late.start(1))
     if rest and arguments and not rest[1:].strip():
         reader.fail("no output after the colon")
     base = inner[:end]
@@ -115,7 +125,8 @@ output='scene', draw=0)
 
 def base_end(text: str) -> int:
     """Where the base of an encoder's text ends."""
-    if text.startswith(("hf:", "hear:")):
+    head, colon, _ = text.partition(":")
+    if colon and head in _PLACES:
         found = _PREFIXED.match(text)
     else:
         plain = _NAME_WITH_ARGUMENTS.match(text) is not None
