@@ -20,7 +20,7 @@ from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
 from earmark.benchmark.leaderboard.published_columns import sampled
 from earmark.benchmark.result.groups import part_of_classes
 from earmark.benchmark.result.published import PublishedError, PublishedValue
-from earmark.benchmark.result.schema import FAILED
+from earmark.benchmark.result.schema import FAILED, NOT_APPLICABLE
 
 PROTOCOL = "xares-0.1.3"
 
@@ -88,6 +88,8 @@ def _check_value(column: str, stored: Stored, value: PublishedValue, rule: Toler
     result = stored.result
     if result.status == FAILED:  # nothing was measured that could differ
         return _not_checked(column, value, f"failed: {result.error}")
+    if result.status == NOT_APPLICABLE:
+        return _not_checked(column, value, f"not applicable: {result.error}")
     score = result.scores.get(str(value.probe))
     if score is None:
         return _not_checked(column, value, f"no {value.probe} score was measured")

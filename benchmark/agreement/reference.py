@@ -22,7 +22,7 @@ from earmark.benchmark.agreement.loading import (
 from earmark.benchmark.agreement.tolerance import Tolerance, faults_of, unequal_fields
 from earmark.benchmark.agreement.verdict import BREACH, NOT_CHECKED, OK, Checked
 from earmark.benchmark.protocol import PROTOCOLS, STRICT
-from earmark.benchmark.result.schema import FAILED, Predictions, Score
+from earmark.benchmark.result.schema import FAILED, NOT_APPLICABLE, Predictions, Score
 from earmark.tasks import builtin_tasks
 
 
@@ -138,6 +138,9 @@ def _check_pair(pair: _Pair, rule: Tolerance) -> list[Checked]:
     mine, theirs = pair.measured.result, pair.reference.result
     if theirs.status == FAILED:
         return _unsaid(pair.reference, pair.column, f"the reference failed: {theirs.error}")
+    for one in (theirs, mine):
+        if one.status == NOT_APPLICABLE:
+            return _unsaid(pair.reference, pair.column, f"not applicable: {one.error}")
     if mine.task.digest != theirs.task.digest:
         return _not_checked(pair, "the task is declared otherwise than for the reference")
     if mine.status == FAILED:

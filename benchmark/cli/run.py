@@ -243,11 +243,14 @@ def _say_not_applicable(specs: list[TaskSpec], settings: RunSettings) -> None:
 def _announce(result: RunResult, begun: str) -> None:
     """One line as a cell is there. begun: when this run was started, as results write it."""
     from earmark.benchmark.io.progress import format_duration
-    from earmark.benchmark.result.schema import FAILED
+    from earmark.benchmark.result.schema import FAILED, NOT_APPLICABLE
 
     who = f"{result.encoder.name} · {result.task.name}"
     if result.status == FAILED:
         print(f"failed  {who}: {result.error}", file=sys.stderr, flush=True)
+        return
+    if result.status == NOT_APPLICABLE:
+        print(f"no task {who}: not applicable: {result.error}", file=sys.stderr, flush=True)
         return
     shown = ", ".join(
         f"{probe} {score.metric} {rounded(score.value)}" for probe, score in result.scores.items()

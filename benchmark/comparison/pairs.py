@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from earmark.benchmark.io.progress import ProgressFactory
 from earmark.benchmark.result.groups import identity_of, title_of, variant_of
-from earmark.benchmark.result.schema import FAILED, ResultError, RunResult
+from earmark.benchmark.result.schema import DONE, FAILED, NOT_APPLICABLE, ResultError, RunResult
 from earmark.benchmark.uncertainty.cache import Values
 from earmark.benchmark.uncertainty.pairing import UnpairedError
 from earmark.benchmark.uncertainty.values import common_values, values_of
@@ -25,13 +26,15 @@ class LeftOut(NamedTuple):
 class Side(NamedTuple):
     """One encoder's results of a group: by task and data set; and why tasks failed.
 
-    elsewhere: where else it has a task, of results that cannot stand beside these.
+    elsewhere: where else it has a task, of results that cannot stand beside these. inapplicable:
+    why tasks do not apply to it.
     """
 
     column: str
     done: dict[tuple[str, str], RunResult]
     failed: dict[str, str]
     elsewhere: dict[str, str]
+    inapplicable: Mapping[str, str] = MappingProxyType({})
 
 
 class EncoderPair(NamedTuple):
@@ -53,13 +56,14 @@ def side_of(
     what it is under that these are not."""
     own = [result for result in results if identity_of(result) == identity]
     failed = {r.task.name: str(r.error) for r in own if r.status == FAILED}
+    inapplicable = {r.task.name: str(r.error) for r in own if r.status == NOT_APPLICABLE}
     done = {
         (r.task.name, variant_of(r)): r
         for r in own
         # the latest attempt failed: an earlier success does not stand for it
-        if r.status != FAILED and r.task.name not in failed
+        if r.status == DONE and r.task.name not in failed
     }
-    return Side(column, done, failed, elsewhere or {})
+    return Side(column, done, failed, elsewhere or {}, inapplicable)
 
 
 def pairs_of(
@@ -85,6 +89,10 @@ def pairs_of(
             if name not in done:  # else it is said above
                 whose = "both" if name in other.failed else side.column
                 left_out[LeftOut(name, f"failed for {whose}: {reason}")] = None
+        for name, reason in side.inapplicable.items():
+            if name not in done:
+                whose = "both" if name in other.inapplicable else side.column
+                left_out[LeftOut(name, f"not applicable to {whose}: {reason}")] = None
     pairs.sort(key=lambda p: (DOMAINS.index(p.results[0].task.domain), p.title.lower()))
     return pairs, sorted(left_out)
 
@@ -109,6 +117,8 @@ def _why_alone(key: tuple[str, str], sides: tuple[Side, Side]) -> str:
     """Why a task that one encoder has, on some data, cannot be compared."""
     has, lacks = sides if key in sides[0].done else sides[::-1]
     name = key[0]
+    if name in lacks.inapplicable:
+        return f"not applicable to {lacks.column}: {lacks.inapplicable[name]}"
     if name in lacks.failed:
         return f"failed for {lacks.column}: {lacks.failed[name]}"
     theirs = [result for (task, _), result in lacks.done.items() if task == name]

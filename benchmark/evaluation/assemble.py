@@ -6,7 +6,7 @@ from earmark.benchmark.evaluation.inputs import Shards
 from earmark.benchmark.evaluation.joined import Joined
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.facts import AuditFacts, DataFacts, EncoderFacts, TaskFacts
-from earmark.benchmark.result.schema import DONE, FAILED, RunResult
+from earmark.benchmark.result.schema import DONE, FAILED, NOT_APPLICABLE, RunResult
 from earmark.benchmark.score import Scored
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import METRICS
@@ -26,6 +26,11 @@ def encoder_facts(encoder: AudioEncoder, asked: str, fingerprint: str) -> Encode
         embedding_dim=encoder.embedding_dim,
         frame_rate=encoder.frame_rate,
         honours_lengths=encoder.honours_lengths,
+        frame_rate_varies=encoder.frame_rate_varies or None,
+        scene_dim=encoder.scene_dim,
+        min_seconds=encoder.min_seconds,
+        max_seconds=encoder.max_seconds,
+        fixed_seconds=encoder.fixed_seconds,
         parameters=parameter_count(encoder),
         bits_per_second=bits_per_second(encoder),
     )
@@ -63,16 +68,18 @@ def empty_result(
     error: str | None = None,
     *,
     no_command: str = "",
+    applies: bool = True,
 ) -> RunResult:
     """A result without scores. encoder: what `RunResult.encoder` holds.
 
-    no_command: why no command makes it again, where none does.
+    no_command: why no command makes it again, where none does. applies: False where the error is
+    that the task does not apply to the encoder.
     """
     protocol = run.protocol.for_task(spec)
     by_class = spec.metric in METRICS
     shots, readouts = (run.shots, run.readouts) if by_class else ((), ())
     return RunResult(
-        status=DONE if error is None else FAILED,
+        status=DONE if error is None else FAILED if applies else NOT_APPLICABLE,
         synthetic=run.is_twin(spec),
         error=error,
         task=TaskFacts(

@@ -21,6 +21,7 @@ from earmark.benchmark.conformance.preflight import Preflight
 from earmark.benchmark.embedding.cached import CachedEmbedder, request_of
 from earmark.benchmark.embedding.clock import speed_of
 from earmark.benchmark.embedding.collectors import EmbeddingRequest
+from earmark.benchmark.embedding.windows import limits_of
 from earmark.benchmark.evaluation.additions import complete, is_complete, wants_spread
 from earmark.benchmark.evaluation.assemble import cell_data, empty_result, encoder_facts
 from earmark.benchmark.evaluation.failures import TooManyFailuresError
@@ -132,6 +133,8 @@ class TaskEvaluator:
         """
         spec = self.run.protocol.apply_to(declared)
         path, started = self._path(spec), time.time()
+        if not applies_to(spec, self.encoder):
+            return self._not_applicable(spec, path, started)
         try:
             self._make_synthetic(declared)
             shards = find_shards(spec, self.run)
@@ -156,6 +159,8 @@ class TaskEvaluator:
 
     def has(self, spec: TaskSpec, shards: Shards) -> bool:
         """Whether the cell of a task is there and valid, given the task's shards."""
+        if not applies_to(spec, self.encoder):
+            return True  # there is nothing to be encoded for it
         try:
             inputs = self._inputs(spec, shards)
         except DataError:  # its tokens cannot be had; its own cell will say so
@@ -247,6 +252,15 @@ class TaskEvaluator:
             failed.data = replace(failed.data, **error.facts)
         return failed
 
+    def _not_applicable(self, spec: TaskSpec, path: Path, started: float) -> RunResult:
+        """A result that says so, written as any other: tables are made of files alone."""
+        made = self._empty(spec, ONE_VECTOR, applies=False)
+        made.run = provenance.run_info(started, self.run.device)
+        made.run.behaviour = self.identity.facts()
+        with contextlib.suppress(OSError):  # a full disk, perhaps; it is shown all the same
+            write_result(path, made, None)
+        return made
+
     def _make_synthetic(self, declared: TaskSpec) -> None:
         """Synthetic audio of a task, by the splits that its file declares."""
         if self.run.is_synthetic:
@@ -268,7 +282,8 @@ class TaskEvaluator:
                 found += [
                     self._request(other, mate.encoder)
                     for mate in mates
-                    if self.run.force or not mate.has(other, theirs)
+                    if applies_to(other, mate.encoder)
+                    and (self.run.force or not mate.has(other, theirs))
                 ]
         own = self._request(spec, self.encoder)
         return [request for request in dict.fromkeys(found) if request != own]
@@ -296,15 +311,26 @@ class TaskEvaluator:
         label = f"{self.facts.name} · {spec.name}"
         return lambda what, total, unit: Progress(f"{label}: {what}", total, unit)
 
-    def _empty(self, spec: TaskSpec, error: str | None = None) -> RunResult:
+    def _empty(
+        self, spec: TaskSpec, error: str | None = None, *, applies: bool = True
+    ) -> RunResult:
         why = provenance.no_command(
             self.together.asked[self.encoder], self.encoder.name, self.identity.fingerprint,
             self.identity.of,
         )  # fmt: skip
-        made = empty_result(self.facts, spec, self.run, error, no_command=why)
+        made = empty_result(self.facts, spec, self.run, error, no_command=why, applies=applies)
         if self.shuffled_labels:
             made = replace(made, command=provenance.with_shuffled_labels(made.command))
         return made
+
+
+# Why a task that is scored by frames does not apply.
+ONE_VECTOR = "one vector a clip, no frames in time"
+
+
+def applies_to(spec: TaskSpec, encoder: AudioEncoder) -> bool:
+    """Whether a task can be scored on what an encoder returns."""
+    return not (spec.by_frame and encoder.frame_rate is None)
 
 
 def _one_pass(encoder: AudioEncoder, mate: AudioEncoder) -> bool:
@@ -317,4 +343,5 @@ def _one_pass(encoder: AudioEncoder, mate: AudioEncoder) -> bool:
         and encoder.shared is mate.shared
         and encoder.sample_rate == mate.sample_rate
         and encoder.honours_lengths == mate.honours_lengths
+        and limits_of(encoder) == limits_of(mate)
     )

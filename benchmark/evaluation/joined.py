@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from earmark.benchmark.embedding.collectors import CUT, PADDED
 from earmark.benchmark.evaluation.failures import (
     check_failures,
     check_faults,
@@ -29,6 +30,15 @@ class Joined(NamedTuple):
     facts: dict[str, Any]
 
 
+def _fitted(embeddings: list[ShardEmbeddings]) -> dict[str, int]:
+    """How many clips were padded, and cut, for an encoder that does not take any length."""
+    found = {
+        name: [int(entry.made[name]) for entry in embeddings if name in entry.made]
+        for name in (PADDED, CUT)
+    }
+    return {name: sum(counts) for name, counts in found.items() if counts}
+
+
 def join(dataset: Dataset, embeddings: list[ShardEmbeddings], allowed: float) -> Joined:
     """Items of the clips that have both an embedding and a label.
 
@@ -51,6 +61,7 @@ def join(dataset: Dataset, embeddings: list[ShardEmbeddings], allowed: float) ->
         "labels": label_count,
         **faulty(faults),
         **lost_clips(failures),
+        **_fitted(embeddings),
     }
     transient = any(entry.transient for entry in embeddings)
     return Joined(join_items(dataset, embeddings, labels), transient, facts)

@@ -14,6 +14,7 @@ from pathlib import Path
 from earmark.benchmark.costs import COSTS
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.leaderboard.controls import mark_controls
+from earmark.benchmark.leaderboard.length_notes import length_notes, not_applicable_notes
 from earmark.benchmark.leaderboard.marking import mark_best
 from earmark.benchmark.leaderboard.notes import MAJORITY, audit_notes, part_remarks, remarks_of
 from earmark.benchmark.leaderboard.readouts import readout_notes
@@ -28,7 +29,7 @@ from earmark.benchmark.result.groups import (
     group_results,
     identity_of,
 )
-from earmark.benchmark.result.schema import DONE, FAILED, RunResult
+from earmark.benchmark.result.schema import DONE, FAILED, NOT_APPLICABLE, RunResult
 from earmark.tasks import DOMAINS, TaskSpec
 
 
@@ -111,6 +112,11 @@ def _table(
     for result in done:
         notes += remarks_of(result, names[identity_of(result)])
     notes += [rows.add_failed(result) for result in results if result.status == FAILED]
+    for result in results:
+        if result.status == NOT_APPLICABLE:
+            rows.add_not_applicable(result)
+    notes += not_applicable_notes((names[identity_of(r)], r) for r in results)
+    notes += length_notes((names[identity_of(result)], result) for result in done)
     majority = rows.add_majority(names.values())
     if majority:
         notes.append(MAJORITY.replace("majority", majority, 1))

@@ -10,7 +10,7 @@ from earmark.benchmark.leaderboard.readouts import best_readout
 from earmark.benchmark.leaderboard.table import GUESS, NO_GUESS, READOUT, Cell, Row
 from earmark.benchmark.protocol import titled
 from earmark.benchmark.result.groups import identity_of, part_of_classes, title_of, variant_of
-from earmark.benchmark.result.schema import DONE, FAILED, RunResult
+from earmark.benchmark.result.schema import DONE, FAILED, NOT_APPLICABLE, RunResult
 from earmark.tasks import TaskSpec
 
 Key = tuple[str, str]  # a task's name, and which data and declaration of it
@@ -61,6 +61,17 @@ class Rows:
             row.results[column] = result
         earlier = " (an earlier result is kept in its file)" if kept else ""
         return f"failed: {task.name} · {column}: {result.error}{earlier}"
+
+    def add_not_applicable(self, result: RunResult) -> None:
+        """A task that does not apply to an encoder, in every row of it."""
+        task = result.task
+        column = self.names[identity_of(result)]
+        mine = [row for (name, _), row in self.rows.items() if name == task.name]
+        if not mine:
+            mine = [self.rows.setdefault((task.name, ""), _new_row(result, task.title))]
+        for row in mine:
+            row.cells[column] = {probe: Cell(NOT_APPLICABLE) for probe in task.probes}
+            row.results[column] = result
 
     def add_not_run(self, listed: Sequence[TaskSpec], protocol: dict[str, object]) -> None:
         """Rows of the tasks listed that have none, where any of them has one."""

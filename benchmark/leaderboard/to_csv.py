@@ -15,7 +15,7 @@ from earmark.benchmark.leaderboard.table import (
     Cell,
     Table,
 )
-from earmark.benchmark.result.schema import FAILED
+from earmark.benchmark.result.schema import FAILED, NOT_APPLICABLE
 from earmark.benchmark.uncertainty.jackknife import FEWEST_SOURCES, TOO_FEW
 
 
@@ -23,12 +23,13 @@ def to_csv(board: Leaderboard) -> str:
     """All tables as one CSV: a line a task or mean, columns per encoder and probe.
 
     `items` counts test items, in the lines of means the tasks in the mean. A cell of a failed
-    task holds `failed`, one that did not run is empty. `low` and `high` are empty where there is no
-    interval, and `interval` says `too few sources` where that is why. `best` is true for the best
-    of a row and what cannot be told from it, false for all where that is all, and empty where
-    nothing can be compared. `8 shots`, with `low` and `high`: label efficiency. Where costs were
-    asked for, a line each (`parameters`, `values`, `bits`, `speed`, and `device`, where that was
-    measured) with a column `cost` of each encoder, empty where it is not known.
+    task holds `failed`, of one that does not apply `not applicable`; one that did not run is empty.
+    `low` and `high` are empty where there is no interval, and `interval` says `too few sources`
+    where that is why. `best` is true for the best of a row and what cannot be told from it, false
+    for all where that is all, and empty where nothing can be compared. `8 shots`, with `low` and
+    `high`: label efficiency. Where costs were asked for, a line each (`parameters`, `values`,
+    `bits`, `speed`, and `device`, where that was measured) with a column `cost` of each encoder,
+    empty where it is not known.
     """
     lines: list[dict[str, object]] = []
     for table in board.tables:
@@ -76,7 +77,7 @@ def _csv_cell(cell: Cell, head: str) -> dict[str, object]:
     if cell.status in (PUBLISHED, GUESS):
         return {head: cell.value}
     if cell.score is None:
-        return {head: FAILED} if cell.status == FAILED else {}
+        return {head: cell.status} if cell.status in (FAILED, NOT_APPLICABLE) else {}
     low, high = cell.score.interval or (math.nan, math.nan)
     facts: dict[str, object] = {
         head: cell.score.value,

@@ -17,9 +17,9 @@ COST, where costs were asked for: {"parameters", "all_parameters", "values_per_s
 "bits_per_second", "speed": number or null, "device": str}, see `leaderboard/cost.py`.
 `majority` is what a guess scores that has not heard the audio, null where no result holds it.
 `part` says how many of its classes a task has clips of, where not all (`10 of 50 classes`).
-CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not run`,
-`published` or (in a column of published values) `not published`. One that is done has also
-`interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
+CELL is `{"status": str, "value": number or null}`; `status` is `done`, `failed`, `not applicable`,
+`not run`, `published` or (in a column of published values) `not published`. One that is done has
+also `interval` ([low, high] or null) at `confidence`, `spread` (standard deviation over seeds, or
 null), `items` and `sources` (how many were tested), `best`: whether it is the best of its row or
 cannot be told from it (false for all where that is all), null where nothing can be compared; and,
 where there are too few sources for an interval, `no_interval`: "too few sources". Where label

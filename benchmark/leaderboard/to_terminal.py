@@ -40,7 +40,7 @@ from earmark.benchmark.leaderboard.table import (
 )
 from earmark.benchmark.leaderboard.to_terminal_cost import print_cost
 from earmark.benchmark.leaderboard.to_terminal_shots import print_shots
-from earmark.benchmark.result.schema import DONE, FAILED
+from earmark.benchmark.result.schema import DONE, FAILED, NOT_APPLICABLE
 
 Column = tuple[str, str, str]  # head, encoder, probe
 
@@ -298,6 +298,7 @@ def _styled(text: str, row: Row, column: Column) -> Text:
     cell: Cell = row.cell(encoder, probe)
     styles = {
         FAILED: "bold red", DONE: "bold" if row.is_best(encoder, probe) else "", "not run": "dim",
+        NOT_APPLICABLE: "dim",
         PUBLISHED: "italic", NOT_PUBLISHED: "dim", GUESS: "italic", NO_GUESS: "dim",
     }  # fmt: skip
     styled = Text(text, style=styles[cell.status])

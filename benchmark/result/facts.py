@@ -63,6 +63,7 @@ class EncoderFacts:
 
     Attributes:
         spec: how it was asked for.
+        frame_rate: None of one vector a clip. What follows honours_lengths: as of an AudioEncoder.
         parameters: how many there are; encode_parameters: how many of them encoding reads.
         bits_per_second: of its codes, where its output is made of codes.
     """
@@ -74,6 +75,11 @@ class EncoderFacts:
     embedding_dim: int | None = optional()
     frame_rate: float | None = optional()
     honours_lengths: bool | None = optional()
+    frame_rate_varies: bool | None = optional()
+    scene_dim: int | None = optional()
+    min_seconds: float | None = optional()
+    max_seconds: float | None = optional()
+    fixed_seconds: float | None = optional()
     parameters: int | None = optional()
     encode_parameters: int | None = optional()
     bits_per_second: float | None = optional()
@@ -125,6 +131,7 @@ class DataFacts:
             one split or fold.
         seconds: of audio. labels: how many. label_faults: how many of them were left out; faults:
             the first 100. failed_clips, failures: likewise of clips.
+        padded_clips, cut_clips: how many were shorter, and longer, than the encoder can take.
         audit: where the shards were audited.
     """
 
@@ -145,6 +152,8 @@ class DataFacts:
     faults: list[ClipFailure] = when_done(factory=list)
     failed_clips: int = when_done(0)
     failures: list[ClipFailure] = when_done(factory=list)
+    padded_clips: int | None = optional()
+    cut_clips: int | None = optional()
     audit: AuditFacts | None = optional()
 
 

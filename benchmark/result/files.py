@@ -12,7 +12,14 @@ from pathlib import Path
 
 from earmark.benchmark.io.files import write_atomically
 from earmark.benchmark.result.facts import FileFact
-from earmark.benchmark.result.schema import DONE, FAILED, Predictions, ResultError, RunResult
+from earmark.benchmark.result.schema import (
+    DONE,
+    FAILED,
+    NOT_APPLICABLE,
+    Predictions,
+    ResultError,
+    RunResult,
+)
 
 _LONGEST_FOLDER = 100  # characters; file systems allow 255 bytes
 
@@ -62,8 +69,14 @@ def failed_path(path: Path) -> Path:
 def write_result(path: Path, result: RunResult, predictions: Predictions | None) -> None:
     """Write a cell; its predictions first, each file whole or not at all.
 
-    A failure goes beside an earlier success, not over it, and is cleared by the next success.
+    A failure goes beside an earlier success, not over it, and is cleared by the next success. What
+    is not applicable has no predictions.
     """
+    if result.status == NOT_APPLICABLE:
+        write_atomically(path, result.to_json().encode())
+        result.path = path
+        failed_path(path).unlink(missing_ok=True)
+        return
     if result.status == FAILED or predictions is None:
         write_atomically(failed_path(path), result.to_json().encode())
         return

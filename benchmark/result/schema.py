@@ -35,6 +35,7 @@ from earmark.tasks import DOMAINS
 SCHEMA = 1
 DONE: Final = "done"
 FAILED: Final = "failed"
+NOT_APPLICABLE: Final = "not applicable"
 _MOST_CLASSES = 1_000_000  # the page names each of them
 
 
@@ -68,7 +69,8 @@ class RunResult:
     """One cell of the leaderboard and how it came about.
 
     schema: version of this layout.
-    status: `done` or `failed`; a failed one has `error` and no scores.
+    status: `done`, `failed` or `not applicable` (an encoder of one vector a clip, and a task that
+        is scored by frames); the latter two have `error`, which says why, and no scores.
     synthetic: the audio was made by procedure; never to be compared with real results.
     task, encoder, data, run: see `TaskFacts`, `EncoderFacts`, `DataFacts`, `RunFacts`.
     protocol: every field of the protocol, with the number of seeds used; a record, as protocols of
@@ -84,7 +86,7 @@ class RunResult:
     path: the file that it was read from or written to; not part of what is written.
     """
 
-    status: Literal["done", "failed"]
+    status: Literal["done", "failed", "not applicable"]
     synthetic: bool
     task: TaskFacts
     encoder: EncoderFacts

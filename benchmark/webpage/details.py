@@ -15,7 +15,8 @@ _FAILURES = 5  # shown of a cell; its file names more
 _POINTS = 60  # of a learning curve
 _OF_DATA = (
     "limit", "clips", "items", "parts", "sources", "source_unit", "guessed_sources",
-    "straddling_sources", "seconds", "failed_clips", "labels", "label_faults", "audit",
+    "straddling_sources", "seconds", "failed_clips", "padded_clips",
+    "cut_clips", "labels", "label_faults", "audit",
 )  # fmt: skip
 
 

@@ -41,7 +41,8 @@ function resultParts(row, cell) {
   const failures = [...(facts.failures ?? []), ...(facts.faults ?? [])];
   return [
     cell.status === "failed" ? el("p", {class: "error"}, `Failed: ${facts.error}`) : null,
-    cell.status === "failed" ? null : scoresOf(row, cell, facts),
+    cell.status === "not applicable" ? el("p", {}, `Not applicable: ${facts.error}`) : null,
+    facts.scores ? scoresOf(row, cell, facts) : null,
     facts.controls ? el("h3", {}, "Against permuted weights") : null,
     facts.controls ? el("ul", {}, facts.controls.map((line) => el("li", {}, line))) : null,
     ...commandPart(facts.command),

@@ -236,9 +236,10 @@ function scoreCell(r, c, widest) {
     score = scoreAt(r, c),
     value = valueAt(r, c);
   const kind = cell === null ? "missing" : cell.status;
+  const style = kind === "not applicable" ? "missing" : kind;
   const made = el("td", {
     role: "gridcell",
-    class: `cell number ${kind}${isBold(r, c) ? " best" : ""}`,
+    class: `cell number ${style}${isBold(r, c) ? " best" : ""}`,
     "data-row": r,
     "data-column": c,
     "aria-label": told(r, c).join("; "),
@@ -265,6 +266,7 @@ function isBold(r, c) {
 
 function wordOf(kind, c) {
   if (kind === "failed") return "✕ failed";
+  if (kind === "not applicable") return kind;
   if (kind !== "missing") return "not computable";
   return table().columns[c].published ? "" : "not run";
 }
@@ -292,6 +294,8 @@ function told(r, c) {
   const lines = [`${row.title} · ${nameOf(c)}`];
   if (cell === null) return [...lines, table().columns[c].published ? "not published" : "not run"];
   if (cell.status === "failed") return [...lines, `failed: ${cell.details.error}`];
+  if (cell.status === "not applicable")
+    return [...lines, `not applicable: ${cell.details.error}`];
   if (!score) return [...lines, "not computable"];
   const facts = cell.details?.scores?.[state.probe];
   const confidence = facts ? `${Number((100 * facts.confidence).toPrecision(4))} %` : "";
