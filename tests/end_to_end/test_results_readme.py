@@ -57,12 +57,17 @@ def test_every_array_of_the_predictions_is_named() -> None:
 
 
 def test_what_a_run_writes_is_named(toy: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
-    """Key by key, of a real result; `audit` is there once shards were audited."""
+    """Key by key, of a real result; `audit` is there once shards were audited, and of encoders that
+    do not take every clip what is done about it."""
     task, data = toy()
     (result,) = evaluate("logmel", str(task), data=data, results=tmp_path / "r")
     written = json.loads(Path(str(result.path)).read_text())
     rows = {named(head)[0]: text for head, text in rows_after("## The result file").items()}
-    for part, more in (("task", set()), ("encoder", set()), ("data", {"audit"}), ("run", set())):
+    seconds = {"min_seconds", "max_seconds", "fixed_seconds"}
+    for part, more in (
+        ("task", set()), ("encoder", {"frame_rate_varies", "scene_dim", *seconds}),
+        ("data", {"audit", "padded_clips", "cut_clips"}), ("run", set()),
+    ):  # fmt: skip
         assert set(named(rows[part])) == written[part].keys() | more, part
 
 
