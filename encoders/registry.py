@@ -7,7 +7,6 @@ that listing encoders imports no model library.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from earmark.encoders.contract import check_contract
 from earmark.encoders.control import permute_weights
 from earmark.encoders.encoder import AudioEncoder, EncoderError, note_code
 from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
+from earmark.encoders.hints import nearest
 from earmark.encoders.home import Home, inside, settle
 from earmark.encoders.made import Made, note_made, rename
 from earmark.encoders.plugin_file import module_from_file
@@ -279,12 +279,12 @@ def _named(name: str) -> Callable[..., Any]:
     member = member_of(name)
     if member is not None:
         if name.endswith(":"):
-            nearest = example_of(name) or _nearest(name)
-            raise EncoderError(f"encoder {name!r}: nothing follows the colon; {nearest}")
+            hint = example_of(name) or nearest(name)
+            raise EncoderError(f"encoder {name!r}: nothing follows the colon; {hint}")
         if member.family.knows(member.output):
             return partial(load_encoder, name)
         raise EncoderError(
-            f"encoder {member.head!r} has no output {member.output!r}; {_nearest(name)}"
+            f"encoder {member.head!r} has no output {member.output!r}; {nearest(name)}"
         )
     if name in catalogue.BUILTIN:
         module, _, attribute = catalogue.BUILTIN[name].partition(":")
@@ -302,13 +302,7 @@ def _named(name: str) -> Callable[..., Any]:
                     f"imported: {_line(error)}"
                 ) from error
             return found
-    raise EncoderError(f"unknown encoder {name!r}; {_nearest(name)}")
-
-
-def _nearest(name: str) -> str:
-    """A hint for a name that is not known."""
-    close = difflib.get_close_matches(name, encoder_names(), n=1)
-    return f"did you mean {close[0]!r}?" if close else "see `run_bench.py list encoders`"
+    raise EncoderError(f"unknown encoder {name!r}; {nearest(name)}")
 
 
 def _attribute(module: ModuleType, attribute: str, where: str) -> Callable[..., Any]:

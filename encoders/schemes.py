@@ -44,6 +44,15 @@ SCHEMES: dict[str, Scheme] = {
         "earmark.encoders.injection.saved:load", ("", "semantic", "acoustic"),
         example="injected:out/mine",
     ),
+    "hf": Scheme(
+        "earmark.encoders.adapters.hub_models:load", ("", "quantized", "grid", "frames"),
+        layers=True, extra="baselines", takes_weights=True,
+        example="hf:facebook/hubert-base-ls960",
+    ),
+    "torchaudio": Scheme(
+        "earmark.encoders.adapters.torchaudio_models:load", layers=True, takes_weights=True,
+        example="torchaudio:HUBERT_BASE",
+    ),
 }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Checkpoint:
     safetensors the conversion that the hub keeps beside it.
     model_type: as its config.json says, or "" where that says none; None: the loader looks itself.
     published: its sizes, as its published config.json has them; `part.key` for one in a part.
+    given_by: how a copy of it is given where it cannot be fetched.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Checkpoint:
     revision: str | None = None
     model_type: str | None = ""
     published: Mapping[str, Any] = field(default_factory=dict)
+    given_by: str = "give its folder by --weights DIR"
 
 
 def load_checkpoint(
@@ -104,7 +106,7 @@ def load_checkpoint(
     at = "" if checkpoint.revision is None else f" at {checkpoint.revision[:8]}"
     raise EncoderError(
         f"encoder {name!r}: cannot fetch {checkpoint.repo}{at} from {constants.ENDPOINT} "
-        f"({reason}); download it elsewhere and give its folder by --weights DIR"
+        f"({reason}); download it elsewhere and {checkpoint.given_by}"
     )
 
 

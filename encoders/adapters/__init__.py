@@ -1,0 +1,1 @@
+"""Many models at once: of transformers (`hf:`), of HEAR's interface (`hear:`), of torchaudio."""
