@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from earmark.benchmark.cli.arguments import device, positive
+from earmark.benchmark.cli.arguments import device, natural, positive
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 _EXAMPLES = """\
@@ -17,6 +17,11 @@ examples:
       --held-out ../shared/data/librispeech/dev-clean-000000.tar \\
       --test ../shared/data/librispeech/test-clean-000000.tar \\
       --tasks tests/data/fsdd.yaml --task-data ../shared/data
+  (injection into other encoders, two trainings of each latent; INTO.yaml: as
+  encoders/injection/small.yaml)
+  python run_bench.py ablation --into resemblyzer musicnn dasheng-tiny:semantic \
+      --config INTO.yaml --seeds 1 2 --out out --data my_recordings --test my_test_recordings \
+      --tasks esc50 --task-data ../shared/data --twins
 
 exit status: 0 all done, 2 cannot start, 3 some tasks or data sets not done
 """
@@ -28,15 +33,18 @@ def add_parser(commands: Any) -> None:
         help="train and measure semantic, acoustic and unified latent",
         description="The paper's ablation: the semantic path alone, the acoustic path alone and\n"
         "their sum, each with a decoder trained for it; probed on the synthetic twins and on\n"
-        "tasks of real audio, and decoded. What is there already is not done again, and an\n"
+        "tasks of real audio, and decoded. With --into: the same on other frozen encoders, with\n"
+        "what injection costs and gains in each. What is there already is not done again, and an\n"
         "interrupted training is resumed. On two cores dasheng-tiny's takes hours.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--config", type=Path, metavar="DIR",
-        help="folder with encoder.yaml and injection.yaml (default: those of dasheng-tiny)",
+        help="folder with encoder.yaml and injection.yaml (default: those of dasheng-tiny); with "
+        "--into the injection's file (default: encoders/injection/small.yaml)",
     )  # fmt: skip
+    _add_into(parser)
     places: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "PLACE"}
     parser.add_argument("--data", required=True, help="audio to train on, as of `train`", **places)
     parser.add_argument(
@@ -52,8 +60,8 @@ def add_parser(commands: Any) -> None:
         "--task-data", type=Path, metavar="DIR", help="folder of these tasks' shards"
     )
     parser.add_argument(
-        "--twins", nargs="+", default=["all"], metavar="TASK",
-        help="synthetic twins to probe on (default: all 22)",
+        "--twins", nargs="*", default=["all"], metavar="TASK",
+        help="synthetic twins to probe on (default: all 22; nothing after it: none)",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR",
@@ -78,6 +86,24 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(function=run, when_cut_off=NOT_ALL_DONE)
 
 
+def _add_into(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--into", nargs="+", default=[], metavar="ENCODER",
+        help="frozen encoders of frames, by name, to inject into; none is trained before",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", nargs="+", type=natural, metavar="N",
+        help="with --into: a training of each latent for each seed (default: 1 2)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--readout", nargs="+", default=[], metavar="NAME", help="with --into: as of `run`"
+    )
+    parser.add_argument(
+        "--baseline", nargs="+", default=[], metavar="CODEC",
+        help="with --into: codecs that are measured on the same test audio",
+    )  # fmt: skip
+
+
 def run(arguments: argparse.Namespace) -> int:
     import torch
 
@@ -92,6 +118,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
+    if arguments.into:
+        return _run_into(arguments)
+    if arguments.seeds or arguments.readout or arguments.baseline:
+        raise CannotStartError("--seeds, --readout and --baseline are for --into")
     plan = AblationPlan(
         configs=arguments.config or TINY_FOLDER, data=arguments.data, test=arguments.test,
         out=arguments.out,
@@ -111,3 +141,38 @@ def run(arguments: argparse.Namespace) -> int:
         for fault in row.faults:
             print(f"failed  {row.name} · {fault}", file=sys.stderr)
     return NOT_ALL_DONE if any(row.faults for row in rows) else ALL_DONE
+
+
+def _run_into(arguments: argparse.Namespace) -> int:
+    from earmark.benchmark.io.files import write_atomically
+    from earmark.benchmark.io.progress import Progress
+    from earmark.benchmark.shards.dataset import DataError
+    from earmark.benchmark.shards.shard import ShardError
+    from earmark.benchmark.training.injection_report import draw, to_markdown
+    from earmark.benchmark.training.injection_study import InjectionPlan, study_injection
+    from earmark.encoders import EncoderError
+    from earmark.encoders.injection import SMALL_CONFIG
+    from earmark.tasks import TaskError
+
+    plan = InjectionPlan(
+        encoders=arguments.into, config=arguments.config or SMALL_CONFIG, data=arguments.data,
+        test=arguments.test, out=arguments.out, held_out=arguments.held_out,
+        tasks=arguments.tasks, task_data=arguments.task_data, twins=arguments.twins,
+        seeds=tuple(arguments.seeds or (1, 2)), baselines=arguments.baseline,
+        readouts=arguments.readout, device=arguments.device, cache=arguments.cache,
+        limit=arguments.limit, source_key=arguments.source_key,
+    )  # fmt: skip
+    try:
+        study = study_injection(plan, track=Progress, tell=_tell)
+    except (DataError, ShardError, EncoderError, TaskError, ValueError) as error:
+        raise CannotStartError(str(error)) from error
+    shown = to_markdown(study)
+    write_atomically(arguments.out / "injection.md", shown.encode())
+    if not draw(study, arguments.out / "injection.png"):
+        _tell("no figure drawn: it needs matplotlib (pip install -e '.[reconstruction]')")
+    print(shown, end="")
+    return NOT_ALL_DONE if study.faults else ALL_DONE
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -17,6 +17,17 @@ def positive(text: str) -> int:
     return value
 
 
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return value
+
+
 def layer(text: str) -> int | str:
     """A whole number from 0, or `all`."""
     if text != "all" and not text.isdecimal():

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from earmark.benchmark.cli.arguments import device, positive
+from earmark.benchmark.cli.arguments import device, natural, positive
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 
 _EXAMPLES = """\
@@ -63,6 +63,10 @@ def add_parser(commands: Any) -> None:
         "says)",
     )  # fmt: skip
     parser.add_argument(
+        "--seed", type=natural, metavar="N",
+        help="of weights and crops (default: as the config says)",
+    )  # fmt: skip
+    parser.add_argument(
         "--held-out", nargs="+", action="extend", default=[], metavar="PLACE",
         help="audio whose losses are measured and never trained on",
     )  # fmt: skip
@@ -103,9 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
             return _plan(arguments)
         trained = train(
             arguments.config, arguments.data, arguments.out, semantic=arguments.semantic,
-            latent=arguments.latent, held_out=arguments.held_out, limit=arguments.limit,
-            device=arguments.device,
-            cache=arguments.cache, fresh=arguments.fresh,
+            latent=arguments.latent, seed=arguments.seed, held_out=arguments.held_out,
+            limit=arguments.limit, device=arguments.device, cache=arguments.cache,
+            fresh=arguments.fresh,
             command=shlex.join(["python", "run_bench.py", *arguments.words]),
             track=Progress if is_first() else no_progress,
             tell=_tell if is_first() else lambda line: None,

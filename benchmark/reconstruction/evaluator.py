@@ -124,7 +124,7 @@ class CodecEvaluator:
                 "'.[reconstruction]'), or choose another folder with --results"
             )
         else:
-            write_result(self.run.results, result, table)
+            result.path = write_result(self.run.results, result, table)
 
 
 def _measure(

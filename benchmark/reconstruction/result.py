@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from earmark.benchmark.io.fields import FieldError, Interval, MaybeNaN, optional, plain, read_fields
 from earmark.benchmark.io.files import write_atomically
@@ -272,6 +273,24 @@ def write_result(root: Path, result: ReconstructionResult, table: str) -> Path:
     write_atomically(path, result.to_json().encode())
     failed.unlink(missing_ok=True)
     return path
+
+
+def clips_of(result: ReconstructionResult) -> pd.DataFrame:
+    """The table of a result's clips, from beside the file that it was read from or written to.
+
+    A row an item: `key`, `crop`, `source`, `seconds`, a column a metric (NaN: not computed).
+    Raises ResultError where it is not there or not the one written with the result.
+    """
+    if result.path is None or result.clips is None:
+        raise ResultError(f"{result.codec.name}: its clips were not written to a file")
+    fault = altered(result)
+    if fault is not None:
+        raise ResultError(fault)
+    path = result.path.with_name(Path(result.clips.file).name)
+    try:
+        return pd.read_csv(path, dtype={"key": str, "source": str})
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read ({error.strerror})") from error
 
 
 def altered(result: ReconstructionResult) -> str | None:

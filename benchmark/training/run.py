@@ -48,6 +48,7 @@ def train(
     *,
     semantic: str | Path | None = None,
     latent: str | None = None,
+    seed: int | None = None,
     held_out: str | Path | Sequence[str | Path] = (),
     limit: int | None = None,
     device: str = "auto",
@@ -67,6 +68,7 @@ def train(
         semantic: The frozen encoder, in place of the config's: a checkpoint of Dasheng's kind, or
             any encoder of frames by its name, as `evaluate` takes it.
         latent: What is decoded (`unified`, `semantic`, `acoustic`), in place of the config's.
+        seed: Of weights and crops, in place of the config's.
         held_out: Audio that losses are measured on, as `data`.
         limit: At most so many clips of each place.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
@@ -90,7 +92,7 @@ def train(
         ...     "injection.yaml", ["my_recordings"], "out", semantic="dasheng_base.pt"
         ... )  # doctest: +SKIP
     """
-    settings, found = read_settings(config, semantic, latent)
+    settings, found = read_settings(config, semantic, latent, seed)
     where = choose_device(device)
     encoder, sample_rate = _frozen(settings, found, where, cache, track, tell)
     left_out: list[str] = []
@@ -163,9 +165,12 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def read_settings(
-    config: str | Path, semantic: str | Path | None = None, latent: str | None = None
+    config: str | Path,
+    semantic: str | Path | None = None,
+    latent: str | None = None,
+    seed: int | None = None,
 ) -> tuple[SemanticTraining | InjectionTraining, Path | str | None]:
-    """What a config's file says, or these two in its place, and the frozen encoder.
+    """What a config's file says, or these in its place, and the frozen encoder.
 
     That is a checkpoint of Dasheng's kind, or the name of another encoder.
 
@@ -173,6 +178,8 @@ def read_settings(
     or there and not wanted.
     """
     settings = read_training(Path(config))
+    if seed is not None:
+        settings = dataclasses.replace(settings, seed=seed)
     if isinstance(settings, SemanticTraining):
         if semantic is not None or latent is not None:
             raise TrainingError(
