@@ -19,8 +19,6 @@ from earmark.encoders.family import ALL_LAYERS, full_name
 from earmark.encoders.shared import OutputEncoder, SharedPass
 
 GRID = "grid"
-# Columns that go through the transformer at once: 32 pieces of 10 s.
-COLUMNS_AT_ONCE = 2048
 
 
 class GridPass(SharedPass):
@@ -35,6 +33,7 @@ class GridPass(SharedPass):
 
     sample_rate: Hz. hop: samples between spectrogram frames. patch: spectrogram frames a column.
     bands: patches a column. width: of a token. layers: number of the last hidden layer.
+    columns_at_once: columns that go through the transformer at once, 32 pieces of 10 s.
     facts: sizes and settings.
     """
 
@@ -45,6 +44,7 @@ class GridPass(SharedPass):
     width: int
     layers: int
     piece_columns: int
+    columns_at_once: int = 2048
     facts: dict[str, Any]
 
     def spectrograms(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> list[torch.Tensor]:
@@ -74,7 +74,7 @@ class GridPass(SharedPass):
                 owners.append(owner)
         longest = max(len(piece) for piece in pieces) // self.patch
         run = partial(self._run, outputs=outputs)
-        found = run_equal(pieces, max(1, COLUMNS_AT_ONCE // longest), run)
+        found = run_equal(pieces, max(1, self.columns_at_once // longest), run)
         return join_pieces(owners, found, outputs)
 
     def _run(self, frames: torch.Tensor, outputs: Sequence[str]) -> Outputs:

@@ -49,6 +49,7 @@ class BeatsPass(GridPass):
     sample_rate = SAMPLE_RATE
     hop = KaldiFbank.hop
     piece_columns = PIECE_COLUMNS
+    columns_at_once = 8 * PIECE_COLUMNS  # each has a bias for every pair of tokens: 0.1 GB in all
 
     def __init__(self, config: BeatsConfig) -> None:
         super().__init__()
