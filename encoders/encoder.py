@@ -285,8 +285,9 @@ def has_weights(encoder: AudioEncoder) -> bool:
 
 
 def is_built_in(encoder: AudioEncoder) -> bool:
-    """Whether an encoder comes with Earmark."""
-    return type(encoder).__module__.partition(".")[0] == __name__.partition(".")[0]
+    """Whether an encoder and all of its network come with Earmark, or with torch."""
+    ours = {__name__.partition(".")[0], *_FOREIGN}
+    return all(type(one).__module__.partition(".")[0] in ours for one in encoder.modules())
 
 
 def is_plain(value: Any) -> bool:

@@ -36,6 +36,8 @@ def no_such_output(name: str, place: str) -> str:
     known += ["layer-6", "layer-all"] if SCHEMES[scheme].layers else []
     close = difflib.get_close_matches(output, known, n=1, cutoff=0.5)
     hint = f"did you mean {f'{scheme}:{head}:{close[0]}'!r}?" if close else example_of(name)
+    if not known:
+        hint = f"ask for {f'{scheme}:{head}'!r} alone"
     return f"encoder {f'{scheme}:{head}'!r} has no output {output!r}; {hint}"
 
 

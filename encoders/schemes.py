@@ -49,6 +49,9 @@ SCHEMES: dict[str, Scheme] = {
         layers=True, extra="baselines", takes_weights=True,
         example="hf:facebook/hubert-base-ls960",
     ),
+    "hear": Scheme(
+        "earmark.encoders.adapters.hear:load", takes_weights=True, example="hear:hearbaseline.naive"
+    ),
     "torchaudio": Scheme(
         "earmark.encoders.adapters.torchaudio_models:load", layers=True, takes_weights=True,
         example="torchaudio:HUBERT_BASE",
