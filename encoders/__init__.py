@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from earmark.encoders.home import draw_anew
     from earmark.encoders.lent import left_as_found
-    from earmark.encoders.outputs import scene_at_home
+    from earmark.encoders.outputs import encode_each, pass_of, scene_at_home
     from earmark.encoders.registry import (
         find_encoder,
         group_names,
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
         register_encoder,
         with_layer,
     )
-    from earmark.encoders.shared import OutputEncoder, SharedPass, decode_at_home, encode_each
+    from earmark.encoders.shared import OutputEncoder, SharedPass, decode_at_home
     from earmark.encoders.unseen import unseen_weights
 
 __all__ = [
     "AudioEncoder", "Codec", "EncoderError", "Frames", "OutputEncoder", "SharedPass", "clip_dim",
     "decode_at_home", "draw_anew", "encode_each", "encoder_names", "find_encoder", "group_names",
     "has_weights", "is_built_in", "is_registered", "left_as_found", "load_encoder",
-    "load_encoders", "names_of", "outline", "ready_encoder", "register_encoder",
+    "load_encoders", "names_of", "outline", "pass_of", "ready_encoder", "register_encoder",
     "scene_at_home", "unseen_weights", "with_layer",
 ]  # fmt: skip
 
@@ -52,12 +52,12 @@ _HOME = {
     ),
     "home": ("draw_anew",),
     "lent": ("left_as_found",),
-    "outputs": ("scene_at_home",),
+    "outputs": ("encode_each", "pass_of", "scene_at_home"),
     "registry": (
         "find_encoder", "group_names", "is_registered", "load_encoder", "load_encoders", "names_of",
         "ready_encoder", "register_encoder", "with_layer",
     ),
-    "shared": ("OutputEncoder", "SharedPass", "decode_at_home", "encode_each"),
+    "shared": ("OutputEncoder", "SharedPass", "decode_at_home"),
     "unseen": ("unseen_weights",),
 }  # fmt: skip
 

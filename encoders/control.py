@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from earmark.encoders.encoder import AudioEncoder, EncoderError
 from earmark.encoders.home import home_of, settle
-from earmark.encoders.made import made_with, note_made
+from earmark.encoders.layered import EncoderOutput
+from earmark.encoders.made import made_with, note_made, rename
+from earmark.encoders.outputs import has_outputs
 from earmark.encoders.spec import control_name
 
 SHUFFLED = ":shuffled-labels"  # what names of controls of labels end in
@@ -66,12 +68,18 @@ def permute_weights(encoders: list[AudioEncoder], draw: int = 1) -> None:
         for name, parameter in encoder.named_parameters():
             if id(parameter) in done or not _is_permuted(parameter):
                 continue
+            if isinstance(encoder, EncoderOutput):  # the same as in the encoder itself
+                name = name.removeprefix("shared.")
             done.add(id(parameter))
             order = torch.from_numpy(_order(name, parameter.numel(), draw))
             with torch.no_grad():
                 flat = parameter.detach().reshape(-1)
                 parameter.copy_(flat[order.to(flat.device)].view(parameter.shape))
-        encoder.name = control_name(encoder.name, draw)
+        name = control_name(encoder.name, draw)
+        if isinstance(encoder, EncoderOutput) or has_outputs(encoder):
+            rename(encoder, name)  # alone or together, an output is the same encoder
+        else:
+            encoder.name = name
 
 
 def _is_permuted(parameter: torch.nn.Parameter) -> bool:

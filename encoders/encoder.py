@@ -258,7 +258,9 @@ def _plain_of(encoder: AudioEncoder) -> dict[str, dict[str, Any]]:
         }
         for where, module in encoder.named_modules()
     }
-    return found | {"": made.attributes(found[""])}
+    # what it is called decides nothing, nor what an encoder is called that it is an output of
+    modules = dict(encoder.named_modules())
+    return {where: made_with(modules[where]).attributes(own) for where, own in found.items()}
 
 
 def clip_dim(encoder: AudioEncoder) -> int:

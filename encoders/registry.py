@@ -25,8 +25,9 @@ from earmark.encoders.family import ALL_LAYERS, FAMILIES, full_name
 from earmark.encoders.hints import nearest
 from earmark.encoders.home import Home, inside, settle
 from earmark.encoders.made import Made, note_made, rename
+from earmark.encoders.outputs import outputs_of
 from earmark.encoders.plugin_file import module_from_file
-from earmark.encoders.schemes import example_of, member_of
+from earmark.encoders.schemes import Member, example_of, member_of
 from earmark.encoders.shared import OutputEncoder
 from earmark.encoders.spec import Asked, EncoderSpec, parse_spec, parsed
 from earmark.encoders.sweep import titled
@@ -79,10 +80,13 @@ def names_of(names: Sequence[str], encoders: Sequence[AudioEncoder]) -> list[str
     """By which name each of the encoders can be asked for that were loaded together by `names`."""
     if len(names) == len(encoders):
         return list(names)
-    # only a family's names stand for several encoders
+    # only names of all layers stand for several encoders
     base, draw = parsed(names[0])
     member = member_of(base)
-    family = base if member is None else member.head
+    family = spec_of(names[0]).without_output if member is None else member.head
+    if member is None:
+        outputs = [one.output if isinstance(one, OutputEncoder) else "" for one in encoders]
+        return [Asked(full_name(family, output), draw).name for output in outputs]
     return [
         Asked(full_name(family, one.output), draw).name
         if isinstance(one, OutputEncoder)
@@ -138,7 +142,10 @@ def group_names(names: Sequence[str], weights: str | Path | None = None) -> list
         member, draw = member_of(spec.plain), spec.draw
         alone = member is None or member.family.by_name
         # a control has weights of its own
-        together = name if member is None or alone else Asked(member.head, draw).name
+        if member is None:
+            together = Asked(spec.without_output, draw).name
+        else:
+            together = name if alone else Asked(member.head, draw).name
         groups.setdefault(together, []).append(name)
         if weights is not None and (member is None or not member.takes_weights):
             raise EncoderError(f"encoder {name!r} has no weights to take from {weights}")
@@ -156,14 +163,31 @@ def with_layer(name: str, layer: int | str | None) -> str:
         return name
     spec = spec_of(name)
     member, draw = member_of(spec.plain), spec.draw
-    if member is None or member.output or not member.family.layers:
-        find_encoder(name)
+    factory = find_encoder(name)
+    if spec.output or not (_gives_outputs(factory) if member is None else _has_layers(member)):
         layered = ", ".join(key for key, family in FAMILIES.items() if family.layers)
-        raise EncoderError(f"encoder {name!r} has no layers to choose from; {layered} have")
+        raise EncoderError(
+            f"encoder {name!r} has no layers to choose from; {layered} have, and classes with "
+            "layer_count and encode_outputs()"
+        )
     if not (str(layer).isdecimal() or layer == "all"):
         raise EncoderError(f"layer {layer!r}: must be a whole number from 0, or `all`")
-    full = full_name(spec.plain, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
+    head = spec.without_output if member is None else spec.plain
+    full = full_name(head, ALL_LAYERS if layer == "all" else f"layer-{int(layer)}")
     return Asked(full, draw).name
+
+
+def _has_layers(member: Member) -> bool:
+    return not member.output and member.family.layers
+
+
+def _gives_outputs(factory: Callable[..., Any]) -> bool:
+    """Whether what makes an encoder may make one of several outputs: of a function nobody knows."""
+    made: Any = factory.func if isinstance(factory, partial) else factory
+    if not isinstance(made, type):
+        return True
+    own = getattr(made, "encode_outputs", None)
+    return issubclass(made, AudioEncoder) and own is not AudioEncoder.encode_outputs
 
 
 def _load_group(names: list[str], weights: str | Path | None) -> list[AudioEncoder]:
@@ -185,7 +209,7 @@ def _load_together(specs: list[EncoderSpec], weights: str | Path | None) -> list
         load = partial(members[0].family.make, members[0].head, outputs, folder)
         made = _made(specs[0].plain, load, Home())
         return [ready_encoder(encoder).requires_grad_(False) for encoder in made]
-    (spec,) = specs
+    spec = specs[0]  # of the others, base and arguments are the same
     factory, home = _found(spec)
     with inside(home):  # where its code is when it opens them
         files = FilesRead(spec.arguments)
@@ -196,11 +220,12 @@ def _load_together(specs: list[EncoderSpec], weights: str | Path | None) -> list
         one = XaresEncoder(one)
     if isinstance(one, AudioEncoder):
         settle(one, home)
-    ready = ready_encoder(one, spec.plain).requires_grad_(False)
+    ready = ready_encoder(one, spec.base).requires_grad_(False)
     if spec.arguments:
         note_made(ready, Made(spec.arguments, files.contents))
         rename(ready, f"{ready.name}({titled(spec.arguments)})")
-    return [ready]
+    made = outputs_of(ready, [one.output for one in specs])
+    return [ready_encoder(one).requires_grad_(False) for one in made]
 
 
 def _say_others(spec: EncoderSpec) -> None:
@@ -255,11 +280,15 @@ def _found(spec: EncoderSpec) -> tuple[Callable[..., Any], Home]:
             raise EncoderError(f"encoder {spec.plain!r} takes no arguments, unlike {spec.text!r}")
         return factory, _homes.setdefault(spec.plain, Home())
     if spec.is_file:
-        if spec.output:
-            raise EncoderError(f"encoder {spec.base!r} has no output {spec.output!r}")
         factory, home = _in_file(spec.base)
     else:
-        factory, home = _named(spec.plain), _homes.setdefault(spec.plain, Home())
+        base = spec.base if spec.output and catalogue.is_named(spec.base) else spec.plain
+        factory, home = _named(base), _homes.setdefault(base, Home())
+    if spec.output and not _gives_outputs(factory):
+        raise EncoderError(
+            f"encoder {spec.base!r} has no output {spec.output!r}: its class has no "
+            "encode_outputs() (encoders/README.md has an example)"
+        )
     check_arguments(factory, spec.arguments, spec.plain)
     return factory, home
 

@@ -48,7 +48,7 @@ from earmark.benchmark.score import Scored, score_items
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.dataset import DataError, NotThereError, open_dataset
 from earmark.benchmark.shards.shard import ShardError
-from earmark.encoders import AudioEncoder, OutputEncoder
+from earmark.encoders import AudioEncoder, pass_of
 from earmark.encoders.control import SHUFFLED
 from earmark.encoders.device import device_kind, probe_device
 from earmark.tasks import TaskSpec
@@ -338,9 +338,7 @@ def _one_pass(encoder: AudioEncoder, mate: AudioEncoder) -> bool:
     if encoder is mate:
         return True
     return (
-        isinstance(encoder, OutputEncoder)
-        and isinstance(mate, OutputEncoder)
-        and encoder.shared is mate.shared
+        pass_of(encoder) is pass_of(mate)
         and encoder.sample_rate == mate.sample_rate
         and encoder.honours_lengths == mate.honours_lengths
         and limits_of(encoder) == limits_of(mate)

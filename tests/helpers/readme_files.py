@@ -46,6 +46,16 @@ def block(text: str, start: str) -> str:
     return str(found)
 
 
+def example_files() -> dict[str, str]:
+    """The Python blocks of the encoders' README that begin with the name of a file, by it."""
+    text = (REPOSITORY / "encoders" / "README.md").read_text(encoding="utf-8")
+    return {
+        body.splitlines()[0][2:]: body
+        for body in blocks(text, "python")
+        if re.match(r"# \w+\.py\n", body)
+    }
+
+
 def without_blocks(text: str) -> str:
     return _FENCED.sub("", text)
 
@@ -118,6 +128,8 @@ def make_workplace(root: Path, encoder: str, table: str) -> tuple[Path, dict[str
         (here / folder).mkdir()
         (here / folder / "one.wav").write_bytes(_noise(1.5, 1))
     (here / "my_encoder.py").write_text(encoder)
+    for name, body in example_files().items():
+        (here / name).write_text(body)
     (here / "path" / "to").mkdir(parents=True)
     for name in ("my_task.yaml", "path/to/my_task.yaml"):
         (here / name).write_text((REPOSITORY / "tests/data/fsdd.yaml").read_text())
