@@ -15,6 +15,7 @@ from earmark.encoders.cards import CARDS
 from earmark.encoders.catalogue import encoder_names
 from earmark.encoders.examples import ALLOW, EXAMPLES, FOLDER
 from earmark.encoders.family import FAMILIES
+from earmark.encoders.schemes import SCHEMES
 
 _OTHERS = "others"
 _EXAMPLES = "examples"
@@ -67,6 +68,8 @@ def list_encoders(console: Terminal, *, with_weights: bool, as_json: bool) -> No
         for name, what in rest.items():
             console.print(Text(f"{name}  {what}"), soft_wrap=True)
     console.print(Text(f"\n{_NOTES}"), soft_wrap=True)
+    for scheme in SCHEMES.values():
+        console.print(Text(f"By its place: --encoder {scheme.example}"), soft_wrap=True)
 
 
 def _others() -> dict[str, str]:

@@ -18,6 +18,7 @@ from earmark.encoders.cards import CARDS
 from earmark.encoders.examples import ALLOW, EXAMPLES
 from earmark.encoders.family import FAMILIES
 from earmark.encoders.logmel import LogMel
+from earmark.encoders.schemes import SCHEMES
 
 
 def listed(capsys: pytest.CaptureFixture[str], *options: str) -> str:
@@ -34,6 +35,7 @@ def test_each_encoder_stands_whole_in_its_group(
     table = out[: out.index("examples\n")].splitlines()
     assert max(len(line) for line in table) <= 80
     assert "…" not in out
+    assert all(scheme.example in out for scheme in SCHEMES.values())
     group, found, name = "", {}, ""
     for words in (line.split() for line in table):
         if " ".join(words) in GROUPS:
