@@ -94,6 +94,24 @@ CARDS: dict[str, Card] = {
         "acoustic", Hub("hubertsiuzdak/snac_24khz"),
         NOT_VERIFIED, 19_842_914, 24_000, 24_000 / 512, 768,
     ),
+    "wavtokenizer": Card(
+        "acoustic", Hub("swiss-ai/wavtokenizer-large-unify-40token"),
+        NOT_VERIFIED, 72_111_714, 24_000, 40, 512,
+    ),
+    "xcodec2": Card(
+        "both", Hub("HKUSTAudio/xcodec2-hf"), NOT_VERIFIED, 629_281_706, 16_000, 50, 2048
+    ),
+    "neucodec": Card(
+        "both", Hub("neuphonic/neucodec"), NOT_VERIFIED, 629_937_706, 16_000, 50, 2048
+    ),
+    "vibevoice": Card(
+        "generative latent", Hub("vibevoice/VibeVoice-1.5B-hf"),
+        NOT_VERIFIED, 687_392_001, 24_000, 7.5, 64,
+    ),
+    "pocket-tts": Card(
+        "generative latent", Hub("eustlb/pocket-tts-audio-tokenizer"),
+        NOT_VERIFIED, 20_054_337, 24_000, 12.5, 32,
+    ),
     "uniflow-vae": Card("generative latent", Given(), NOT_VERIFIED, 43_829_248, 24_000, 50, 128),
     "ezaudio-vae": Card("generative latent", Given(), NOT_VERIFIED, 43_829_248, 24_000, 50, 128),
     "stable-audio-vae": Card(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import safetensors
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
 
 from earmark.encoders.encoder import EncoderError
 
+WHOLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"  # of one in pieces
 State = dict[str, torch.Tensor]
 Network = TypeVar("Network", bound=torch.nn.Module)
 _UNREADABLE = (
@@ -129,6 +135,58 @@ def count_numbered(state: Mapping[str, torch.Tensor], prefix: str) -> int:
     return len(
         {key.removeprefix(prefix).partition(".")[0] for key in state if key.startswith(prefix)}
     )
+
+
+def part_files(folder: Path, prefix: str) -> list[Path]:
+    """The safetensors files of a model's folder that hold tensors of a prefix, by its index.
+
+    Without an index that is `model.safetensors`. Raises EncoderError.
+    """
+    index = folder / INDEX_FILE
+    if not index.is_file():
+        return [folder / WHOLE_FILE]
+    try:
+        places = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(f"{index} cannot be read: {error}") from error
+    names = {str(file) for name, file in places.items() if name.startswith(prefix)}
+    if any(Path(name).name != name or name == ".." for name in names):
+        raise EncoderError(f"{index} names a file outside of its folder")
+    return [folder / name for name in sorted(names)]
+
+
+def read_part(folder: Path, prefix: str) -> State:
+    """The tensors of a prefix in a model's folder, under their names without it.
+
+    Only files that hold some are opened. Raises EncoderError where there are none.
+    """
+    state: State = {}
+    for file in part_files(folder, prefix):
+        try:
+            with safetensors.safe_open(file, framework="pt", device="cpu") as opened:
+                for name in filter(lambda name: name.startswith(prefix), opened.keys()):
+                    state[name.removeprefix(prefix)] = opened.get_tensor(name)
+        except (OSError, safetensors.SafetensorError) as error:
+            raise EncoderError(f"{file} cannot be read as safetensors: {error}") from error
+    if not state:
+        raise EncoderError(f"{folder} holds no tensor whose name begins with {prefix}")
+    return state
+
+
+def fetch_part(repo: str, prefix: str, **options: Any) -> Path:
+    """The folder in the hub's cache with `config.json` and the files that hold a prefix.
+
+    options: as of hf_hub_download. Raises OSError.
+    """
+    folder = Path(hf_hub_download(repo, "config.json", **options)).parent
+    try:
+        hf_hub_download(repo, INDEX_FILE, **options)
+        files = part_files(folder, prefix)
+    except EntryNotFoundError:  # not in pieces; or not in the cache, and so is the next
+        files = [folder / WHOLE_FILE]
+    for file in files:
+        hf_hub_download(repo, file.name, **options)
+    return folder
 
 
 def _listed(keys: Iterable[str], most: int = 3) -> str:

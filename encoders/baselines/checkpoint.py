@@ -123,6 +123,26 @@ def source_file(source: str, name: str, **options: Any) -> Path:
     return Path(hf_hub_download(source, name, **options))
 
 
+def pretrained(checkpoint: Checkpoint, architecture: str, source: str, **options: Any) -> Any:
+    """A whole model of transformers in float32, as `from_pretrained` of this class loads it.
+
+    What stands for masked frames in the training of a speech model in it is zero, as no frame is
+    masked. Raises ValueError where weights are missing or left over, OSError as it does.
+    """
+    import torch
+    import transformers
+
+    model, info = getattr(transformers, architecture).from_pretrained(
+        source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **options
+    )
+    check_loaded(info, checkpoint.name, unused=("masked_spec_embed",))
+    for key, parameter in model.named_parameters():
+        if key.endswith("masked_spec_embed"):
+            torch.nn.init.zeros_(parameter)
+    forget_place(model)
+    return model
+
+
 def check_loaded(
     info: dict[str, Any],
     name: str,

@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError
 
 from earmark.encoders.baselines.checkpoint import Checkpoint, load_checkpoint, shown_name
 from earmark.encoders.dasheng.checkpoint import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
     fill_semantic,
     without_weights,
 )
@@ -26,15 +22,15 @@ from earmark.encoders.dasheng.encoder import SHORTEST
 from earmark.encoders.dasheng.mel import own_samples, token_counts
 from earmark.encoders.dasheng.midashenglm import (
     DEFAULT,
-    INDEX_FILE,
+    PREFIX,
     midashenglm_semantic,
-    named_pieces,
 )
 from earmark.encoders.dasheng.precision import autocast, check_precision, dtype_name
 from earmark.encoders.dasheng.semantic import SemanticPath, chunk_groups
 from earmark.encoders.encoder import AudioEncoder, EncoderError, Frames
 from earmark.encoders.family import ALL_LAYERS, full_name
 from earmark.encoders.shared import OutputEncoder, SharedPass
+from earmark.encoders.tensors import fetch_part
 
 # No commit is pinned: none is known here by its hash. The float32 release of October 2025, which
 # LoSATok builds on too.
@@ -143,7 +139,7 @@ def load(
     check_precision(precision)
 
     def read(source: str, **options: Any) -> tuple[SemanticLayersPass, SemanticConfig]:
-        folder = Path(source) if Path(source).is_dir() else _fetched(source, **options)
+        folder = Path(source) if Path(source).is_dir() else fetch_part(source, PREFIX, **options)
         state, config = midashenglm_semantic(folder)
         network = without_weights(lambda: SemanticLayersPass(config, precision))
         fill_semantic(network.semantic, state, str(folder))
@@ -163,16 +159,3 @@ def load(
             wanted.append(output)
     name = shown_name(CHECKPOINT, dataclasses.asdict(config))
     return [SemanticLayer(network, one, config, name).eval() for one in dict.fromkeys(wanted)]
-
-
-def _fetched(repo: str, **options: Any) -> Path:
-    """The folder in the hub's cache with what the audio encoder needs. Raises OSError."""
-    folder = Path(hf_hub_download(repo, CONFIG_FILE, **options)).parent
-    try:
-        hf_hub_download(repo, INDEX_FILE, **options)
-        files = named_pieces(folder)
-    except EntryNotFoundError:  # not in pieces; or not in the cache, and so is the next
-        files = [folder / WEIGHTS_FILE]
-    for file in files:
-        hf_hub_download(repo, file.name, **options)
-    return folder

@@ -310,8 +310,10 @@ def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
         ast,
         clap,
         codecs,
+        latents,
         mert,
         mingtok,
+        single_codebook,
         snac_codec,
         speech,
         w2v_bert,
@@ -320,6 +322,8 @@ def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
     from earmark.encoders.baselines.checkpoint import Checkpoint, shown_name
 
     found: list[Checkpoint] = [one.CHECKPOINT for one in (snac_codec, ast, clap, mingtok, w2v_bert)]
+    found += [latents.VIBEVOICE, latents.POCKET, single_codebook.WAVTOKENIZER]
+    found += [single_codebook.XCODEC2, single_codebook.NEUCODEC]
 
     def note(checkpoint: Checkpoint, *_: Any) -> list[AudioEncoder]:
         found.append(checkpoint)
@@ -342,3 +346,10 @@ def test_the_published_sizes_keep_the_published_name(tmp_path: Path) -> None:
     assert shown_name(by_name["mimi"], mimi) == "mimi"
     assert shown_name(by_name["encodec"], encodec) == "encodec"
     assert shown_name(by_name["hubert-large"], data2vec) != "hubert-large"
+    for name, kind in {
+        "ast": "AST", "w2v-bert": "Wav2Vec2Bert", "clap": "Clap", "wavtokenizer": "WavTokenizer",
+        "xcodec2": "Xcodec2", "neucodec": "NeuCodec", "vibevoice": "VibeVoiceAcousticTokenizer",
+        "pocket-tts": "PocketTTSAudioTokenizer",
+    }.items():  # fmt: skip
+        config = getattr(transformers, f"{kind}Config")()
+        assert shown_name(by_name[name], json.loads(config.to_json_string(use_diff=False))) == name

@@ -14,8 +14,7 @@ import torch
 from conforming import breaches
 from dasheng_reference import SMALL_SEMANTIC, noise
 
-from earmark.encoders import EncoderError, load_encoder, load_encoders
-from earmark.encoders.dasheng import midashenglm_encoder as module
+from earmark.encoders import EncoderError, load_encoder, load_encoders, tensors
 from earmark.encoders.dasheng import random_weights
 
 STATE = random_weights(SMALL_SEMANTIC, seed=5)
@@ -111,7 +110,7 @@ def test_only_the_pieces_of_the_audio_encoder_are_fetched(
         asked.append(name)
         return str(folder / name)
 
-    monkeypatch.setattr(module, "hf_hub_download", download)
+    monkeypatch.setattr(tensors, "hf_hub_download", download)
     monkeypatch.setattr(
         "earmark.encoders.baselines.checkpoint.try_to_load_from_cache", lambda *_, **__: None
     )
