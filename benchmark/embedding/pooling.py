@@ -39,9 +39,16 @@ def deviation_and_maximum(frames: Frames, means: torch.Tensor) -> torch.Tensor:
 
 
 def _all_at_once(values: torch.Tensor, lengths: torch.Tensor, means: torch.Tensor) -> torch.Tensor:
-    beyond = (torch.arange(values.shape[1], device=values.device) >= lengths[:, None])[:, :, None]
+    # a batch is of similar lengths: only its last frames need a mask, the dearest step on a CPU
+    # (a GPU would wait for the number)
+    full = int(lengths.min()) if values.device.type == "cpu" else 0
+    tail = torch.arange(full, values.shape[1], device=values.device)
+    beyond = (tail >= lengths[:, None])[:, :, None]
     values = values.float()
-    squares = (values - means[:, None]).square_().masked_fill_(beyond, 0.0)
+    squares = (values - means[:, None]).square_()
+    squares[:, full:].masked_fill_(beyond, 0.0)
     deviation = squares.sum(dim=1).div_(lengths[:, None]).sqrt_()
-    maximum = values.masked_fill(beyond, -torch.inf).amax(dim=1)
+    parts = [values[:, :full], values[:, full:].masked_fill(beyond, -torch.inf)]
+    most = [part.amax(dim=1) for part in parts if part.shape[1]]
+    maximum = most[0] if len(most) == 1 else torch.maximum(*most)
     return torch.stack([deviation, maximum], dim=1)

@@ -31,7 +31,8 @@ STRENGTHS: tuple[float, ...] = tuple(float(10.0 ** (power / 2)) for power in ran
 """10, 10^0.5, ... 10^-6."""
 
 _MEMORY = 10  # pairs that L-BFGS keeps
-_TOLERANCE = 1e-7  # of the objective, relative: what a step is expected to gain, and what it gained
+TOLERANCE = 1e-7  # of the objective, relative: what a step is expected to gain, and what it gained
+NEARLY = 1e-5  # likewise, where it is enough to know which strength is the best
 _PASSES = 2000  # for one strength
 _ARMIJO = 1e-4
 _NOISE = 1e-9  # of the objective, relative: what a step may lose by rounding
@@ -138,6 +139,11 @@ class Problem:
         matrix = (features * spread.mean(dim=1, keepdim=True)).T @ features
         return matrix.double() / len(features), spread.double().mean(dim=0)
 
+    def parameters(self, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Parameters (C, R + 1) of weights and biases for the features that were given."""
+        own = weight if self.rotation is None else weight @ self.rotation
+        return torch.cat([own.double(), bias.double()[:, None]], dim=1)
+
     def solution(self, strength: float, point: _Point, passes: int, converged: bool) -> Solution:
         """A solution in terms of the features that were given."""
         weight = point.parameters[:, :-1]
@@ -175,12 +181,17 @@ class Path:
         self.point: _Point | None = None
         self.before: tuple[float, torch.Tensor] | None = None
 
-    def solve(self, strength: float) -> Solution:
-        """The solution at the next strength."""
+    def begin_at(self, weight: torch.Tensor, bias: torch.Tensor, strength: float) -> None:
+        """Begin where weights (C, D) and biases (C,) are, not far from a strength's solution."""
+        self.point = self._evaluate(self.problem.parameters(weight, bias), strength)
+        self.strength = strength
+
+    def solve(self, strength: float, tolerance: float = TOLERANCE) -> Solution:
+        """The solution at the next strength, or at the same once more to another tolerance."""
         self.passes = 0
         began, point = self.strength, self._begin(strength)
-        point, converged = self._descend(point, strength)
-        if began is not None and self.point is not None:
+        point, converged = self._descend(point, strength, tolerance)
+        if began is not None and began != strength and self.point is not None:
             self.before = (began, self.point.parameters)
         self.strength, self.point = strength, point
         return self.problem.solution(strength, point, self.passes, converged)
@@ -208,19 +219,19 @@ class Path:
         reached = self._evaluate(line, strength)
         return reached if reached.objective < last.objective else last
 
-    def _descend(self, point: _Point, strength: float) -> tuple[_Point, bool]:
+    def _descend(self, point: _Point, strength: float, tolerance: float) -> tuple[_Point, bool]:
         """From a point to the minimum; and whether it got there."""
         inverse = _Inverse(self.problem, point.parameters, strength)
         gained = np.inf
         while self.passes < _PASSES:
             step = inverse.times(point.gradient).neg_()
             slope = float((step * point.gradient).sum())
-            if max(-slope / 2, gained) <= _TOLERANCE * abs(point.objective):
+            if max(-slope / 2, gained) <= tolerance * abs(point.objective):
                 return point, True
             reached = self._search(point, step, slope, strength)
             if reached is None:
                 if self.problem.product_type == torch.float64:
-                    return point, -slope / 2 <= 10 * _TOLERANCE * abs(point.objective)
+                    return point, -slope / 2 <= 10 * tolerance * abs(point.objective)
                 self.problem.product_type = torch.float64
                 point = self._evaluate(point.parameters, strength)
                 inverse, gained = _Inverse(self.problem, point.parameters, strength), np.inf

@@ -4,6 +4,8 @@ Each readout is probed as the mean is: standardised by the training items, the s
 the validation items, fitted again to both. One more choice of the same kind is made for `best`: in
 each fold the readout with the least validation loss. Losses of readouts may be compared as those of
 strengths are: they are of the same items and labels, and no test item takes part.
+
+The mean's own fits are the score's and are not made again; the others are `quick` (`fit_linear`).
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class _Tried(NamedTuple):
 
     @property
     def loss(self) -> float | None:
-        return min(self.fit.validation_loss, default=None)
+        return least_loss(self.fit)
 
 
 def features_of(items: Items, readout: str) -> NDArray[np.float32]:
@@ -62,45 +64,75 @@ def add_readouts(
 ) -> None:
     """Compute the readouts asked for and the best of them into a linear probe's score.
 
-    asked: as `checked_readouts` gives them, two at least; items have a spread.
+    score: as `score_items` has it of the same items. asked: as `checked_readouts` gives them, the
+    mean and one more at least; items have a spread.
     """
     splits = make_splits(items, spec, protocol)
     inputs = ScoreInputs(items, splits, spec, protocol, 0.0, device, track)
     tried: dict[str, list[_Tried]] = {}
-    with track("readouts", len(asked) * len(splits), "fits") as bar:
-        for readout in asked:
+    with track("readouts", (len(asked) - 1) * len(splits), "fits") as bar:
+        for readout in asked[1:]:
             features = features_of(items, readout)
             tried[readout] = []
             for split in splits:
-                tried[readout].append(_fit(features, split, inputs))
+                tried[readout].append(_fit(features, split, inputs, quick=True))
                 bar.advance(1)
     judged = judged_by_clip(inputs)
-    found = [_scored(one, tried[one], judged) for one in asked]
-    chosen = [_least(tried, number) for number in range(len(splits))]
-    best = [tried[readout][number] for number, readout in enumerate(chosen)]
+    mean = _of_the_mean(score)
+    chosen = [
+        _least({MEAN: mean.losses.get(split.name)} | _losses(tried, number))
+        for number, split in enumerate(splits)
+    ]
+    best = [
+        _fit(items.embeddings, split, inputs) if readout == MEAN else tried[readout][number]
+        for number, (split, readout) in enumerate(zip(splits, chosen, strict=True))
+    ]
     names = dict(zip((split.name for split in splits), chosen, strict=True))
-    found.append(replace(_scored(BEST, best, judged), chosen=names))
-    score.readouts = found
+    score.readouts = [
+        mean,
+        *(_scored(one, tried[one], judged) for one in asked[1:]),
+        replace(_scored(BEST, best, judged), chosen=names),
+    ]
 
 
-def _fit(features: NDArray[np.float32], split: Split, inputs: ScoreInputs) -> _Tried:
+def least_loss(fit: LinearFit) -> float | None:
+    """The least validation loss over the strengths; None where nothing was validated."""
+    return min(fit.validation_loss, default=None)
+
+
+def _of_the_mean(score: Score) -> ReadoutScore:
+    assert score.fits is not None
+    found = {split: least_loss(fit) for split, fit in score.fits.items()}
+    return ReadoutScore(
+        MEAN, score.value, score.interval, score.per_split,
+        {split: loss for split, loss in found.items() if loss is not None},
+        converged=all(fit.converged for fit in score.fits.values()),
+    )  # fmt: skip
+
+
+def _fit(
+    features: NDArray[np.float32], split: Split, inputs: ScoreInputs, *, quick: bool = False
+) -> _Tried:
     items = inputs.items
     clips = items.clips if inputs.protocol.tested == "clips" else np.arange(len(items))
     held_out = len(split.train) < len(split.given_train)
     model, fit = fit_linear(
         features, items.taught_labels, train=split.train, valid=split.valid,
         every=split.given_train if held_out else None, classes=inputs.spec.num_classes,
-        clips=clips, device=inputs.device,
+        clips=clips, device=inputs.device, quick=quick,
     )  # fmt: skip
     return _Tried(clip_means(model.scores(features[split.test]), clips[split.test]), fit)
 
 
-def _least(tried: dict[str, list[_Tried]], split: int) -> str:
-    """The readout with the least validation loss in a fold; of equal ones the first.
+def _losses(tried: dict[str, list[_Tried]], split: int) -> dict[str, float | None]:
+    return {readout: found[split].loss for readout, found in tried.items()}
+
+
+def _least(losses: dict[str, float | None]) -> str:
+    """The readout with the least validation loss; of equal ones the first.
 
     The mean where nothing was validated.
     """
-    losses = {readout: found[split].loss for readout, found in tried.items()}
     known = {readout: loss for readout, loss in losses.items() if loss is not None}
     return min(known, key=lambda readout: known[readout], default=MEAN)
 

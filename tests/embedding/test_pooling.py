@@ -18,15 +18,16 @@ from earmark.encoders import Frames
     dimension=st.integers(1, 9),
     offset=st.sampled_from([0.0, 100.0]),
     long=st.booleans(),
+    padding=st.integers(0, 2),
     seed=st.integers(0, 2**16),
 )
 @settings(max_examples=150, deadline=None)
 def test_ragged_batches(
-    lengths: list[int], dimension: int, offset: float, long: bool, seed: int
+    lengths: list[int], dimension: int, offset: float, long: bool, padding: int, seed: int
 ) -> None:
     """Whichever way is taken, and whatever lies beyond a clip's own frames."""
     rng = np.random.default_rng(seed)
-    values = rng.standard_normal((len(lengths), max(lengths) + 2, dimension)) + offset
+    values = rng.standard_normal((len(lengths), max(lengths) + padding, dimension)) + offset
     values = values.astype(np.float32)
     for clip, length in enumerate(lengths):
         values[clip, length:] = rng.choice([np.nan, np.inf, -np.inf, 1e30])

@@ -112,7 +112,7 @@ def test_choosing_does_not_leak() -> None:
             embeddings=rng.standard_normal((len(items), 3)).astype(np.float32),
             spread=rng.standard_normal((len(items), 2, 3)).astype(np.float32),
         )
-        score = Score("accuracy", 0.0, [0.0], None, None, 0.95, 0, 0, {})
+        score = score_items(shuffled, spec, STRICT).scores["linear"]
         add_readouts(score, shuffled, spec, STRICT, ("mean", "max", "mean+std"))
         assert score.readouts is not None
         gains.append(score.readouts[-1].value - 1 / 3)
