@@ -177,8 +177,39 @@ SHOTS: dict[str, Any] = {
     ],
 }  # fmt: skip
 
+SERIES: dict[str, Any] = {
+    "height": 280,
+    "encoding": {
+        "x": {
+            "field": "place", "type": "quantitative", "scale": {"zero": False, "nice": False},
+            "axis": {"tickMinStep": 1, "format": "d", "grid": False},
+        },
+        "color": _ENCODER,
+    },
+    "layer": [
+        {
+            "transform": [{"filter": "isValid(datum.low)"}],
+            "mark": {"type": "area", "opacity": 0.18},
+            "encoding": {"y": {**_SHOWN, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "line", "strokeWidth": 2},
+            "encoding": {"y": {**_SHOWN, "field": "value"}, "strokeDash": _ENCODER},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1},
+            "encoding": {
+                "y": {**_SHOWN, "field": "value"},
+                "shape": _ENCODER,
+                "tooltip": [*_TOLD, {"field": "place", "type": "quantitative"}],
+            },
+        },
+    ],
+}  # fmt: skip
+
 CHARTS = {
     "dumbbell": DUMBBELL, "cost": COST, "confusion": CONFUSION, "curves": CURVES, "shots": SHOTS,
+    "series": SERIES,
 }  # fmt: skip
 
 

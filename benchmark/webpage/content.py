@@ -1,6 +1,6 @@
 """What the page shows of tasks: the leaderboard's tables as plain values.
 
-A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, majority,
+A table is {caption, protocol, seeds, limit, notes, probes, columns, rows, means, majority, series,
 confusions, differences}. `majority` is what a guess scores that has not heard the audio: {name,
 scores: by probe, a value or null a row; means: by probe, as of a column}, null where none is known.
 A row has a cell for each column, null where the task did not run:
@@ -38,6 +38,7 @@ from earmark.benchmark.webpage.confusion import RowConfusions, of_row, packed
 from earmark.benchmark.webpage.details import details_of
 from earmark.benchmark.webpage.differences import differences_of
 from earmark.benchmark.webpage.numbers import Pool, exact, short
+from earmark.benchmark.webpage.series import series_of
 from earmark.tasks import LABEL_KINDS
 
 
@@ -84,6 +85,7 @@ def _table(table: Table, pool: Pool) -> dict[str, Any]:
         "rows": [_row(table, row, pool) for row in table.rows],
         "means": {probe: _means(table, probe) for probe in table.probes},
         "majority": _majority(table) if table.majority else None,
+        "series": series_of(table.columns),
     }
 
 

@@ -18,7 +18,7 @@ from earmark.benchmark.webpage.charts import library
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLES = ("page", "table", "parts")
-_SCRIPTS = ("elements", "state", "grid", "details", "picture", "charts", "codecs", "main")
+_SCRIPTS = ("elements", "state", "grid", "details", "picture", "charts", "series", "codecs", "main")
 
 
 def html_of(content: Mapping[str, Any], *, title: str, synthetic: bool) -> str:

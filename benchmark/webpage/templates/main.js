@@ -5,6 +5,7 @@ function update() {
   drawPicked();
   drawDumbbells();
   drawCost();
+  drawSeries();
   drawCloser();
 }
 
@@ -127,6 +128,7 @@ function listen() {
     chooseTable(state.table);
   });
   for (const id of ["costScore", "costKind"]) byId(id).addEventListener("change", drawCost);
+  byId("seriesScore").addEventListener("change", drawSeries);
   byId("closerTask").addEventListener("change", (event) => {
     state.closerTask = event.target.value;
     drawCloser();
