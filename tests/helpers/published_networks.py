@@ -93,6 +93,24 @@ def _losatok() -> torch.nn.Module:
     return LoSATokPass(LoSATokConfig(), "fp32")
 
 
+def _resemblyzer() -> torch.nn.Module:
+    from earmark.encoders.inwheel.resemblyzer import ResemblyzerPass
+
+    return ResemblyzerPass()
+
+
+def _musicnn() -> torch.nn.Module:
+    from earmark.encoders.inwheel.musicnn import MusicnnPass
+
+    return MusicnnPass()
+
+
+def _crepe(name: str) -> torch.nn.Module:
+    from earmark.encoders.inwheel.crepe import CHANNELS, CrepePass
+
+    return CrepePass(CHANNELS[name])
+
+
 # By family, those whose weights are not always at hand.
 NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "dasheng": _tokenizer,
@@ -118,6 +136,10 @@ NETWORKS: dict[str, Callable[[], torch.nn.Module]] = {
     "w2v-bert": lambda: _made("Wav2Vec2Bert"),
     "ast": lambda: _made("AST"),
     "clap": _clap,
+    "resemblyzer": _resemblyzer,
+    "musicnn": _musicnn,
+    "crepe-tiny": lambda: _crepe("crepe-tiny"),
+    "crepe-full": lambda: _crepe("crepe-full"),
     "encodec": lambda: _made("Encodec"),
     "dac": lambda: _made(
         "Dac", encoder_hidden_size=64, downsampling_ratios=[2, 4, 8, 8], decoder_hidden_size=1536,
