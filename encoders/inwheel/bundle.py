@@ -115,7 +115,8 @@ def _fields(message: bytes) -> Iterator[tuple[int, _Value]]:
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
-        kind, value = tag & 7, None
+        kind = tag & 7
+        value: _Value
         if kind == _VARINT:
             value, position = _varint(message, position)
         else:

@@ -50,7 +50,8 @@ class PowerMel(torch.nn.Module):
 
     def _mel(self, windows: torch.Tensor) -> torch.Tensor:
         power = torch.fft.rfft(windows * self.window.to(windows)).abs().square()
-        return (power @ self.filters.to(power)).float()
+        bands: torch.Tensor = power @ self.filters.to(power)
+        return bands.float()
 
 
 def mel_constants(n_fft: int, bands: int) -> dict[str, torch.Tensor]:

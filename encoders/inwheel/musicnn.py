@@ -107,7 +107,7 @@ class MusicnnPass(SharedPass):
 
     def log_mel(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """(B, T) -> (B, 1 + T // 256, 96), of which those of a clip's own samples are valid."""
-        mels = self.mel(waveforms, lengths, int(lengths.max()) // HOP + 1)
+        mels: torch.Tensor = self.mel(waveforms, lengths, int(lengths.max()) // HOP + 1)
         # the spectrograms that it was trained on were kept in 16 bits
         return (10_000 * mels.half().float() + 1).log10()
 
@@ -134,7 +134,7 @@ class MusicnnPass(SharedPass):
                 first = start + before - (front.frames - 1) // 2
                 seen = conv(padded[:, :, first : first + stop - start + front.frames - 1])
                 # the maximum over frequency comes after the norm, which may turn the order round
-                rises = norm.weight[:, None] >= 0
+                rises = torch.as_tensor(norm.weight)[:, None] >= 0
                 rows.append(norm(torch.where(rises, seen.amax(3), seen.amin(3)).relu()))
             parts.append(torch.cat(rows, dim=1))
         return torch.cat(parts, dim=2)
