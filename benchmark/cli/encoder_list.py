@@ -27,7 +27,8 @@ dim: of the name without a colon. licence: of the weights; ? not verified. weigh
 come from, + at hand here, - not (file: give it by --weights). run: whether those who wrote it
 ever ran it on its released weights; where not, it was compared with another implementation on
 random weights of the same architecture. What is not built in says what it is once loaded.
-Your own: --encoder path/to/file.py:ClassName"""
+Your own: --encoder path/to/file.py:ClassName. Many at once: hf:ID_OR_FOLDER (any audio model of
+transformers), hear:MODULE (HEAR's interface), torchaudio:BUNDLE (with --weights)."""
 
 
 def list_encoders(console: Terminal, *, with_weights: bool, as_json: bool) -> None:

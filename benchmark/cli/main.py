@@ -15,6 +15,9 @@ examples:
   python run_bench.py --encoder logmel --tasks all --data synthetic
   python run_bench.py --encoder logmel mfcc --tasks esc50 --data ../shared/data
   python run_bench.py --encoder my_encoder.py:MyEncoder --tasks speech --limit 200
+  python run_bench.py --encoder hf:facebook/hubert-base-ls960 --layer all --tasks esc50
+  python run_bench.py --encoder hear:hearbaseline.naive --tasks esc50
+  python run_bench.py --encoder torchaudio:HUBERT_BASE --weights hubert.pth --layer 6
   python run_bench.py --encoder logmel --tasks my_task.yaml --data my_data --dry-run
   python run_bench.py list tasks
   python run_bench.py datasets

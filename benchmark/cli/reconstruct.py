@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
-        help="codecs: names (see `list encoders`) or path/to/file.py:ClassName",
+        help="codecs: names (see `list encoders`), path/to/file.py:ClassName or hf:ID_OR_FOLDER",
     )  # fmt: skip
     parser.add_argument(
         "--data", nargs="+", action="extend", required=True, metavar="PLACE",

@@ -38,11 +38,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     """Which encoders on which tasks, under which protocol."""
     parser.add_argument(
         "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
-        help="names (see `list encoders`) or path/to/file.py:ClassName",
+        help="names (see `list encoders`), path/to/file.py:ClassName, hf:ID_OR_FOLDER, hear:MODULE "
+        "or torchaudio:BUNDLE",
     )  # fmt: skip
     parser.add_argument(
         "--weights", type=Path, metavar="DIR",
-        help="folder with a local copy of the encoder's model (default: fetched once)",
+        help="folder with a local copy of the encoder's model, or the file of its weights "
+        "(default: fetched once)",
     )  # fmt: skip
     parser.add_argument(
         "--layer", type=layer, metavar="N",

@@ -33,11 +33,13 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
-        help="names (see `list encoders`) or path/to/file.py:ClassName",
+        help="names (see `list encoders`), path/to/file.py:ClassName, hf:ID_OR_FOLDER, hear:MODULE "
+        "or torchaudio:BUNDLE",
     )  # fmt: skip
     parser.add_argument(
         "--weights", type=Path, metavar="DIR",
-        help="folder with a local copy of the encoder's model (default: fetched once)",
+        help="folder with a local copy of the encoder's model, or the file of its weights "
+        "(default: fetched once)",
     )  # fmt: skip
     parser.add_argument(
         "--device", type=device, default="auto", metavar="NAME",

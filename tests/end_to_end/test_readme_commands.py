@@ -29,6 +29,8 @@ PARSED = {
     "--encoder hubert-large": "weights",
     "--encoder encodec": "weights",
     "--encoder whisper-base": "weights",
+    "--encoder hf:facebook": "weights",
+    "--encoder torchaudio:HUBERT_BASE": "weights",
     "--encoder dasheng dasheng:acoustic": "weights",
     "--encoder mimi": "weights",
     "--encoder their_encoder.py": "not our file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -104,6 +105,14 @@ def _shards(folder: Path) -> None:
         write_tar(folder / "librispeech" / f"{name}-000000.tar", members)
 
 
+def _many(here: Path) -> None:
+    """What the README of many models at once makes: a folder of transformers, a module of HEAR."""
+    text = (REPOSITORY / "encoders" / "adapters" / "README.md").read_text(encoding="utf-8")
+    (here / "my_hear.py").write_text(block(text, "# my_hear.py"))
+    with contextlib.chdir(here):
+        exec(block(text, "# make_hubert.py"), {})
+
+
 def make_workplace(root: Path, encoder: str, table: str) -> tuple[Path, dict[str, bytes]]:
     """A folder like a checkout, with all that commands name, and data beside it.
 
@@ -130,6 +139,7 @@ def make_workplace(root: Path, encoder: str, table: str) -> tuple[Path, dict[str
     (here / "my_encoder.py").write_text(encoder)
     for name, body in example_files().items():
         (here / name).write_text(body)
+    _many(here)
     (here / "path" / "to").mkdir(parents=True)
     for name in ("my_task.yaml", "path/to/my_task.yaml"):
         (here / name).write_text((REPOSITORY / "tests/data/fsdd.yaml").read_text())
