@@ -9,6 +9,11 @@ from typing import Any
 from earmark.encoders.encoder import AudioEncoder, Codec, EncoderError
 from earmark.encoders.shared import OutputEncoder
 
+# What `named_outputs` may say of an output that is not as its encoder has it.
+OWN = (
+    "embedding_dim", "frame_rate", "honours_lengths", "frame_rate_varies", "min_seconds",
+    "max_seconds", "fixed_seconds",
+)  # fmt: skip
 _SECONDS = ("min_seconds", "max_seconds", "fixed_seconds")
 _MISSING = object()
 
@@ -124,6 +129,13 @@ def _check_outputs(encoder: AudioEncoder, name: str) -> None:
     whole = not isinstance(named, str) and all(
         isinstance(one, str) and one and not set(one) & set(":(){} ") for one in named
     )
+    for output, own in named.items() if whole and isinstance(named, Mapping) else ():
+        strange = [key for key in own if key not in OWN] if _is_mapping(own) else []
+        if strange:
+            raise EncoderError(
+                f"encoder {name!r}: named_outputs[{output!r}] has {', '.join(strange)}; an output "
+                f"has of its own {', '.join(OWN)}"
+            )
     if not whole or (isinstance(named, Mapping) and not all(map(_is_mapping, named.values()))):
         raise EncoderError(
             f"encoder {name!r}: named_outputs must be names (without colon, bracket or space), or "

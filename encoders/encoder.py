@@ -139,7 +139,13 @@ class AudioEncoder(torch.nn.Module):
         lengths: (B,) int64, each clip's true number of samples, >= 1.
         """
         if type(self).encode_outputs is not AudioEncoder.encode_outputs:
-            return self.encode_outputs(waveforms, lengths, ("",))[""]
+            made = self.encode_outputs(waveforms, lengths, ("",))
+            if "" not in made:
+                raise EncoderError(
+                    f"encoder {self.name!r}: encode_outputs() did not return the output '', which "
+                    "is its own; return each of `outputs`"
+                )
+            return made[""]
         raise NotImplementedError(f"{type(self).__name__} does not implement encode()")
 
     def encode_scene(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:

@@ -78,6 +78,7 @@ REFUSED = {
     "no layer": (Several, {"layer_count": 0}, "layer_count must be a whole number above 0"),
     "outputs in a word": (Several, {"named_outputs": "pooled"}, "must be names"),
     "an output with a colon": (Several, {"named_outputs": ("a:b",)}, "must be names"),
+    "an output's own": (Several, {"named_outputs": {"a": {"embeding_dim": 2}}}, "['a'] has embed"),
     "an output of a number": (Several, {"named_outputs": {"a": 5}}, "must be names"),
 }  # fmt: skip
 

@@ -149,6 +149,12 @@ def test_an_output_that_is_not_returned_is_named() -> None:
         def encode_outputs(self, waveforms: Any, lengths: Any, outputs: Any) -> dict[str, Frames]:
             return {"": Frames(waveforms[:, :, None], lengths)}
 
+    class ForgetsItself(Forgets):
+        def encode_outputs(self, waveforms: Any, lengths: Any, outputs: Any) -> dict[str, Frames]:
+            return {}
+
+    with pytest.raises(EncoderError, match="did not return the output '', which is its own"):
+        ForgetsItself().encode(WAVES, LENGTHS)
     encoders = outputs_of(Forgets(), ["", "layer-all"])
     with pytest.raises(EncoderError, match="did not return the output 'layer-0'"):
         encode_each(encoders, WAVES, LENGTHS)
