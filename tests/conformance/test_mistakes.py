@@ -221,6 +221,14 @@ def test_validate_says_what_is_wrong_and_what_cures_it(case: str) -> None:
     assert found.why == mistake.cure
 
 
+def test_one_mistake_is_told_once() -> None:
+    swapped = Returning(MISTAKES["dimension before frames"].make, {"honours_lengths": False})
+    checks = validate(swapped, quick=True, device="cpu")
+    assert [check.what for check in checks if check.verdict == BREACH] == [OUTPUT]
+    why = {check.what: check.why for check in checks if check.verdict == "skipped"}
+    assert why["padding"] == why["batch mates"] == why["0.05 s"] == f"fails as {OUTPUT!r} does"
+
+
 @pytest.mark.parametrize("case", [name for name, one in MISTAKES.items() if one.in_run])
 def test_a_run_says_it_too(
     case: str, toy: Callable[..., tuple[Path, Path]], tmp_path: Path

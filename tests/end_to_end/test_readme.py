@@ -84,3 +84,25 @@ def test_the_commands_are_the_two_that_set_everything_up() -> None:
         "python run_bench.py --encoder dasheng-tiny --tasks all --data synthetic"
     )
     assert block(MAIN, "pip install -e '.[test]'").strip() == "pip install -e '.[test]' && pytest"
+
+
+def test_the_example_of_validate_says_what_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mistake with its cure; then, with the cure, the advice. Widths are the terminal's."""
+    monkeypatch.setenv("COLUMNS", "120")
+    text = (REPOSITORY / "encoders" / "README.md").read_text(encoding="utf-8")
+    code, file = block(text, "# conv.py"), tmp_path / "conv.py"
+    file.write_text(code)
+    assert main(["validate", "--encoder", f"{file}:Conv", "--quick"]) == 1
+    printed = capsys.readouterr().out.splitlines()
+    (cure,) = [line for line in printed if line.startswith("BREACH: ")]
+    assert cure in block(text, "0.5 s of noise ")
+    shown = " ".join(block(text, "0.5 s of noise ").partition("...")[0].split())
+    assert "values of shape BREACH (1, 64, 50) for 1 clip" in shown
+    assert any("values of shape (1, 64, 50) for 1 clip" in line for line in printed)
+    file.write_text(code.replace("Frames(values, ", "Frames(values.transpose(1, 2), "))
+    assert main(["validate", "--encoder", f"{file}:Conv", "--quick"]) == 0
+    (advice,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ok: ")]
+    number = re.compile(r"\d+\.\d")  # of how much faster it is here, and was there
+    assert number.sub("N", advice) == number.sub("N", block(text, "ok: padding: ").strip())
