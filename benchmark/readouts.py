@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from earmark.benchmark.io.fields import Interval, MaybeNaN
 
 MEAN, BEST = "mean", "best"
+BEST_LAYER = "layer-best"  # the output of an encoder, in names, that is the best of its layers
 # in the order of how much a probe sees
 READOUTS = (MEAN, "max", "mean+max", "mean+std", "mean+std+max")
 
@@ -26,7 +27,8 @@ class ReadoutScore:
     value, per_split: as of the cell. interval: [low, high] at the cell's confidence; null with too
         few sources.
     losses: by fold, the least validation loss over the strengths; empty of a fold without one.
-    chosen: by fold, the readout that `best` took; empty of the others.
+    chosen: by fold, the readout that `best` took; empty of the others. Of a best layer (see
+        `score/grid.py`) layer and readout, `layer-3 mean+std`.
     converged: whether all fits were.
     """
 

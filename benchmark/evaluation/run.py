@@ -11,6 +11,7 @@ from typing import Any
 from earmark.benchmark.controls import LABELS, PERMUTED
 from earmark.benchmark.evaluation.assemble import empty_result
 from earmark.benchmark.evaluation.cell import Together
+from earmark.benchmark.evaluation.grid import grids
 from earmark.benchmark.evaluation.shuffled import applies
 from earmark.benchmark.identity.asked import Group, grouped, lent, load_group
 from earmark.benchmark.io.progress import log
@@ -177,7 +178,8 @@ def _cells(
         if left_out:
             log(f"no control of labels, as clips have no classes: {', '.join(left_out)}")
         evaluators += together.evaluators(shuffled_labels=True)
-    for evaluator in evaluators:
+    # a best layer is chosen from the layers' results, which come first
+    for evaluator in (*evaluators, *grids(evaluators, group, weights, run)):
         for spec in specs:
             if evaluator.has_task(spec):
                 yield evaluator.evaluate(spec)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from earmark.benchmark.leaderboard.table import READOUT, Row
-from earmark.benchmark.readouts import BEST
+from earmark.benchmark.readouts import BEST, BEST_LAYER
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.uncertainty.order import order_agreement
@@ -33,26 +33,43 @@ def best_readout(result: RunResult) -> Score | None:
 def readout_notes(rows: Sequence[Row]) -> list[str]:
     """What the second column is, what was chosen, and Kendall's tau between the two orders."""
     chosen: Counter[str] = Counter()
+    layers: dict[str, Counter[str]] = {}
     for row in rows:
         for column, result in row.results.items():
             if READOUT in row.cells.get(column, {}):
+                of_layers = is_best_layer(result.encoder.name)
+                counter = layers.setdefault(column, Counter()) if of_layers else chosen
                 for one in result.scores["linear"].readouts or ():
-                    chosen.update(one.chosen.values())
-    if not chosen:
-        return []
-    counted = ", ".join(f"{readout} {count}" for readout, count in chosen.most_common())
-    return [
-        "best readout: in each fold the statistics over a clip's frames with the least validation "
-        f"loss; chosen were {counted}",
-        *_order_notes(rows),
+                    if one.readout == BEST:
+                        counter.update(one.chosen.values())
+    notes = []
+    if chosen:
+        notes.append(
+            "best readout: in each fold the statistics over a clip's frames with the least "
+            f"validation loss; chosen were {_counted(chosen)}"
+        )
+    notes += [
+        f"{column}: in each fold the hidden layer with the least validation loss by its mean; as "
+        f"best readout, the best of layers and readouts: {_counted(counter)}"
+        for column, counter in layers.items()
     ]
+    return [*notes, *_order_notes(rows)] if notes else []
+
+
+def is_best_layer(name: str) -> bool:
+    """Whether a column is the best of an encoder's layers, chosen by validation."""
+    return parsed(name).base.endswith(f":{BEST_LAYER}")
+
+
+def _counted(counter: Counter[str]) -> str:
+    return ", ".join(f"{what} {count}" for what, count in counter.most_common())
 
 
 def _is_ranked(row: Row, column: str, result: RunResult) -> bool:
-    """Whether a column has both scores and is an encoder's own, not a control's."""
+    """Whether a column has both scores and is an encoder's own: no control, no best layer."""
     name = result.encoder.name
-    is_control = parsed(name).draw > 0 or name.endswith(SHUFFLED)
-    return READOUT in row.cells.get(column, {}) and not is_control
+    is_other = parsed(name).draw > 0 or name.endswith(SHUFFLED) or is_best_layer(name)
+    return READOUT in row.cells.get(column, {}) and not is_other
 
 
 def _order_notes(rows: Sequence[Row]) -> list[str]:

@@ -78,6 +78,11 @@ def judged_by_clip(inputs: ScoreInputs) -> ScoreInputs:
 
 def score_of_clips(scores: list[NDArray[np.float32]], judged: ScoreInputs) -> Score:
     """The score of one probe a split. scores: of each split (tested, C), see `judged_by_clip`."""
+    return scored_clips(scores, judged).scores["linear"]
+
+
+def scored_clips(scores: list[NDArray[np.float32]], judged: ScoreInputs) -> Scored:
+    """The same with what was predicted."""
     items, splits = judged.items, judged.splits
     several = judged.spec.kind.several
     linear = [part[None] if several else part.argmax(axis=1)[:, None] for part in scores]
@@ -85,7 +90,8 @@ def score_of_clips(scores: list[NDArray[np.float32]], judged: ScoreInputs) -> Sc
         items, splits, labels=items.labels[tested_items(splits)],
         linear=np.concatenate(linear, axis=1 if several else 0),
     )  # fmt: skip
-    return _linear_score(predictions, [part[None] for part in scores], judged)
+    score = _linear_score(predictions, [part[None] for part in scores], judged)
+    return Scored({"linear": score}, predictions)
 
 
 def _linear_score(

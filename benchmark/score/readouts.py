@@ -31,7 +31,7 @@ from earmark.tasks import TaskSpec
 _PARTS = {"mean": 0, "std": 1, "max": 2}
 
 
-class _Tried(NamedTuple):
+class Tried(NamedTuple):
     """One readout in one fold. scores: (tested, C). loss: None without validation."""
 
     scores: NDArray[np.float32]
@@ -69,13 +69,13 @@ def add_readouts(
     """
     splits = make_splits(items, spec, protocol)
     inputs = ScoreInputs(items, splits, spec, protocol, 0.0, device, track)
-    tried: dict[str, list[_Tried]] = {}
+    tried: dict[str, list[Tried]] = {}
     with track("readouts", (len(asked) - 1) * len(splits), "fits") as bar:
         for readout in asked[1:]:
             features = features_of(items, readout)
             tried[readout] = []
             for split in splits:
-                tried[readout].append(_fit(features, split, inputs, quick=True))
+                tried[readout].append(fit_readout(features, split, inputs, quick=True))
                 bar.advance(1)
     judged = judged_by_clip(inputs)
     mean = _of_the_mean(score)
@@ -84,14 +84,14 @@ def add_readouts(
         for number, split in enumerate(splits)
     ]
     best = [
-        _fit(items.embeddings, split, inputs) if readout == MEAN else tried[readout][number]
+        fit_readout(items.embeddings, split, inputs) if readout == MEAN else tried[readout][number]
         for number, (split, readout) in enumerate(zip(splits, chosen, strict=True))
     ]
     names = dict(zip((split.name for split in splits), chosen, strict=True))
     score.readouts = [
         mean,
-        *(_scored(one, tried[one], judged) for one in asked[1:]),
-        replace(_scored(BEST, best, judged), chosen=names),
+        *(scored_readout(one, tried[one], judged) for one in asked[1:]),
+        replace(scored_readout(BEST, best, judged), chosen=names),
     ]
 
 
@@ -110,9 +110,10 @@ def _of_the_mean(score: Score) -> ReadoutScore:
     )  # fmt: skip
 
 
-def _fit(
+def fit_readout(
     features: NDArray[np.float32], split: Split, inputs: ScoreInputs, *, quick: bool = False
-) -> _Tried:
+) -> Tried:
+    """One readout in one fold. quick: see `fit_linear`."""
     items = inputs.items
     clips = items.clips if inputs.protocol.tested == "clips" else np.arange(len(items))
     held_out = len(split.train) < len(split.given_train)
@@ -121,10 +122,10 @@ def _fit(
         every=split.given_train if held_out else None, classes=inputs.spec.num_classes,
         clips=clips, device=inputs.device, quick=quick,
     )  # fmt: skip
-    return _Tried(clip_means(model.scores(features[split.test]), clips[split.test]), fit)
+    return Tried(clip_means(model.scores(features[split.test]), clips[split.test]), fit)
 
 
-def _losses(tried: dict[str, list[_Tried]], split: int) -> dict[str, float | None]:
+def _losses(tried: dict[str, list[Tried]], split: int) -> dict[str, float | None]:
     return {readout: found[split].loss for readout, found in tried.items()}
 
 
@@ -137,7 +138,8 @@ def _least(losses: dict[str, float | None]) -> str:
     return min(known, key=lambda readout: known[readout], default=MEAN)
 
 
-def _scored(readout: str, tried: list[_Tried], judged: ScoreInputs) -> ReadoutScore:
+def scored_readout(readout: str, tried: list[Tried], judged: ScoreInputs) -> ReadoutScore:
+    """What a result holds of one fit a fold. judged: see `judged_by_clip`."""
     score = score_of_clips([one.scores for one in tried], judged)
     losses = {
         split.name: one.loss
