@@ -8,6 +8,7 @@ from typing import Any
 
 from earmark.encoders.encoder import AudioEncoder, Codec, EncoderError
 from earmark.encoders.shared import OutputEncoder
+from earmark.encoders.weights import check_weights
 
 # What `named_outputs` may say of an output that is not as its encoder has it.
 OWN = (
@@ -16,6 +17,8 @@ OWN = (
 )  # fmt: skip
 _SECONDS = ("min_seconds", "max_seconds", "fixed_seconds")
 _MISSING = object()
+_HIGHEST_RATE = 1_000_000  # Hz: bats are recorded at half of that
+_LARGEST_DIM = 1 << 24
 
 
 def check_contract(encoder: Any, name: str) -> None:
@@ -30,6 +33,7 @@ def check_contract(encoder: Any, name: str) -> None:
         )
     if not getattr(encoder, "name", ""):
         encoder.name = name.rpartition(":")[2] if ".py:" in name else name
+    _check_name(encoder.name, name)
     for attribute in ("sample_rate", "embedding_dim"):
         _check_whole(encoder, attribute, name)
     rate = getattr(encoder, "frame_rate", _MISSING)
@@ -39,6 +43,7 @@ def check_contract(encoder: Any, name: str) -> None:
             f"encoder {name!r}: frame_rate must be a number above 0, or None for one vector a "
             f"clip; {said}: set it on the class"
         )
+    _check_sizes(encoder, name)
     bits = encoder.bits_per_second
     if bits is not None and not _is_number(bits):
         raise EncoderError(
@@ -50,6 +55,39 @@ def check_contract(encoder: Any, name: str) -> None:
     _check_frames(encoder, name)
     _check_seconds(encoder, name)
     _check_outputs(encoder, name)
+    check_weights(encoder, name)
+
+
+def _check_name(name: Any, asked: str) -> None:
+    """Results are written under it."""
+    if not isinstance(name, str):
+        raise EncoderError(f"encoder {asked!r}: name must be text, not {name!r}")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise EncoderError(
+            f"encoder {asked!r}: name holds half a character at {error.start}, {name!r}; give it "
+            "a name that can be written as UTF-8"
+        ) from error
+
+
+def _check_sizes(encoder: AudioEncoder, name: str) -> None:
+    """What would take all memory before anything is measured."""
+    if encoder.sample_rate > _HIGHEST_RATE:
+        raise EncoderError(
+            f"encoder {name!r}: sample_rate is {encoder.sample_rate}, above {_HIGHEST_RATE}; it is "
+            "in Hz"
+        )
+    if encoder.embedding_dim > _LARGEST_DIM:
+        raise EncoderError(
+            f"encoder {name!r}: embedding_dim is {encoder.embedding_dim}, above {_LARGEST_DIM}; it "
+            "is the size of one frame"
+        )
+    if encoder.frame_rate is not None and encoder.frame_rate > encoder.sample_rate:
+        raise EncoderError(
+            f"encoder {name!r}: frame_rate {encoder.frame_rate:g} is above its sample_rate, "
+            f"{encoder.sample_rate} Hz; it is in frames a second"
+        )
 
 
 def _check_frames(encoder: AudioEncoder, name: str) -> None:

@@ -185,7 +185,7 @@ class AudioEncoder(torch.nn.Module):
         facts = {
             "class": type(self).__qualname__,
             "code": code,
-            "config": made.without_places(self.config),
+            "config": _in_json(self.config, self.name) and made.without_places(self.config),
             "sample_rate": self.sample_rate,
             "embedding_dim": self.embedding_dim,
             "frame_rate": self.frame_rate,
@@ -194,13 +194,7 @@ class AudioEncoder(torch.nn.Module):
             **{name: value for name in _SINCE if (value := getattr(self, name, None))},
             **made.facts(),
         }
-        try:
-            text = json.dumps(facts, sort_keys=True)
-        except TypeError as error:
-            raise EncoderError(
-                f"encoder {self.name!r}: its config must hold plain JSON values, so that it can "
-                f"be told from another configuration ({error})"
-            ) from error
+        text = _in_json(facts, self.name)
         digest = hashlib.sha256(text.encode())
         tensors, plain = _tensors_of(self), _plain_of(self)
         for where, values in plain.items():
@@ -210,6 +204,17 @@ class AudioEncoder(torch.nn.Module):
             digest.update(f"{name} {data.dtype} {tuple(data.shape)}\n".encode())
             digest.update(data.view(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
+
+
+def _in_json(facts: Any, name: str) -> str:
+    """What a fingerprint is made of, as text. Raises EncoderError."""
+    try:
+        return json.dumps(facts, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EncoderError(
+            f"encoder {name!r}: its config must hold plain JSON values, so that it can "
+            f"be told from another configuration ({error})"
+        ) from error
 
 
 class Codec(AudioEncoder):
@@ -247,10 +252,17 @@ def _tensors_of(encoder: AudioEncoder) -> dict[str, torch.Tensor]:
             if key in _TORCH_OWN:
                 continue
             if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-                value = torch.from_numpy(value)
+                value = torch.from_numpy(_as_torch_takes_it(value))
             if isinstance(value, torch.Tensor):
                 found[f"{where}.{key} (attribute)"] = value
     return found
+
+
+def _as_torch_takes_it(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array of another machine's byte order, or that is read backwards, as a plain one."""
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array.copy() if any(step < 0 for step in array.strides) else array
 
 
 def _plain_of(encoder: AudioEncoder) -> dict[str, dict[str, Any]]:
@@ -299,11 +311,21 @@ def is_built_in(encoder: AudioEncoder) -> bool:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is made of None, truth values, numbers and text alone."""
+    """Whether a value is made of None, truth values, numbers and text alone.
+
+    What holds itself is not, nor what is nested deeper than Python counts.
+    """
+    try:
+        return _is_plain(value)
+    except RecursionError:
+        return False
+
+
+def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
-        return all(is_plain(inner) for inner in value)
+        return all(_is_plain(inner) for inner in value)
     if isinstance(value, dict):
-        return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
+        return all(isinstance(key, str) and _is_plain(inner) for key, inner in value.items())
     return value is None or type(value) in (bool, int, float, str)
 
 
