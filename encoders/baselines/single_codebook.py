@@ -20,7 +20,7 @@ from earmark.encoders.baselines.checkpoint import (
     pretrained,
     shown_name,
 )
-from earmark.encoders.baselines.codec import CodecEncoder, CodecPass
+from earmark.encoders.baselines.codec import QUANTISED, CodecEncoder, CodecPass
 from earmark.encoders.baselines.pieces import Outputs
 from earmark.encoders.baselines.scaled import ScaledCodecPass
 from earmark.encoders.encoder import AudioEncoder
@@ -71,6 +71,7 @@ class WavTokenizerPass(ScaledCodecPass):
             facts=plain_config(config) | {"peak": peak},
         )
         self.model, self.peak = model, peak
+        self.entries, self.output_rate = int(config.codebook_size), self.sample_rate
 
     def scaled(self, clip: torch.Tensor) -> torch.Tensor:
         if self.peak is None:
@@ -117,7 +118,7 @@ class Xcodec2Pass(CodecPass):
             facts=plain_config(config),
         )
         self.model = model
-        self.output_rate = output_rate
+        self.output_rate, self.entries = output_rate, math.prod(config.quantization_levels)
         self.step = hop * output_rate // rate  # samples decoded of a frame
         self.margin = hop // 2 if margins else 0
         self.fbank = KaldiFbank(BANDS)
@@ -165,11 +166,13 @@ class Xcodec2Pass(CodecPass):
         return {"audio": self.synthesise(latents)[:, : values.shape[1] * self.step]}
 
 
-class Xcodec2Encoder(CodecEncoder):
-    """A latent of an Xcodec2Pass; what it decodes may have a rate of its own."""
+class SingleCodebookEncoder(CodecEncoder):
+    """A latent of a codec of one codebook; what it decodes may have a rate of its own."""
 
-    def __init__(self, shared: Xcodec2Pass, family: str, output: str) -> None:
+    def __init__(self, shared: WavTokenizerPass | Xcodec2Pass, family: str, output: str) -> None:
         super().__init__(shared, family, output, ("transformers",))
+        if output == QUANTISED:
+            self.bits_per_second = math.log2(shared.entries) * shared.sample_rate / shared.hop
         if shared.output_rate != shared.sample_rate:
             self.decoded_rate = shared.output_rate
 
@@ -188,9 +191,7 @@ def load_wavtokenizer(
 
     shared = load_checkpoint(WAVTOKENIZER, load, weights)
     name = shown_name(WAVTOKENIZER, shared.facts["model"])
-    return [
-        CodecEncoder(shared, name, output, ("transformers",)) for output in dict.fromkeys(outputs)
-    ]
+    return [SingleCodebookEncoder(shared, name, output) for output in dict.fromkeys(outputs)]
 
 
 def load_xcodec2(outputs: tuple[str, ...], *, weights: Path | None = None) -> list[AudioEncoder]:
@@ -220,4 +221,4 @@ def _joined(
 ) -> list[AudioEncoder]:
     shared = load_checkpoint(checkpoint, load, weights)
     name = shown_name(checkpoint, shared.facts["model"])
-    return [Xcodec2Encoder(shared, name, output) for output in dict.fromkeys(outputs)]
+    return [SingleCodebookEncoder(shared, name, output) for output in dict.fromkeys(outputs)]

@@ -17,6 +17,7 @@ from conforming import breaches
 from safetensors.torch import load_file, save_file
 
 from earmark.encoders import Codec, EncoderError, Frames, load_encoder, load_encoders
+from earmark.encoders.bitrate import bits_per_second
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "vibevoice": ("VibeVoiceAcousticTokenizer", {
@@ -184,6 +185,9 @@ def test_latent_before_the_quantiser_decodes_by_way_of_it(
     sounds = [decode(one, frames)[0] for one, frames in ((before, latent), (after, quantised))]
     torch.testing.assert_close(*sounds, atol=1e-4, rtol=1e-3)
     assert before.fingerprint() != after.fingerprint()
+    # 32 vectors 600 times a second; 8 scalars of 4 levels 50 times
+    wanted = 5 * 600 if name == "wavtokenizer" else 16 * 50
+    assert (bits_per_second(before), bits_per_second(after)) == (None, wanted)
 
 
 @pytest.mark.parametrize("name", NAMES)
