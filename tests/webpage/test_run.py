@@ -34,7 +34,7 @@ def test_synthetic_results_have_a_page_of_their_own_that_says_so(tmp_path: Path)
     assert "real-one" not in synthetic
     assert "synthetic" not in without_scripts(real).lower()
     headings = re.findall(r"<h[12]>.*?</h[12]>", without_scripts(synthetic))
-    assert len(headings) == 6  # the page's own, four of tasks, one of codecs
+    assert len(headings) == 7  # the page's own, five of tasks, one of codecs
     assert all('<span class="mark">synthetic</span>' in heading for heading in headings)
     assert "<title>SYNTHETIC" in synthetic
     assert all(one["caption"].startswith("SYNTHETIC") for one in content_of(synthetic)["tables"])
