@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from pathlib import Path
@@ -53,10 +54,11 @@ def _way(name: str) -> str:
 
 def _model(name: str) -> str:
     """A folder of a model, or an ID on the hub, or one of torchaudio's bundles, without prefix."""
-    if (Path(name) / "config.json").is_file():
-        return f"hf:{name}"
-    if _OWNER_AND_MODEL.fullmatch(name) and not Path(name).exists():
-        return f"hf:{name}"
+    with contextlib.suppress(OSError, ValueError):  # what can be no path
+        if (Path(name) / "config.json").is_file():
+            return f"hf:{name}"
+        if _OWNER_AND_MODEL.fullmatch(name) and not Path(name).exists():
+            return f"hf:{name}"
     if re.fullmatch(r"(WAV2VEC2|HUBERT|WAVLM|VOXPOPULI|MMS)_[A-Z0-9_]+", name):
         return f"torchaudio:{name}"
     return ""

@@ -13,7 +13,14 @@ import transformers
 from conforming import breaches
 from hub_folders import SMALL, save_hub
 
-from earmark.encoders import AudioEncoder, EncoderError, Frames, load_encoder, load_encoders
+from earmark.encoders import (
+    AudioEncoder,
+    EncoderError,
+    Frames,
+    encode_each,
+    load_encoder,
+    load_encoders,
+)
 
 CODECS = ("encodec", "dac", "mimi", "xcodec")
 # Where the frames of a batch of unequal lengths are computed together, by a mask or in a window.
@@ -54,13 +61,21 @@ def clips(rate: int, *seconds: float) -> list[torch.Tensor]:
 
 def encode(encoder: AudioEncoder, audio: list[torch.Tensor]) -> list[torch.Tensor]:
     """Each clip's own frames, of one batch; what lies beyond a clip in it is NaN."""
+    return encode_all([encoder], audio)[0]
+
+
+def encode_all(encoders: list[AudioEncoder], audio: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """The same of several encoders in one pass."""
     lengths = torch.tensor([len(clip) for clip in audio])
     batch = torch.full((len(audio), int(lengths.max()) + 700), float("nan"))
     for row, clip in zip(batch, audio, strict=True):
         row[: len(clip)] = clip
     with torch.inference_mode():
-        frames: Frames = encoder.encode(batch, lengths)
-    return [values[:n] for values, n in zip(frames.values, frames.lengths.tolist(), strict=True)]
+        found: list[Frames] = encode_each(encoders, batch, lengths)
+    return [
+        [values[:n] for values, n in zip(one.values, one.lengths.tolist(), strict=True)]
+        for one in found
+    ]
 
 
 def own_states(name: str, folder: Path, clip: torch.Tensor) -> list[torch.Tensor]:
@@ -103,7 +118,7 @@ def test_output_and_layers_are_the_models_own_in_any_batch(name: str, folders: A
     assert (first.frame_rate, layers[0].frame_rate) == pytest.approx(RATES[name])
     assert {one.honours_lengths for one in encoders} == {name in TOGETHER}
     audio = clips(first.sample_rate, 1.0, 0.73, 1.311)
-    together = [encode(one, audio) for one in encoders]
+    together = encode_all(encoders, audio)
     for row, clip in enumerate(audio):
         wanted = own_states(name, folder, clip)
         assert len(wanted) == len(encoders)
@@ -112,6 +127,15 @@ def test_output_and_layers_are_the_models_own_in_any_batch(name: str, folders: A
             torch.testing.assert_close(
                 found[row], expected, atol=LOOSE.get(name, 2e-5), rtol=LOOSE.get(name, 1e-4)
             )
+
+
+@pytest.mark.parametrize("name", ["sew", "qwen2-audio"])
+def test_long_clips_are_cut_into_pieces(name: str, folders: Any) -> None:
+    encoder = load_encoder(f"hf:{folders(name)}")
+    (clip,) = clips(16_000, 31.0)
+    pieces = [clip[: 30 * 16_000], clip[30 * 16_000 :]]
+    wanted = torch.cat([own_states(name, folders(name), piece)[0] for piece in pieces])
+    torch.testing.assert_close(encode(encoder, [clip])[0], wanted, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", CODECS)

@@ -11,7 +11,7 @@ import torch
 import torchaudio
 from conforming import breaches
 
-from earmark.encoders import EncoderError, load_encoder, load_encoders
+from earmark.encoders import EncoderError, encode_each, load_encoder, load_encoders
 
 RATE = 16_000
 SIZES: dict[str, Any] = {
@@ -71,13 +71,29 @@ def test_output_and_layers_are_torchaudios_own(tiny: Tiny, tmp_path: Path) -> No
     audio = [0.1 * torch.randn(n, generator=generator) + 0.05 for n in (16_000, 9_000)]
     batch = torch.nn.utils.rnn.pad_sequence(audio, batch_first=True)
     lengths = torch.tensor([len(clip) for clip in audio])
+    with torch.inference_mode():
+        together = encode_each(encoders, batch, lengths)
     for row, clip in enumerate(audio):
-        for encoder, expected in zip(encoders, tiny.own(clip), strict=True):
-            with torch.inference_mode():
-                frames = encoder.encode(batch, lengths)
+        for encoder, frames, expected in zip(encoders, together, tiny.own(clip), strict=True):
             assert (encoder.frame_rate, encoder.embedding_dim) == (50, 32)
             found = frames.values[row, : int(frames.lengths[row])]
             torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_long_clips_are_cut_on_the_grid_of_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = Tiny("WAV2VEC2_BASE")
+    monkeypatch.setattr(torchaudio.pipelines, "TINY", tiny.bundle, raising=False)
+    torch.save(tiny.model.state_dict(), file := tmp_path / "tiny.pth")
+    clip = 0.1 * torch.randn(31 * RATE, generator=torch.Generator().manual_seed(6))
+    encoder = load_encoder("torchaudio:TINY", weights=file)
+    with torch.inference_mode():
+        found = encoder.encode(clip[None], torch.tensor([len(clip)])).values[0]
+    # 30 s are 1500 frames; a frame sees 400 samples, of which 80 are the next one's alone
+    first, rest = tiny.own(clip[: 30 * RATE + 80])[0], tiny.own(clip[30 * RATE :])[0]
+    assert len(first) == 1500
+    torch.testing.assert_close(found, torch.cat([first, rest]), atol=1e-5, rtol=1e-4)
 
 
 def test_it_conforms_and_has_controls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
