@@ -175,16 +175,23 @@ def weights_digest(encoder: AudioEncoder) -> str:
 
 
 def probe_of(encoder: AudioEncoder) -> torch.Tensor:
-    """(F, D) float32: an encoder's frames of two seconds of noise that is always the same."""
+    """(F, D) float32: an encoder's frames of two seconds of noise that is always the same.
+
+    On the CPU, wherever the encoder is: a GPU may compute in half precision.
+    """
     shortest = encoder.fixed_seconds or max(2.0, encoder.min_seconds or 0.0)
     seconds = min(shortest, encoder.fixed_seconds or encoder.max_seconds or math.inf)
     count = round(seconds * encoder.sample_rate)
     drawn = np.random.RandomState(0).standard_normal(count).astype(np.float32)
-    device = next((one.device for one in encoder.parameters()), torch.device("cpu"))
-    noise = torch.from_numpy(0.1 * drawn)[None].to(device)
-    with torch.inference_mode(), inside(home_of(encoder)):
-        frames = encoder.encode(noise, torch.tensor([count], device=device))
-    return frames.values[0, : int(frames.lengths[0])].float().cpu()
+    device = next((one.device for one in encoder.state_dict().values()), torch.device("cpu"))
+    noise = torch.from_numpy(0.1 * drawn)[None]
+    encoder.to("cpu")
+    try:
+        with torch.inference_mode(), inside(home_of(encoder)):
+            frames = encoder.encode(noise, torch.tensor([count]))
+    finally:
+        encoder.to(device)
+    return frames.values[0, : int(frames.lengths[0])].float()
 
 
 def _line(error: BaseException) -> str:
