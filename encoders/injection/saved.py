@@ -191,7 +191,7 @@ def probe_of(encoder: AudioEncoder) -> torch.Tensor:
             frames = encoder.encode(noise, torch.tensor([count]))
     finally:
         encoder.to(device)
-    return frames.values[0, : int(frames.lengths[0])].float()
+    return frames.values[0, : int(frames.lengths[0])].float().contiguous()
 
 
 def _line(error: BaseException) -> str:
