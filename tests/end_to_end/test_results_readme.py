@@ -9,10 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 
 import golden
+import pytest
 from clips import REPOSITORY
 
 from earmark import evaluate
 from earmark.benchmark.reconstruction.result import MetricScore, ReconstructionResult
+from earmark.benchmark.result.files import read_results
 from earmark.benchmark.result.schema import Predictions, RunResult, Score
 
 TEXT = (REPOSITORY / "results" / "README.md").read_text(encoding="utf-8")
@@ -73,10 +75,34 @@ def test_what_a_run_writes_is_named(toy: Callable[..., tuple[Path, Path]], tmp_p
 
 
 def test_the_page_of_the_golden_results_is_what_the_command_prints(tmp_path: Path) -> None:
-    command = (
-        "python run_bench.py leaderboard --results results/golden --format markdown "
-        "--out results/golden.md"
-    )
-    assert f"\n{command}\n" in TEXT
+    for folder in ("golden", "controls"):
+        assert (
+            f"\npython run_bench.py leaderboard --results results/{folder} --format markdown\n"
+            in TEXT
+        )
     golden.write_page(tmp_path / "page.md", tmp_path / "cache")
-    assert (tmp_path / "page.md").read_text() == golden.PAGE.read_text(), f"run `{command}`"
+    assert (tmp_path / "page.md").read_text() == golden.PAGE.read_text(), (
+        f"run `{golden.COMMAND} --page`"
+    )
+
+
+def test_the_controls_on_real_data_are_whole_and_are_what_their_page_says() -> None:
+    """Each encoder beside itself with permuted weights; `results/controls.md` has their values."""
+    text = (golden.REPOSITORY / "results" / "controls.md").read_text(encoding="utf-8")
+    stored, unreadable = read_results(golden.CONTROLS)
+    assert unreadable == []
+    names = ("dasheng-tiny", "dasheng-tiny:semantic", "dasheng-tiny:acoustic")
+    assert sorted({result.encoder.name for result in stored}) == sorted(
+        [*names, *(f"{name}:permuted" for name in names)]
+    )
+    assert len(stored) == 6 * 3
+    rows = {"fsdd": "| spoken digits (FSDD) |", "esc50": "| ESC-10 |"}
+    for result in stored:
+        assert result.status == "done" and not result.synthetic
+        assert result.run.started is None and str(golden.REPOSITORY) not in result.to_json()
+        if result.task.name in rows:
+            table = text[text.index(rows[result.task.name]) :]
+            (line,) = re.findall(rf"^\| {result.encoder.name} \|.*$", table, re.MULTILINE)[:1]
+            shown = [float(cell) for cell in line.strip("| ").split(" | ")[1:]]
+            assert shown[0] == pytest.approx(result.scores["linear"].value, abs=6e-4)
+            assert shown[-1] == pytest.approx(result.scores["knn"].value, abs=6e-4)

@@ -1,14 +1,17 @@
 """Golden results: what encoders score on the synthetic twins, kept in `results/golden`.
 
-    python tests/helpers/golden.py
+    python tests/helpers/golden.py [--page] [--controls RUNS]
 
-makes them anew, with `results/golden.md`, their table, after a change that is meant to move scores.
+makes them anew, with `results/golden.md`, their table, after a change that is meant to move scores;
+--page: the table alone. The table ends with `dasheng-tiny` beside its controls on real data, from
+`results/controls`; --controls takes these from the results of `CONTROLS_COMMAND`.
 `tests/end_to_end/test_golden.py` holds every change to them: `pytest` all but the slowest, which
 `pytest -m golden_all` measures: the other encoders than `logmel` on the tasks of `LONG`.
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import shutil
 import sys
@@ -44,6 +47,11 @@ class Part(NamedTuple):
 
 GOLDEN = REPOSITORY / "results" / "golden"
 PAGE = REPOSITORY / "results" / "golden.md"
+CONTROLS = REPOSITORY / "results" / "controls"  # of dasheng-tiny, on real data
+CONTROLS_COMMAND = (
+    "python run_bench.py --encoder dasheng-tiny dasheng-tiny:semantic dasheng-tiny:acoustic "
+    "--tasks esc50 librispeech_mf tests/data/fsdd.yaml --data ../shared/data --control"
+)
 LIMIT = 20
 EVERY_TASK = tuple(builtin_tasks())
 ENCODERS = ("logmel", "mfcc", "dasheng-tiny")
@@ -88,29 +96,46 @@ def keep(result: RunResult, predictions: Predictions, folder: Path) -> None:
     result.inputs = ""
     result.command = result.command.replace(f"{REPOSITORY}/", "")
     result.encoder.spec = result.encoder.spec.replace(f"{REPOSITORY}/", "")
-    where = folder / result.encoder.name / result.protocol["name"]
+    where = folder / result.encoder.name.replace(":", "-") / result.protocol["name"]
     write_result(where / f"{result.task.name}.json", result, predictions)
 
 
+def keep_all(results: Path, folder: Path) -> None:
+    """Put every result that has predictions in the place of what a folder holds."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in sorted(results.rglob("*.predictions.npz")):
+        written = read_result(path.with_name(path.name.replace(".predictions.npz", ".json")))
+        keep(written, Predictions.load(path), folder)
+
+
 def write_page(page: Path, cache: Path) -> None:
-    """The table of the golden results, by the command that `results/README.md` names."""
-    words = ["--results", str(GOLDEN), "--format", "markdown", "--out", str(page)]
-    if earmark(["leaderboard", *words, "--cache", str(cache)]):
-        raise RuntimeError(f"no table of {GOLDEN}: see the lines above")
+    """The tables of the golden results and of the controls, as `leaderboard` makes them."""
+    parts = []
+    for folder in (GOLDEN, CONTROLS):
+        words = ["--results", str(folder), "--format", "markdown", "--out", str(page)]
+        if earmark(["leaderboard", *words, "--cache", str(cache)]):
+            raise RuntimeError(f"no table of {folder}: see the lines above")
+        parts.append(page.read_text())
+    page.write_text("\n".join(parts))
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--controls", type=Path, metavar="RUNS")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results"
-        found = measure(EVERY_TASK, results, Path(folder) / "cache")
-        for result in found:
-            if result.status != DONE:
-                print(f"failed: {result.encoder.name} · {result.task.name}: {result.error}")
-                return 1
-        shutil.rmtree(GOLDEN, ignore_errors=True)
-        for path in sorted(results.rglob("*.predictions.npz")):
-            written = read_result(path.with_name(path.name.replace(".predictions.npz", ".json")))
-            keep(written, Predictions.load(path), GOLDEN)
+        if arguments.controls is not None:
+            keep_all(arguments.controls, CONTROLS)
+        elif not arguments.page:
+            results = Path(folder) / "results"
+            for result in measure(EVERY_TASK, results, Path(folder) / "cache"):
+                if result.status != DONE:
+                    print(f"failed: {result.encoder.name} · {result.task.name}: {result.error}")
+                    return 1
+            keep_all(results, GOLDEN)
         write_page(PAGE, Path(folder) / "cache")
     files = [path for path in GOLDEN.rglob("*") if path.is_file()]
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes in {GOLDEN}")

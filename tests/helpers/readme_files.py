@@ -121,7 +121,15 @@ def make_workplace(root: Path, encoder: str, table: str) -> tuple[Path, dict[str
     """
     here = root / "checkout"
     (here / "results").mkdir(parents=True)
-    links = ["benchmark", "encoders", "tasks", "tests", "results/golden", "results/published"]
+    links = [
+        "benchmark",
+        "encoders",
+        "tasks",
+        "tests",
+        "results/golden",
+        "results/controls",
+        "results/published",
+    ]
     for name in links:
         (here / name).symlink_to(REPOSITORY / name)
     (here / "out").mkdir()
