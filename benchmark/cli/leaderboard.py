@@ -101,7 +101,9 @@ def _of_codecs(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.reconstruction.result import read_results
 
     if arguments.cost is not None:
-        raise CannotStartError("costs are in the reconstruction leaderboard in any case")
+        raise CannotStartError(
+            "values/s and speed are in the reconstruction leaderboard in any case"
+        )
     if arguments.with_published is not None or arguments.published is not None:
         raise CannotStartError("published values are in the reconstruction leaderboard in any case")
     if arguments.format not in ("terminal", *FORMATS):

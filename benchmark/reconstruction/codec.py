@@ -8,8 +8,10 @@ import time
 import numpy as np
 import torch
 
+from earmark.benchmark.embedding.output import output_fault
 from earmark.benchmark.reconstruction.metric.alignment import Samples
-from earmark.encoders import Codec, EncoderError, Frames, decode_at_home, encode_each
+from earmark.encoders import Codec, EncoderError, decode_at_home, encode_each
+from earmark.encoders.blame import told
 from earmark.encoders.device import free_memory, is_out_of_memory
 
 _AUDIBLE = 1e-3  # peak: 60 dB below full scale
@@ -32,12 +34,18 @@ def round_trip(codec: Codec, samples: Samples, device: str) -> Samples:
         with torch.inference_mode():
             audio = torch.from_numpy(np.array(samples, np.float32))[None].to(device)
             (frames,) = encode_each([codec], audio, torch.tensor([len(samples)], device=device))
-            if not isinstance(frames, Frames):
+            fault = output_fault(codec, frames, 1, len(samples) / codec.sample_rate)
+            if fault is not None:
                 raise EncoderError(
-                    f"encoder {codec.name!r} returned a {type(frames).__name__} from encode(); "
-                    "expected Frames(values, lengths)"
+                    f"encoder {codec.name!r} returned {fault.said} from encode(); {fault.cure}"
                 )
-            sounds, lengths = decode_at_home(codec, frames)
+            made = decode_at_home(codec, frames)
+        if not isinstance(made, tuple) or len(made) != 2:
+            raise EncoderError(
+                f"encoder {codec.name!r} returned a {type(made).__name__} from decode(); return "
+                "(waveforms, lengths), (B, T) and (B,)"
+            )
+        sounds, lengths = made
         if sounds.ndim != 2 or len(sounds) != 1 or tuple(lengths.shape) != (1,):
             raise EncoderError(
                 f"encoder {codec.name!r} returned waveforms {tuple(sounds.shape)} and lengths "
@@ -49,8 +57,7 @@ def round_trip(codec: Codec, samples: Samples, device: str) -> Samples:
     except Exception as error:
         if is_out_of_memory(error):
             free_memory(device)
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise CodecFailedError(f"encoder {codec.name}: {reason}") from error
+        raise CodecFailedError(f"encoder {codec.name}: {told(error, codec, 200)}") from error
     if not np.isfinite(found).all():
         raise CodecFailedError(f"encoder {codec.name}: NaN or infinity in what it decoded")
     # metrics that leave such a clip out would make a codec better for what it silences

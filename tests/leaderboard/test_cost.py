@@ -157,5 +157,5 @@ def test_the_command_line_takes_names_of_costs(
     assert "choose from" in capsys.readouterr().err
     assert main(["leaderboard", "--results", str(tmp_path), "--reconstruction", "--cost"]) == 2
     assert capsys.readouterr().err.endswith(
-        "costs are in the reconstruction leaderboard in any case\n"
+        "values/s and speed are in the reconstruction leaderboard in any case\n"
     )

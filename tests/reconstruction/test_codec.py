@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,44 @@ def test_what_a_codec_cannot_do_is_lost_alone(tmp_path: Path) -> None:
     (result,) = run(tmp_path, codec, data, failed_share=0.9)
     assert codec.training  # given back as it came
     reasons = {failure.key: failure.reason for failure in result.data.failures}
-    assert "not this one" in reasons["high.wav"]
+    line = r"encoder moody: RuntimeError: not this one \(test_codec\.py, line \d+\)"
+    assert re.fullmatch(line, reasons["high.wav"])
     assert "NaN" in reasons["low.wav"]
     assert result.scores["si_sdr"].items == 1
+
+
+class Forgetful(Identity):
+    """Gives no lengths of what it decodes."""
+
+    name = "forgetful"
+
+    def decode(self, frames: Frames) -> Any:
+        return super().decode(frames)[0]
+
+
+class Swapped(Identity):
+    """Gives frames as torch's convolutions leave them."""
+
+    name = "swapped"
+
+    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> Frames:
+        made = super().encode(waveforms, lengths)
+        return Frames(made.values.transpose(1, 2), made.lengths)
+
+
+@pytest.mark.parametrize(
+    ("codec", "said"),
+    [
+        (Forgetful, "'forgetful' returned a Tensor from decode(); return (waveforms, lengths)"),
+        (Swapped, "frames come before the dimension: return values.transpose(1, 2)"),
+    ],
+)
+def test_what_is_wrong_with_every_clip_ends_it_with_the_cure(
+    codec: type[Identity], said: str, tmp_path: Path
+) -> None:
+    (result,) = run(tmp_path, codec(), write_clips(tmp_path / "data", 3, 0.3))
+    assert result.status == "failed" and said in str(result.error)
+    assert result.data.failed_clips == 0  # not one after the other
 
 
 class Wrong(Identity):
