@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
+from earmark.encoders.code import code_digest, has_no_file
 from earmark.encoders.home import home_of, inside
 from earmark.encoders.made import made_with
 
@@ -59,11 +60,17 @@ def is_own_code(cls: type) -> bool:
 
 
 def _source_digest(cls: type) -> str:
-    """SHA-256 of the file that defines a class; of what was imported, where that was noted."""
+    """SHA-256 of the file that defines a class; of what was imported, where that was noted.
+
+    Of a class that no file holds, as one of a notebook's cell, that of its code.
+    """
     noted = getattr(sys.modules.get(cls.__module__), SOURCE_DIGEST, None) or _seen.get(cls)
     if noted is not None:
         return str(noted)
     try:
+        if has_no_file(cls):
+            _seen[cls] = code_digest(cls)
+            return _seen[cls]
         _seen[cls] = hashlib.sha256(Path(inspect.getfile(cls)).read_bytes()).hexdigest()
         return _seen[cls]
     except (OSError, TypeError) as error:

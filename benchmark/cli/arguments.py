@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from earmark.benchmark.bounds import check_device
 from earmark.benchmark.costs import COSTS
+from earmark.benchmark.io.exits import CannotStartError
 from earmark.benchmark.shots import checked_shots
+
+
+def column_name(text: str) -> str:
+    """A line of text."""
+    if not text.strip() or not text.isprintable():
+        raise argparse.ArgumentTypeError("must be a line of text")
+    return text
+
+
+def named(encoders: Sequence[str], name: str | None) -> list[str | Mapping[str, Any]]:
+    """What `--encoder` and `--name` ask for together. Raises CannotStartError."""
+    if name is None:
+        return list(encoders)
+    if len(encoders) > 1:
+        raise CannotStartError(f"--name {name}: goes with one encoder, not {len(encoders)}")
+    return [{"encoder": encoders[0], "name": name}]
 
 
 def positive(text: str) -> int:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.benchmark.cli.arguments import device, positive, seconds, share
+from earmark.benchmark.cli.arguments import column_name, device, named, positive, seconds, share
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
 
@@ -42,7 +42,12 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
-        help="codecs: names (see `list encoders`), path/to/file.py:ClassName or hf:ID_OR_FOLDER",
+        help="codecs: names (see `list encoders`), path/to/file.py:ClassName, with arguments as in "
+        "run, or hf:ID_OR_FOLDER",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", type=column_name, metavar="NAME",
+        help="name of the codec's column (default: its own)",
     )  # fmt: skip
     parser.add_argument(
         "--data", nargs="+", action="extend", required=True, metavar="PLACE",
@@ -134,7 +139,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(lacking, file=sys.stderr)
     try:
         results = reconstruct(
-            arguments.encoder, arguments.data, weights=arguments.weights, on_result=_announce,
+            named(arguments.encoder, arguments.name), arguments.data,
+            weights=arguments.weights, on_result=_announce,
             track=Progress, **given,
         )  # fmt: skip
     except (DataError, ShardError, EncoderError, ValueError) as error:

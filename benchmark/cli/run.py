@@ -9,7 +9,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from earmark.benchmark.cli.arguments import add_cost, device, layer, positive, seconds, share, shots
+from earmark.benchmark.cli.arguments import (
+    add_cost,
+    column_name,
+    device,
+    layer,
+    named,
+    positive,
+    seconds,
+    share,
+    shots,
+)
 from earmark.benchmark.controls import CONTROLS, PERMUTED
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
@@ -39,7 +49,13 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder", nargs="+", action="extend", required=True, metavar="NAME",
         help="names (see `list encoders`), path/to/file.py:ClassName, hf:ID_OR_FOLDER, hear:MODULE "
-        "or torchaudio:BUNDLE",
+        "or torchaudio:BUNDLE; with arguments where a class has any: "
+        "'FILE.py:CLASS(ckpt=runs/10k.pt, layer=6)'; {1,6} or {runs/*.pt} as a value: one encoder "
+        "for each",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", type=column_name, metavar="NAME",
+        help="name of the encoder's column (default: its own)",
     )  # fmt: skip
     parser.add_argument(
         "--weights", type=Path, metavar="DIR",
@@ -151,6 +167,7 @@ def run(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.cli.folders import check_data, check_results, may_be_made
     from earmark.benchmark.evaluation.plan import print_plan
     from earmark.benchmark.evaluation.run import evaluate
+    from earmark.benchmark.identity.chosen import encoder_texts
     from earmark.benchmark.result.schema import FAILED
     from earmark.encoders import EncoderError, group_names, load_encoders, with_layer
     from earmark.tasks import TaskError, select_tasks
@@ -159,7 +176,8 @@ def run(arguments: argparse.Namespace) -> int:
     ask = not arguments.no_download
     try:
         specs = select_tasks(arguments.tasks or ["all"])
-        names = [with_layer(name, arguments.layer) for name in arguments.encoder]
+        chosen = named(arguments.encoder, arguments.name)
+        names = [with_layer(one, arguments.layer) for one in encoder_texts(chosen)]
         group_names(names, arguments.weights)
         if arguments.dry_run:
             to_fetch = plan_lacking(specs, settings, ask=ask)
@@ -175,7 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings = dataclasses.replace(settings, not_fetched=not_fetched)
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         results = evaluate(
-            arguments.encoder,
+            chosen,
             specs,
             weights=arguments.weights,
             layer=arguments.layer,

@@ -54,12 +54,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from earmark.benchmark.conformance.run import BREACH, validate
+    from earmark.benchmark.identity.chosen import encoder_texts
     from earmark.benchmark.io.progress import Progress
     from earmark.encoders import EncoderError, load_encoders
 
     status = ALL_DONE
     try:
-        encoders = load_encoders(arguments.encoder, weights=arguments.weights)
+        encoders = load_encoders(encoder_texts(arguments.encoder), weights=arguments.weights)
         for number, encoder in enumerate(encoders):
             checks = validate(
                 encoder, device=arguments.device, quick=arguments.quick, track=Progress

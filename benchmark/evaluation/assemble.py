@@ -5,7 +5,13 @@ from __future__ import annotations
 from earmark.benchmark.evaluation.inputs import Shards
 from earmark.benchmark.evaluation.joined import Joined
 from earmark.benchmark.result import provenance
-from earmark.benchmark.result.facts import AuditFacts, DataFacts, EncoderFacts, TaskFacts
+from earmark.benchmark.result.facts import (
+    AuditFacts,
+    ContentFact,
+    DataFacts,
+    EncoderFacts,
+    TaskFacts,
+)
 from earmark.benchmark.result.schema import DONE, FAILED, NOT_APPLICABLE, RunResult
 from earmark.benchmark.score import Scored
 from earmark.benchmark.settings import RunSettings
@@ -13,12 +19,17 @@ from earmark.benchmark.shots import METRICS
 from earmark.encoders import AudioEncoder
 from earmark.encoders.bitrate import bits_per_second
 from earmark.encoders.device import parameter_count
+from earmark.encoders.made import made_with
 from earmark.tasks import TaskSpec
 
 
 def encoder_facts(encoder: AudioEncoder, asked: str, fingerprint: str) -> EncoderFacts:
     """What `RunResult.encoder` holds. asked: how the encoder was asked for."""
+    made = made_with(encoder)
+    contents = [ContentFact(path, sha256) for path, sha256 in made.contents.items()]
     return EncoderFacts(
+        arguments=dict(made.arguments) or None,
+        contents=contents or None,
         name=encoder.name,
         spec=asked,
         fingerprint=fingerprint,

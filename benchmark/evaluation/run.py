@@ -13,15 +13,15 @@ from earmark.benchmark.evaluation.assemble import empty_result
 from earmark.benchmark.evaluation.cell import Together
 from earmark.benchmark.evaluation.grid import grids
 from earmark.benchmark.evaluation.shuffled import applies
-from earmark.benchmark.identity.asked import Group, grouped, lent, load_group
+from earmark.benchmark.identity.asked import Group, Loading, grouped, lent, load_group
+from earmark.benchmark.identity.chosen import AskedFor, chosen_from
 from earmark.benchmark.io.progress import log
 from earmark.benchmark.protocol import STRICT, Protocol, protocol_named
-from earmark.benchmark.result import provenance
 from earmark.benchmark.result.facts import EncoderFacts, RunFacts
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shots import Shots
-from earmark.encoders import AudioEncoder, EncoderError, left_as_found
+from earmark.encoders import EncoderError, left_as_found, with_layer
 from earmark.encoders.control import control_of, has_parameters
 from earmark.encoders.device import as_current, choose_device
 from earmark.encoders.spec import control_name, parsed
@@ -30,7 +30,7 @@ from earmark.tasks.catalogue import specs_of
 
 
 def evaluate(
-    encoder: str | AudioEncoder | Sequence[str | AudioEncoder],
+    encoder: AskedFor | Sequence[AskedFor],
     tasks: str | TaskSpec | Sequence[str | TaskSpec] = "all",
     *,
     weights: str | Path | None = None,
@@ -56,8 +56,10 @@ def evaluate(
     """Score encoders on tasks and return one RunResult for each pair, encoder by encoder.
 
     Args:
-        encoder: names, `path/to/file.py:Class`, or loaded encoders, which are given back in the
-            mode and on the device that they came in. `NAME:permuted` has permuted weights.
+        encoder: names, `path/to/file.py:Class(key=value)`, loaded encoders, which are given back in
+            the mode and on the device that they came in, or mappings {"encoder": NAME,
+            "arguments": {...}, "name": of its column}. `NAME:permuted` has permuted weights;
+            `{1,2}` and `{runs/*.pt}`, as a value, stand for one encoder each.
         tasks: names, domains, `all`, paths of task files, or TaskSpecs.
         weights: folder with a local copy of the encoder's model.
         layer: number of a hidden layer to score instead of the output, or `all`.
@@ -91,7 +93,7 @@ def evaluate(
         >>> results = earmark.evaluate("logmel", "esc50", data="synthetic", limit=20)
         >>> print(results[0].scores["linear"].value)
     """
-    chosen = [encoder] if isinstance(encoder, str | AudioEncoder) else list(encoder)
+    chosen, titles = chosen_from(encoder)
     given = {"data": data, "cache": cache, "workers": workers, "not_fetched": not_fetched}
     run = RunSettings(
         protocol=_protocol(protocol, seeds, failed_share, language_model),
@@ -103,7 +105,8 @@ def evaluate(
     run = dataclasses.replace(run, device=choose_device(run.device))
     groups, specs = grouped(chosen, weights, layer), specs_of(tasks)
     with as_current(run.device):
-        return _evaluated(groups, weights, specs, run, on_result)
+        loading = Loading(weights, {with_layer(one, layer): titles[one] for one in titles})
+        return _evaluated(groups, loading, specs, run, on_result)
 
 
 def _protocol(
@@ -125,7 +128,7 @@ def _protocol(
 
 def _evaluated(
     groups: list[Group],
-    weights: str | Path | None,
+    loading: Loading,
     specs: list[TaskSpec],
     run: RunSettings,
     on_result: Callable[[RunResult], None] | None,
@@ -137,7 +140,7 @@ def _evaluated(
         own = lent(group)
         with contextlib.nullcontext() if own is None else left_as_found(own):
             try:
-                found = _of_group(group, weights, specs, run)
+                found = _of_group(group, loading, specs, run)
                 any_loaded = True
             except EncoderError as error:
                 if len(groups) == 1:
@@ -153,22 +156,20 @@ def _evaluated(
 
 
 def _of_group(
-    group: Group, weights: str | Path | None, specs: list[TaskSpec], run: RunSettings
+    group: Group, loading: Loading, specs: list[TaskSpec], run: RunSettings
 ) -> Iterator[RunResult]:
     """Results of encoders that are loaded together, then those of their controls.
 
     Raises EncoderError, before anything is computed, where they cannot be loaded.
     """
-    loaded = load_group(group, weights)
-    asked = {provenance.asked_for(name, weights): encoder for name, encoder in loaded.items()}
-    together = Together.of(asked, run, specs)
-    return _cells(together, group, weights, specs, run)
+    together = Together.of(load_group(group, loading), run, specs)
+    return _cells(together, group, loading, specs, run)
 
 
 def _cells(
     together: Together,
     group: Group,
-    weights: str | Path | None,
+    loading: Loading,
     specs: list[TaskSpec],
     run: RunSettings,
 ) -> Iterator[RunResult]:
@@ -179,7 +180,7 @@ def _cells(
             log(f"no control of labels, as clips have no classes: {', '.join(left_out)}")
         evaluators += together.evaluators(shuffled_labels=True)
     # a best layer is chosen from the layers' results, which come first
-    for evaluator in (*evaluators, *grids(evaluators, group, weights, run)):
+    for evaluator in (*evaluators, *grids(evaluators, group, loading.weights, run)):
         for spec in specs:
             if evaluator.has_task(spec):
                 yield evaluator.evaluate(spec)
@@ -188,7 +189,7 @@ def _cells(
         if controls:
             plain = dataclasses.replace(run, control=())
             try:
-                yield from _of_group(controls, weights, specs, plain)
+                yield from _of_group(controls, loading, specs, plain)
             except EncoderError as error:
                 yield from _not_loaded(controls, specs, run, str(error))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from earmark.benchmark.identity.chosen import Title, show_as
 from earmark.benchmark.result import provenance
 from earmark.encoders import (
     AudioEncoder,
@@ -15,8 +17,16 @@ from earmark.encoders import (
     ready_encoder,
     with_layer,
 )
+from earmark.encoders.spec import parsed
 
 Group = list[str] | list[AudioEncoder]
+
+
+class Loading(NamedTuple):
+    """How names become encoders. weights: folder of their model. titles: as of `Chosen`."""
+
+    weights: str | Path | None = None
+    titles: Mapping[str, Title] = {}
 
 
 def grouped(
@@ -44,8 +54,8 @@ def grouped(
     return groups
 
 
-def load_group(group: Group, weights: str | Path | None = None) -> dict[str, AudioEncoder]:
-    """Encoders of a group by the name that each was asked for, or `provenance.OBJECT`.
+def load_group(group: Group, loading: Loading) -> dict[str, AudioEncoder]:
+    """Encoders of a group by how each was asked for, as `provenance.asked_for` puts it, or OBJECT.
 
     Raises EncoderError.
     """
@@ -53,8 +63,18 @@ def load_group(group: Group, weights: str | Path | None = None) -> dict[str, Aud
     if isinstance(first, AudioEncoder):
         return {provenance.OBJECT: ready_encoder(first)}
     names = [str(name) for name in group]
-    encoders = load_encoders(names, weights=weights)
-    return dict(zip(names_of(names, encoders), encoders, strict=True))
+    encoders = load_encoders(names, weights=loading.weights)
+    found = dict(zip(names_of(names, encoders), encoders, strict=True))
+    asked = {}
+    for name in names:
+        base, draw = parsed(name)
+        title = loading.titles.get(base)
+        own = [found[name]] if name in found else list(found.values())
+        show_as(title, draw, own)
+        for key in [name] if name in found else list(found):
+            shown = "" if title is None else parsed(found[key].name).base
+            asked[provenance.asked_for(key, loading.weights, shown)] = found[key]
+    return asked
 
 
 def lent(group: Group) -> AudioEncoder | None:

@@ -8,7 +8,6 @@ import json
 import shlex
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import soundfile
@@ -53,22 +52,20 @@ _ABANDONED_S = 24 * 3600.0
 class CodecEvaluator:
     """Measures one codec. run.device must be chosen by now (not `auto`).
 
-    asked: how it was asked for. weights: folder with a local copy of its model.
+    asked: how it was asked for, as `provenance.asked_for` puts it.
     """
 
-    def __init__(
-        self, codec: Codec, asked: str, run: ReconstructionSettings, weights: str | Path | None
-    ) -> None:
+    def __init__(self, codec: Codec, asked: str, run: ReconstructionSettings) -> None:
         if device_kind(run.device) == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # a tenth of float32's digits is lost otherwise
-        self.codec, self.asked, self.run, self.weights = codec, asked, run, weights
+        self.codec, self.asked, self.run = codec, asked, run
         identity = identify([codec], run.device, run.cache, decode=True)[codec]
         self.no_command = provenance.no_command(
             asked, codec.name, identity.fingerprint, identity.of
         )
         self.facts = CodecFacts(
             name=codec.name,
-            spec=provenance.asked_for(asked, weights),
+            spec=asked,
             fingerprint=identity.fingerprint,
             sample_rate=codec.sample_rate,
             embedding_dim=codec.embedding_dim,
@@ -89,7 +86,7 @@ class CodecEvaluator:
     ) -> ReconstructionResult:
         """The result of one data set, written. Whatever goes wrong becomes a failed result."""
         started = time.time()
-        result = empty_result(self.facts, self.asked, material, self.run, self.weights)
+        result = empty_result(self.facts, self.asked, material, self.run)
         result.command = self.no_command or result.command
         table = ""
         fast: float | None = None
@@ -198,7 +195,6 @@ def empty_result(
     asked: str,
     material: ClipSet,
     run: ReconstructionSettings,
-    weights: str | Path | None,
 ) -> ReconstructionResult:
     """What is known of a result whatever comes of it."""
     return ReconstructionResult(
@@ -219,18 +215,19 @@ def empty_result(
             failures=[],
         ),
         settings=measured.settings(run.rates) | {"longest_delay_s": MOST_DELAY},
-        command=_command(asked, material, run, weights),
+        command=_command(asked, material, run),
         versions=provenance.versions() | measured.package_versions(measured.all_metrics(run.rates)),
     )
 
 
-def _command(
-    asked: str, material: ClipSet, run: ReconstructionSettings, weights: str | Path | None
-) -> str:
+def _command(asked: str, material: ClipSet, run: ReconstructionSettings) -> str:
     """The command that makes one result again."""
-    words = ["python", "run_bench.py", "reconstruct", "--encoder", asked, "--data", material.place]
+    parts = provenance.asked_parts(asked)
+    words = ["python", "run_bench.py", "reconstruct", "--encoder", parts.name]
+    words += ["--data", material.place]
     options = {
-        "--weights": weights,
+        "--name": parts.shown or None,
+        "--weights": parts.weights or None,
         "--preset": run.preset,
         "--source-key": run.source_key,
         "--crop-seconds": run.crop_seconds,
@@ -254,6 +251,6 @@ def not_loaded(
         name=asked, spec=asked, fingerprint="", sample_rate=0, embedding_dim=0, frame_rate=0,
         values_per_second=0,
     )  # fmt: skip
-    result = empty_result(facts, asked, material, run, None)
+    result = empty_result(facts, asked, material, run)
     result.status, result.error = FAILED, reason
     return result

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from earmark.benchmark.identity.asked import Group, grouped, lent, load_group
+from earmark.benchmark.identity.asked import Group, Loading, grouped, lent, load_group
+from earmark.benchmark.identity.chosen import AskedFor, chosen_from
 from earmark.benchmark.io.progress import ProgressFactory, no_progress
 from earmark.benchmark.reconstruction.clips import ClipSet
 from earmark.benchmark.reconstruction.evaluator import CodecEvaluator, not_loaded
@@ -20,7 +21,7 @@ from earmark.encoders.device import as_current, choose_device
 
 
 def reconstruct(
-    encoder: str | Codec | Sequence[str | Codec],
+    encoder: AskedFor | Sequence[AskedFor],
     data: str | Path | Sequence[str | Path],
     *,
     weights: str | Path | None = None,
@@ -43,7 +44,8 @@ def reconstruct(
     """Encode, decode and measure; one result for each codec and data set, codec by codec.
 
     Args:
-        encoder: names, `path/to/file.py:Class`, or loaded codecs, given back as they came.
+        encoder: names, `path/to/file.py:Class(key=value)`, loaded codecs, given back as they came,
+            or mappings, as of `evaluate`.
         data: folders, shards or manifests, or the word `synthetic`; see `open_materials`.
         weights: folder with a local copy of the codec's model.
         preset, source_key, crop_seconds, rates, limit, results, cache, failed_share, device,
@@ -72,17 +74,18 @@ def reconstruct(
         plots=None if plots is None else Path(plots),
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )  # fmt: skip
-    chosen = [encoder] if isinstance(encoder, str | Codec) else list(encoder)
+    chosen, titles = chosen_from(encoder)
     run = dataclasses.replace(run, device=choose_device(run.device))
     groups = grouped(chosen, weights)
     materials = open_materials(data, run)
     with as_current(run.device):
-        return _reconstructed(groups, weights, materials, run, on_result, track)
+        loading = Loading(weights, titles)
+        return _reconstructed(groups, loading, materials, run, on_result, track)
 
 
 def _reconstructed(
     groups: list[Group],
-    weights: str | Path | None,
+    loading: Loading,
     materials: Sequence[ClipSet],
     run: ReconstructionSettings,
     on_result: Callable[[ReconstructionResult], None] | None,
@@ -93,7 +96,7 @@ def _reconstructed(
     with Workers(run.workers) as workers:
         for group in groups:
             alone = len(groups) == 1
-            for result in _of_group(group, alone, materials, run, weights, workers, track):
+            for result in _of_group(group, alone, materials, run, loading, workers, track):
                 found.append(result)
                 if on_result is not None:
                     on_result(result)
@@ -107,7 +110,7 @@ def _of_group(
     alone: bool,
     materials: Sequence[ClipSet],
     run: ReconstructionSettings,
-    weights: str | Path | None,
+    loading: Loading,
     workers: Workers,
     track: ProgressFactory,
 ) -> Iterator[ReconstructionResult]:
@@ -118,7 +121,7 @@ def _of_group(
     own = lent(group)
     with contextlib.nullcontext() if own is None else left_as_found(own):
         try:
-            codecs = {name: _codec(one) for name, one in load_group(group, weights).items()}
+            codecs = {name: _codec(one) for name, one in load_group(group, loading).items()}
         except EncoderError as error:
             if alone:
                 raise
@@ -128,7 +131,7 @@ def _of_group(
                     yield not_loaded(name, material, run, str(error))
             return
         for asked, codec in codecs.items():
-            evaluator = CodecEvaluator(codec, asked, run, weights)
+            evaluator = CodecEvaluator(codec, asked, run)
             for material in materials:
                 yield evaluator.evaluate(material, workers, track)
 

@@ -57,12 +57,21 @@ class TaskFacts:
     declared: str | None = optional()
 
 
+@dataclass
+class ContentFact:
+    """A file or folder that an argument names. sha256: of its content."""
+
+    path: str
+    sha256: str
+
+
 @dataclass(kw_only=True)
 class EncoderFacts:
     """The encoder.
 
     Attributes:
-        spec: how it was asked for.
+        spec: how it was asked for. arguments: of its class, by keyword; contents: of the files and
+            folders among them.
         frame_rate: None of one vector a clip. What follows honours_lengths: as of an AudioEncoder.
         parameters: how many there are; encode_parameters: how many of them encoding reads.
         bits_per_second: of its codes, where its output is made of codes.
@@ -83,6 +92,8 @@ class EncoderFacts:
     parameters: int | None = optional()
     encode_parameters: int | None = optional()
     bits_per_second: float | None = optional()
+    arguments: dict[str, Any] | None = optional()
+    contents: list[ContentFact] | None = optional()
 
 
 @dataclass(kw_only=True)

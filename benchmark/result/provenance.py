@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -100,12 +101,31 @@ def instructions() -> str:
     return f"torch {torch.backends.cpu.get_cpu_capability()}; numpy {found}"
 
 
-_WEIGHTS = " --weights "
+_WEIGHTS, _NAME = " --weights ", " --name "
 
 
-def asked_for(name: str, weights: str | Path | None) -> str:
-    """How an encoder was asked for: its name, and the folder of its weights where one was given."""
-    return name if weights is None else f"{name}{_WEIGHTS}{weights}"
+def asked_for(name: str, weights: str | Path | None, shown: str = "") -> str:
+    """How an encoder was asked for: its name, and the folder of its weights where one was given.
+
+    shown: the name of its column where it was given another than its own.
+    """
+    text = name if weights is None else f"{name}{_WEIGHTS}{weights}"
+    return f"{text}{_NAME}{shown}" if shown else text
+
+
+class AskedFor(NamedTuple):
+    """What `asked_for` put together; weights and shown are empty where none was given."""
+
+    name: str
+    weights: str
+    shown: str
+
+
+def asked_parts(asked: str) -> AskedFor:
+    """The parts of what `asked_for` put together."""
+    rest, option, shown = asked.rpartition(_NAME)
+    name, _, weights = (rest if option else asked).partition(_WEIGHTS)
+    return AskedFor(name, weights, shown if option else "")
 
 
 _ADDITIONS = ("--shots", "--readout")  # the last options of a command
@@ -126,7 +146,7 @@ def no_command(asked: str, name: str, fingerprint: str, of: str) -> str:
     who = f"no command: {name} was"
     if asked == OBJECT:
         return f"{who} {OBJECT}, fingerprint {fingerprint}"
-    if is_registered(asked):
+    if is_registered(asked_parts(asked).name):
         return f"{who} registered by a program, fingerprint {fingerprint}"
     if fingerprint != of:
         return (
@@ -141,12 +161,14 @@ def command(
     shots: tuple[Shots, ...] = (), readouts: tuple[str, ...] = (),
 ) -> str:  # fmt: skip
     """The command that makes one cell again. encoder: as `asked_for` puts it."""
-    name, option, weights = encoder.partition(_WEIGHTS)
+    name, weights, shown = asked_parts(encoder)
     builtin = builtin_tasks().get(spec.name)
     is_builtin = builtin is not None and protocol.apply_to(builtin) == spec
     task = spec.name if is_builtin else spec.path
     words = ["python", "run_bench.py", "--encoder", name, "--tasks", task, "--data", str(data)]
-    if option:
+    if shown:
+        words += ["--name", shown]
+    if weights:
         words += ["--weights", weights]
     if limit is not None:
         words += ["--limit", str(limit)]

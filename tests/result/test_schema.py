@@ -174,7 +174,7 @@ def test_result_without_what_tables_need_is_refused_here(part: str) -> None:
         ("task.title", None, "task.title must be text, not None"),
         ("encoder.fingerprint", 12, "encoder.fingerprint must be text, not 12"),
         ("protocol.seeds", "five", "protocol.seeds must be a whole number, not 'five'"),
-        ("status", "running", "status must be one of done, failed, not 'running'"),
+        ("status", "running", "status must be one of done, failed, not applicable, not 'running'"),
         ("synthetic", "no", "synthetic must be true or false, not 'no'"),
         ("scores", {}, "it is done but has no scores"),
         ("scores.knn.items", None, "scores.knn.items must be a whole number, not None"),

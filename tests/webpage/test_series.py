@@ -51,3 +51,17 @@ def test_the_picture_can_be_drawn_with_and_without_intervals() -> None:
     for own in (spec, spec | {"layer": spec["layer"][1:]}):
         drawn = vl_convert.vegalite_to_svg({**own, "data": {"values": rows}})
         assert drawn.count('aria-roledescription="point"') == 6
+
+
+def test_a_sweep_is_in_order_of_the_last_number_of_its_values() -> None:
+    columns = [
+        "Mine(ckpt=10k)", "Mine(ckpt=2k)", "logmel", "Mine(ckpt=2k):permuted",
+        "Mine(ckpt=10k):permuted", "A(x=v2-step-3.5)", "A(x=v2-step-1)", "B(a=1, b=2)",
+        "C(mode=max)", "C(mode=mean)", "D(ckpt=1):layer-0", "D(ckpt=1):layer-3",
+    ]  # fmt: skip
+    assert series_of(columns) == [
+        {"name": "Mine", "along": "ckpt", "points": [[1, 2000], [0, 10_000]]},
+        {"name": "Mine:permuted", "along": "ckpt", "points": [[3, 2000], [4, 10_000]]},
+        {"name": "A", "along": "x", "points": [[6, 1], [5, 3.5]]},
+        {"name": "D(ckpt=1)", "along": "layer", "points": [[10, 0], [11, 3]]},
+    ]

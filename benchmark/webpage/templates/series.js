@@ -7,7 +7,10 @@ function drawSeries() {
     ...one,
     points: one.points.filter(([c]) => shownPlaces.has(c)),
   }));
-  const kept = groups.filter((one) => one.points.length > 1);
+  const several = groups.filter((one) => one.points.length > 1);
+  // one picture has one axis: columns of another are left out, and named
+  const kept = several.filter((one) => one.along === several[0].along);
+  const others = several.filter((one) => one.along !== several[0].along);
   byId("series").hidden = !kept.length;
   if (!kept.length) return;
   offer(byId("seriesScore"), costChoices(), byId("seriesScore").value);
@@ -33,7 +36,10 @@ function drawSeries() {
   const isPartial = ([c]) => mean.cells[c][1] < mean.cells[c][2];
   const partial = mean && kept.some((one) => one.points.some(isPartial));
   byId("seriesNote").textContent = [
-    `The ${table().probes[state.probe]} on each layer; 0 is what goes into the first.`,
+    kept[0]?.along === "layer"
+      ? `The ${table().probes[state.probe]} on each layer; 0 is what goes into the first.`
+      : `The ${table().probes[state.probe]} by the argument ${kept[0].along}.`,
+    others.length ? `Not drawn: ${others.map((one) => `${one.name} by ${one.along}`).join(", ")}.` : null,
     partial ? "Some means are over fewer tasks." : null,
   ]
     .filter(Boolean)
