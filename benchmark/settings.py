@@ -39,7 +39,7 @@ class RunSettings:
     failure. shots: numbers of clips a class, and `all`, at which label efficiency is measured
     beside the scores, which stay as they are; it has none for tasks whose clips have no classes.
     readouts: those that the linear probe is scored on beside the mean (`READOUTS`, or `all`), and
-    the best of them by validation; likewise.
+    the best of them by validation; likewise. Of tasks by frames `WINDOWS` (`windows`: all of them).
     control: `permuted`, `labels`: which controls of each encoder are scored too.
     """
 

@@ -23,7 +23,14 @@ from earmark.benchmark.cli.arguments import (
 from earmark.benchmark.controls import CONTROLS, PERMUTED
 from earmark.benchmark.io.exits import ALL_DONE, NOT_ALL_DONE, CannotStartError
 from earmark.benchmark.io.rounding import rounded
-from earmark.benchmark.readouts import READOUTS
+from earmark.benchmark.readouts import (
+    EVERY,
+    EVERY_WINDOW,
+    READOUTS,
+    WINDOWS,
+    clip_readouts,
+    windows_of,
+)
 
 if TYPE_CHECKING:
     from earmark.benchmark.result.schema import RunResult
@@ -100,11 +107,12 @@ def _add_beside(parser: argparse.ArgumentParser) -> None:
         "have classes",
     )  # fmt: skip
     parser.add_argument(
-        "--readout", dest="readouts", nargs="+", action="extend", choices=(*READOUTS, "all"),
-        metavar="NAME",
+        "--readout", dest="readouts", nargs="+", action="extend",
+        choices=(*READOUTS, EVERY, *WINDOWS, EVERY_WINDOW), metavar="NAME",
         help="statistics over a clip's frames that the linear probe sees besides the mean, and the "
-        f"best of them by validation: {', '.join(READOUTS)}, all. Of strict, and of tasks whose "
-        "clips have classes",
+        f"best of them by validation: {', '.join(READOUTS)}, {EVERY}; of events, notes and "
+        "transcripts so many frames on either side of each, likewise, a training each: "
+        f"{', '.join(WINDOWS[1:])}, {EVERY_WINDOW}. Of strict",
     )  # fmt: skip
     parser.add_argument(
         "--control", nargs="*", action="extend", choices=CONTROLS, metavar="KIND",
@@ -252,12 +260,18 @@ def _settings(arguments: argparse.Namespace) -> RunSettings:
 
 
 def _say_not_applicable(specs: list[TaskSpec], settings: RunSettings) -> None:
+    from earmark.benchmark.evaluation.additions import has_windows
     from earmark.benchmark.shots import METRICS
 
-    others = ", ".join(spec.name for spec in specs if spec.metric not in METRICS)
-    for option, asked in (("--shots", settings.shots), ("--readout", settings.readouts)):
+    clips = [spec.name for spec in specs if spec.metric not in METRICS]
+    frames = [spec.name for spec in specs if not has_windows(spec)]
+    for option, asked, others, why in (
+        ("--shots", settings.shots, clips, "no classes of clips"),
+        ("--readout", clip_readouts(settings.readouts), clips, "no classes of clips"),
+        ("--readout windows", windows_of(settings.readouts), frames, "not scored by frames"),
+    ):
         if asked and others:
-            print(f"{option}: not applicable to {others}: no classes of clips", file=sys.stderr)
+            print(f"{option}: not applicable to {', '.join(others)}: {why}", file=sys.stderr)
 
 
 def _announce(result: RunResult, begun: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earmark.benchmark.evaluation.additions import readouts_of
 from earmark.benchmark.evaluation.inputs import Shards
 from earmark.benchmark.evaluation.joined import Joined
 from earmark.benchmark.result import provenance
@@ -87,8 +88,8 @@ def empty_result(
     that the task does not apply to the encoder.
     """
     protocol = run.protocol.for_task(spec)
-    by_class = spec.metric in METRICS
-    shots, readouts = (run.shots, run.readouts) if by_class else ((), ())
+    shots = run.shots if spec.metric in METRICS else ()
+    readouts = readouts_of(spec, run)
     return RunResult(
         status=DONE if error is None else FAILED if applies else NOT_APPLICABLE,
         synthetic=run.is_twin(spec),

@@ -20,7 +20,7 @@ from earmark.benchmark.evaluation.inputs import Shards
 from earmark.benchmark.evaluation.joined import Joined
 from earmark.benchmark.evaluation.shuffled import applies
 from earmark.benchmark.io.files import write_atomically
-from earmark.benchmark.readouts import BEST_LAYER
+from earmark.benchmark.readouts import BEST_LAYER, clip_readouts
 from earmark.benchmark.result import provenance
 from earmark.benchmark.result.facts import AuditFacts
 from earmark.benchmark.result.files import still_valid
@@ -47,7 +47,7 @@ def grids(
     """
     asked = [str(name) for name in group if parsed(str(name)).base.endswith(f":{ALL_LAYERS}")]
     layers = [one for one in evaluators if _layer_of(one) and not one.shuffled_labels]
-    if asked and len(layers) > 1 and len(run.readouts) > 1:
+    if asked and len(layers) > 1 and len(clip_readouts(run.readouts)) > 1:
         yield GridEvaluator(layers, provenance.asked_for(asked[0], weights))
 
 
@@ -116,7 +116,7 @@ class GridEvaluator(TaskEvaluator):
 
     def _inputs(self, spec: TaskSpec, shards: Shards) -> str:
         facts = [[layer, one._inputs(spec, shards)] for layer, one in self.layers.items()]
-        text = json.dumps([facts, self.run.readouts])
+        text = json.dumps([facts, clip_readouts(self.run.readouts)])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _empty(

@@ -68,7 +68,8 @@ def evaluate(
         failed_share: the share of a task's clips that may fail before the task has; default 0.01.
         language_model: folder or hub name of what spells under `xares-0.1.3`.
         shots: numbers of clips a class, and `all`, at which label efficiency is measured.
-        readouts: those that the linear probe is scored on beside the mean, or `all`.
+        readouts: those that the linear probe is scored on beside the mean, or `all`;
+            of tasks by frames `window-1`, `window-2`, `window-4` or `windows`.
         control: `permuted` and `labels`: each encoder's controls are scored too.
         data: folder with the tasks' folders, or `synthetic`; default: $EARMARK_DATA, else `data`.
         results: folder of result files; cache: of embeddings and synthetic audio, by default

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from earmark.benchmark.leaderboard.table import READOUT, Row
-from earmark.benchmark.readouts import BEST, BEST_LAYER
+from earmark.benchmark.readouts import BEST, BEST_LAYER, windows_of
 from earmark.benchmark.result.schema import RunResult
 from earmark.benchmark.result.scores import Score
 from earmark.benchmark.uncertainty.order import order_agreement
@@ -33,6 +33,7 @@ def best_readout(result: RunResult) -> Score | None:
 def readout_notes(rows: Sequence[Row]) -> list[str]:
     """What the second column is, what was chosen, and Kendall's tau between the two orders."""
     chosen: Counter[str] = Counter()
+    windows: Counter[str] = Counter()
     layers: dict[str, Counter[str]] = {}
     for row in rows:
         for column, result in row.results.items():
@@ -41,12 +42,18 @@ def readout_notes(rows: Sequence[Row]) -> list[str]:
                 counter = layers.setdefault(column, Counter()) if of_layers else chosen
                 for one in result.scores["linear"].readouts or ():
                     if one.readout == BEST:
-                        counter.update(one.chosen.values())
+                        taken = tuple(one.chosen.values())
+                        (windows if windows_of(taken) else counter).update(taken)
     notes = []
     if chosen:
         notes.append(
             "best readout: in each fold the statistics over a clip's frames with the least "
             f"validation loss; chosen were {_counted(chosen)}"
+        )
+    if windows:
+        notes.append(
+            "best readout of tasks by frames: in each fold the frames on either side of each with "
+            f"the best validation metric; chosen were {_counted(windows)}"
         )
     notes += [
         f"{column}: in each fold the hidden layer with the least validation loss by its mean; as "

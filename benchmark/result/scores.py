@@ -42,7 +42,8 @@ class Score:
     shots: the linear probe's label efficiency, by clips a class (`ShotScore`); null where it was
         not asked for, of kNN, and of tasks whose clips have no classes.
     readouts: the linear probe on each readout that was asked for, and on the best of them by
-        validation (`ReadoutScore`); null likewise.
+        validation (`ReadoutScore`), of tasks by frames on windows of them; null where
+        none was asked for.
     """
 
     metric: str

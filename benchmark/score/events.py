@@ -13,6 +13,7 @@ from earmark.benchmark.probe.events import EventObjective
 from earmark.benchmark.probe.events_xares import XaresEventObjective
 from earmark.benchmark.probe.frames import FrameResult, train_on_frames
 from earmark.benchmark.probe.splits import Split
+from earmark.benchmark.result.schema import Score
 from earmark.benchmark.score.scored import (
     Scored,
     ScoreInputs,
@@ -30,6 +31,16 @@ def score_events(inputs: ScoreInputs) -> Scored:
     return _scored(inputs, *_trained(inputs))
 
 
+def train_on_events(inputs: ScoreInputs) -> list[FrameResult]:
+    """What is tested of each split."""
+    return _trained(inputs)[1]
+
+
+def score_of_frames(inputs: ScoreInputs, trained: list[FrameResult]) -> Score:
+    """The score of what was trained, one result a split, perhaps on other frames of the clips."""
+    return _scored(inputs, _objective(inputs), trained).scores["linear"]
+
+
 def score_notes(inputs: ScoreInputs) -> Scored:
     """As `score_events`, with note F1 beside segment F1."""
     objective, trained = _trained(inputs)
@@ -38,8 +49,8 @@ def score_notes(inputs: ScoreInputs) -> Scored:
     return scored
 
 
-def _trained(inputs: ScoreInputs) -> tuple[EventObjective, list[FrameResult]]:
-    """The heads that are tested, of each split, and what judges them."""
+def _objective(inputs: ScoreInputs) -> EventObjective:
+    """What heads learn and are judged by."""
     items, spec, protocol = inputs.items, inputs.spec, inputs.protocol
     assert spec.segment_seconds is not None  # the task file's reader sees to it
     data = (items.annotations, [len(frames) for frames in items.frames], items.seconds)
@@ -54,12 +65,14 @@ def _trained(inputs: ScoreInputs) -> tuple[EventObjective, list[FrameResult]]:
     if protocol.frame_targets == "ceil":
         parts = [part for split in inputs.splits for part in (split.valid, split.test)]
         size = spec.probe.batch_size
-        objective: EventObjective = XaresEventObjective(
-            *data, parts=parts, batch_size=size, **facts
-        )
-    else:
-        objective = EventObjective(*data, **facts)
-    training = training_of(spec, protocol, inputs.device)
+        return XaresEventObjective(*data, parts=parts, batch_size=size, **facts)
+    return EventObjective(*data, **facts)
+
+
+def _trained(inputs: ScoreInputs) -> tuple[EventObjective, list[FrameResult]]:
+    """The heads that are tested, of each split, and what judges them."""
+    items, protocol, objective = inputs.items, inputs.protocol, _objective(inputs)
+    training = training_of(inputs.spec, protocol, inputs.device)
     trained = []
     for split in inputs.splits:
         with inputs.track(_what(split, inputs.splits), training.epochs, "steps") as bar:

@@ -14,12 +14,13 @@ from earmark.benchmark.metric.speech_recognition import edit_counts
 from earmark.benchmark.probe import Training
 from earmark.benchmark.probe.adapter import train_adapters
 from earmark.benchmark.probe.ctc import CTCObjective
-from earmark.benchmark.probe.frames import train_on_frames
+from earmark.benchmark.probe.frames import FrameResult, train_on_frames
 from earmark.benchmark.probe.items import Items
 from earmark.benchmark.probe.language_model import load_language_model
 from earmark.benchmark.probe.search import Chosen
 from earmark.benchmark.probe.splits import Split
 from earmark.benchmark.protocol import Protocol
+from earmark.benchmark.result.schema import Predictions, Score
 from earmark.benchmark.score.scored import (
     Scored,
     ScoreInputs,
@@ -32,17 +33,41 @@ from earmark.benchmark.score.scored import (
 
 def score_transcripts(inputs: ScoreInputs) -> Scored:
     """Train and test what spells on the frames of a split."""
+    return _scored(inputs, _trained(inputs))
+
+
+def train_on_texts(inputs: ScoreInputs) -> list[FrameResult]:
+    """What a CTC head is tested by; of the one split that there is."""
+    chosen = _trained(inputs).chosen
+    assert isinstance(chosen, FrameResult)  # of CTC
+    return [chosen]
+
+
+def score_of_texts(inputs: ScoreInputs, trained: list[FrameResult]) -> Score:
+    """The score of what was trained, perhaps on other frames of the clips."""
+    return counted_score(_predictions(inputs, trained[0].predicted), "linear", inputs)
+
+
+def _trained(inputs: ScoreInputs) -> _Spelt:
     items, protocol = inputs.items, inputs.protocol
     (split,) = inputs.splits  # no folds: the task file's reader sees to it
     training = training_of(inputs.spec, protocol, inputs.device)
     texts = [text for (text,) in items.annotations]
     with inputs.track("training probes", training.epochs, "steps") as bar:
         spell = _by_ctc if protocol.transcripts == "ctc" else _by_language_model
-        trained = spell(items, texts, split, protocol, training, inputs.frame_rate, bar.to)
-    predictions = predictions_of(
-        items, inputs.splits, labels=np.array([texts[i] for i in split.test]),
-        linear=np.array(trained.predicted),
+        return spell(items, texts, split, protocol, training, inputs.frame_rate, bar.to)
+
+
+def _predictions(inputs: ScoreInputs, predicted: list[list[str]]) -> Predictions:
+    texts = [text for (text,) in inputs.items.annotations]
+    return predictions_of(
+        inputs.items, inputs.splits, labels=np.array([texts[i] for i in inputs.splits[0].test]),
+        linear=np.array(predicted),
     )  # fmt: skip
+
+
+def _scored(inputs: ScoreInputs, trained: _Spelt) -> Scored:
+    predictions = _predictions(inputs, trained.predicted)
     score = counted_score(predictions, "linear", inputs)
     tell_training(score, inputs.splits, [trained.chosen], trained.training)
     score.also = {
