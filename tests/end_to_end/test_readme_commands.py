@@ -34,6 +34,7 @@ PARSED = {
     "--encoder torchaudio:HUBERT_BASE": "weights",
     "--encoder dasheng dasheng:acoustic": "weights",
     "--encoder mimi": "weights",
+    "--encoder injected:out/mine": "weights",
     "--encoder their_encoder.py": "not our file",
     "ablation": "trains for hours",
     "--data ../shared/data/librispeech ../shared/data/esc50": "as the one on synthetic data",
