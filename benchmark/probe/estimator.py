@@ -7,6 +7,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from earmark.benchmark.metric import mean_average_precision
 from earmark.benchmark.probe.linear import fit_linear
-from earmark.benchmark.probe.logistic import STRENGTHS
+from earmark.benchmark.probe.logistic import STRENGTHS, as_tensor
 
 
 class LinearProbe(ClassifierMixin, BaseEstimator):
@@ -181,7 +182,19 @@ class LinearProbe(ClassifierMixin, BaseEstimator):
     def _scores(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=np.float32)
-        return self.model_.scores(rows).astype(np.float64)
+        model = self.model_
+        standard = model.standard.of(as_tensor(rows, str(model.weight.device)))
+        # in float64: a row alone has the scores that it has among others, on every processor
+        features, weight, bias = (
+            one.cpu().double() for one in (standard, model.weight, model.bias)
+        )
+        found = torch.addmm(bias, features, weight.T)
+        if not model.several:
+            found = torch.log_softmax(found, dim=1)
+        every = model.constant.cpu().double().expand(len(rows), -1).clone()
+        every[:, model.learned.cpu()] = found
+        scores: NDArray[np.float64] = every.numpy()
+        return scores
 
     def _checked_strengths(self) -> tuple[float, ...]:
         strengths = tuple(float(strength) for strength in self.strengths)

@@ -65,7 +65,7 @@ def test_what_a_run_writes_is_named(toy: Callable[..., tuple[Path, Path]], tmp_p
     (result,) = evaluate("logmel", str(task), data=data, results=tmp_path / "r")
     written = json.loads(Path(str(result.path)).read_text())
     rows = {named(head)[0]: text for head, text in rows_after("## The result file").items()}
-    some = {"bits_per_second", "frame_rate_varies", "scene_dim"}
+    some = {"bits_per_second", "frame_rate_varies", "scene_dim", "arguments", "contents"}
     seconds = {"min_seconds", "max_seconds", "fixed_seconds"}
     for part, more in (
         ("task", set()), ("encoder", some | seconds),

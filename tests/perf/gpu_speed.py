@@ -35,6 +35,7 @@ from earmark.benchmark.embedding.collectors import (
 )
 from earmark.benchmark.embedding.embed import ShardJob, embed_shards
 from earmark.benchmark.embedding.pooling import deviation_and_maximum, pool
+from earmark.benchmark.embedding.windows import whole
 from earmark.benchmark.settings import RunSettings
 from earmark.benchmark.shards.shard import Shard, ShardReader, read_shard
 from earmark.encoders import Frames
@@ -186,14 +187,14 @@ def compare(
 def stages(loop: Loop, settings: Settings, batches: list[torch.Tensor], what: str) -> Measured:
     """Milliseconds a batch of each thing done for it, alone: where time goes that is lost."""
     device, batch = settings.device, loop.batch
-    crops = loop.samples[:batch]
-    waveforms = pad(crops, "cpu").waveforms
+    pieces = [whole(samples) for samples in loop.samples[:batch]]
+    waveforms = pad(pieces, "cpu").waveforms
     lengths = torch.full((batch,), waveforms.shape[1], device=device)
     with closing(ShardReader(loop.shard.path)) as reader:
         wav = reader.read(loop.shard.entries[0].audio)
     pipeline = AudioPipeline(SAMPLE_RATE)
     works: dict[str, Callable[[], object]] = {
-        "padding": lambda: pad(crops, device),
+        "padding": lambda: pad(pieces, device),
         "copy to the device, not pinned": lambda: waveforms.to(device),
         "forward and mean": lambda: pool(loop.encoder.encode(batches[0], lengths)),
         "forward, mean, deviation and maximum": lambda: statistics_of(
